@@ -1,0 +1,80 @@
+"""Every config key that this plugin adds to the toolkit's, and the defaults it changes."""
+
+from yacs.config import CfgNode
+
+
+def add_vireid_config(cfg: CfgNode) -> None:
+    """Add the keys of visible-infrared ReID to a FastReID config, in place; twice does no harm."""
+    if "SEED" in cfg:
+        return
+    node = type(cfg)
+
+    # Same seed, same run: weights, batches, augmentation and patch masks. -1 draws one and logs it.
+    cfg.SEED = 0
+
+    cfg.MODEL.META_ARCHITECTURE = "VIReID"
+    # "auto": CUDA where there is a GPU, else the CPU (said in one line of the log).
+    cfg.MODEL.DEVICE = "auto"
+    # Keep weights and activations in channels-last memory: faster with bf16 on CPU and tensor cores.
+    cfg.MODEL.CHANNELS_LAST = False
+    # A MODEL.WEIGHTS file must fit the model exactly. False takes what fits and lists the rest:
+    # for starting from weights of another dataset, whose classifier has other identities.
+    cfg.MODEL.WEIGHTS_STRICT = True
+    # 0 is found out from the backbone; a number that is not the backbone's is an error.
+    cfg.MODEL.BACKBONE.FEAT_DIM = 0
+    # Width of build_small_resnet_backbone (the toolkit's ResNets have 64).
+    cfg.MODEL.BACKBONE.WIDTH = 32
+
+    cfg.MODEL.TWO_STREAM = node()
+    # Backbone modules of which each modality has a copy of its own. ("auto",) is the stem of a known
+    # backbone; () is one stream; else names as in backbone.named_modules().
+    cfg.MODEL.TWO_STREAM.SPECIFIC = ("auto",)
+    # Which copy patch-mixed images go through: "visible", "infrared", or "own" (a third one).
+    cfg.MODEL.TWO_STREAM.MIXED_STEM = "visible"
+
+    # What is done to a whole training batch on the device, in this order, by name: "PatchMix", ...
+    cfg.MODEL.BATCH_TRANSFORMS = ()
+
+    # Augmentations of each modality after the resize, by name, in this order. Each reads its settings
+    # from the toolkit's key (INPUT.FLIP.PROB, ...); the ENABLED flags there have no effect here.
+    cfg.INPUT.VISIBLE_TRANSFORMS = ("Flip", "PadCrop")
+    cfg.INPUT.INFRARED_TRANSFORMS = ("Flip", "PadCrop")
+    # Pixel value of the border that PadCrop adds (0..255).
+    cfg.INPUT.PADDING.VALUE = 0
+    # Area of the box RandomErasing fills, as a share of the image.
+    cfg.INPUT.REA.SCALE = (0.02, 0.33)
+    # Probability that RandomGrayscale takes an image's color.
+    cfg.INPUT.GRAYSCALE = node({"PROB": 0.5})
+    # Probability that ChannelExchange replaces an image by one of its channels.
+    cfg.INPUT.CHANNEL_EXCHANGE = node({"PROB": 0.5})
+    # An image that cannot be read: "error" stops and names it; "skip" puts another image of the same
+    # identity and modality in its place, and counts it (training only).
+    cfg.INPUT.UNREADABLE = "error"
+
+    # Number of trials that SYSU-MM01 and LLCM average.
+    cfg.DATASETS.TRIALS = 10
+    # RegDB: which of the ten splits is trained and tested, 1..10.
+    cfg.DATASETS.REGDB = node({"SPLIT": 1})
+    # LLCM, visible to infrared: False as the paper describes it (all visible images are queries, drawn
+    # infrared gallery); True as the released code scores it (drawn infrared queries, visible gallery).
+    cfg.DATASETS.LLCM = node({"RELEASED_V2I": False})
+
+    # CrossModalityIdentitySampler: NUM_INSTANCE visible and NUM_INSTANCE infrared images of each of
+    # IMS_PER_BATCH / (2 NUM_INSTANCE) identities. ModalityFreeIdentitySampler: NUM_INSTANCE images of
+    # each of IMS_PER_BATCH / NUM_INSTANCE identities, whatever their modality.
+    cfg.DATALOADER.SAMPLER_TRAIN = "CrossModalityIdentitySampler"
+    cfg.DATALOADER.NUM_WORKERS = 4
+    # Stop an epoch after this many batches; 0 is a whole pass of the sampler.
+    cfg.DATALOADER.MAX_BATCHES_PER_EPOCH = 0
+
+    # Epochs of warm-up; 0 leaves it to the toolkit's WARMUP_ITERS.
+    cfg.SOLVER.WARMUP_EPOCHS = 0
+    # SOLVER.STEPS are epochs of training, counted from its start: [20] lowers the rate for epochs 20, 21, ...
+    # (the toolkit counts from the end of warm-up).
+    cfg.SOLVER.AMP.DTYPE = "bf16"  # "bf16" (CPU and CUDA) or "fp16" (CUDA, with loss scaling)
+
+    # Which figure decides what model_best.pth is: METRIC, or SETTING/METRIC, or DATASET/SETTING/METRIC;
+    # the first setting of the first test dataset where they are left out. METRIC is one of Rank-1,
+    # Rank-5, Rank-10, Rank-20, mAP, mINP.
+    cfg.TEST.BEST_METRIC = "mAP"
+

@@ -1,0 +1,14 @@
+"""The modalities of visible-infrared re-identification."""
+
+from enum import IntEnum
+
+
+class Modality(IntEnum):
+    """What an image shows; the value is what a batch holds in ``modalities``.
+
+    MIXED images are made of a visible and an infrared one during training (PMCM); no file is MIXED.
+    """
+
+    VISIBLE = 0
+    INFRARED = 1
+    MIXED = 2
