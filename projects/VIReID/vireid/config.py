@@ -1,5 +1,6 @@
 """Every config key that this plugin adds to the toolkit's, and the defaults it changes."""
 
+import torch
 from yacs.config import CfgNode
 
 
@@ -13,8 +14,7 @@ def add_vireid_config(cfg: CfgNode) -> None:
     cfg.SEED = 0
 
     cfg.MODEL.META_ARCHITECTURE = "VIReID"
-    # "auto": CUDA where there is a GPU, else the CPU (said in one line of the log).
-    cfg.MODEL.DEVICE = "auto"
+    cfg.MODEL.DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
     # Keep weights and activations in channels-last memory: faster with bf16 on CPU and tensor cores.
     cfg.MODEL.CHANNELS_LAST = False
     # A MODEL.WEIGHTS file must fit the model exactly. False takes what fits and lists the rest:
@@ -31,6 +31,9 @@ def add_vireid_config(cfg: CfgNode) -> None:
     cfg.MODEL.TWO_STREAM.SPECIFIC = ("auto",)
     # Which copy patch-mixed images go through: "visible", "infrared", or "own" (a third one).
     cfg.MODEL.TWO_STREAM.MIXED_STEM = "visible"
+
+    # What is inserted into the backbone after its pretrained weights are loaded, by name: "MDA", ...
+    cfg.MODEL.ADAPTERS = ()
 
     # What is done to a whole training batch on the device, in this order, by name: "PatchMix", ...
     cfg.MODEL.BATCH_TRANSFORMS = ()
@@ -77,4 +80,3 @@ def add_vireid_config(cfg: CfgNode) -> None:
     # the first setting of the first test dataset where they are left out. METRIC is one of Rank-1,
     # Rank-5, Rank-10, Rank-20, mAP, mINP.
     cfg.TEST.BEST_METRIC = "mAP"
-

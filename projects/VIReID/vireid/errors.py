@@ -1,5 +1,8 @@
 """Errors that a user can mend: shown by the tools as one line, without a traceback."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class UserError(ValueError):
     """Something outside the code is wrong. The message names the file, key or argument, what was
@@ -20,3 +23,15 @@ class CheckpointError(UserError):
 
 class TrainingError(UserError):
     """Training cannot go on (a loss is NaN or infinite)."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """ "did you mean X?" for an unknown name, or nothing where none is like it."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean {near[0]}?" if near else ""
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """The end of an error message about an unknown name: the nearest known one, then all of them."""
+    known = sorted(known)
+    return f"{nearest(name, known)} known: {', '.join(known)}".strip()

@@ -1,0 +1,21 @@
+"""Scoring under the exact protocols of the datasets, and re-ranking; NumPy, SciPy, Numba and torch only."""
+
+from vireid.evaluation.llcm import llcm_settings
+from vireid.evaluation.metrics import METRICS, RankMetrics, rank_metrics
+from vireid.evaluation.protocols import ProtocolResult, Setting, Trial, evaluate_settings
+from vireid.evaluation.regdb import regdb_settings
+from vireid.evaluation.sysu_mm01 import SYSUProtocol, sysu_settings
+
+__all__ = [
+    "METRICS",
+    "ProtocolResult",
+    "RankMetrics",
+    "SYSUProtocol",
+    "Setting",
+    "Trial",
+    "evaluate_settings",
+    "llcm_settings",
+    "rank_metrics",
+    "regdb_settings",
+    "sysu_settings",
+]

@@ -1,0 +1,38 @@
+# Everything runs in .venv, which any target sets up. A target may be repeated.
+PYTHON ?= python3
+# A GPU machine gets PyPI's CUDA builds of the same versions.
+TORCH ?= torch==2.13.0 torchvision==0.28.0
+BIN := .venv/bin
+
+.PHONY: help demo test lint figures clean
+
+help:
+	@echo "make demo    generate a small dataset, train PMCM on it, show what it learned (6 minutes on 2 cores)"
+	@echo "make test    run the test suite"
+	@echo "make lint    ruff and mypy"
+	@echo "make clean   remove .venv and the demo's output"
+
+# torch first and alone: torchvision pins it. FastReID without its dependencies: its metadata pins
+# torch 1.13.1, which does not exist for current Pythons; pyproject.toml lists what it needs.
+.venv/ready: pyproject.toml
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10))" || \
+		{ echo "Python >= 3.10 is needed; name one with: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+	for package in $(TORCH); do $(BIN)/pip install --quiet $$package || exit 1; done
+	$(BIN)/pip install --quiet --no-deps fastreid==1.4.0
+	$(BIN)/pip install --quiet --editable ".[dev]"
+	touch $@
+
+demo: .venv/ready
+	$(BIN)/python tools/demo.py
+
+test: .venv/ready
+	$(BIN)/python -m pytest
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv demo

@@ -1,0 +1,248 @@
+"""Augmentations of a training image.
+
+A transform is a class in TRANSFORM_REGISTRY with ``from_config(cfg)`` and
+``__call__(image: uint8 (3, H, W)) -> uint8 (3, H, W)``, which leaves its input as it is. It draws from
+Python's, NumPy's or torch's global generator: the training set seeds all three for each sample.
+"""
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from fastreid.utils.registry import Registry
+from PIL import Image
+from torchvision.transforms import ColorJitter as PillowColorJitter
+
+from vireid.errors import ConfigError
+
+TRANSFORM_REGISTRY = Registry("TRANSFORM")
+
+Transform = Callable[[torch.Tensor], torch.Tensor]
+
+
+@TRANSFORM_REGISTRY.register()
+class Flip:
+    """Mirror left and right, with probability INPUT.FLIP.PROB."""
+
+    toolkit_key: ClassVar[str] = "FLIP"
+
+    def __init__(self, prob: float = 0.5) -> None:
+        self.prob = prob
+
+    @classmethod
+    def from_config(cls, cfg: Any) -> "Flip":
+        """Read INPUT.FLIP."""
+        return cls(probability(cfg, "FLIP"))
+
+    def __call__(self, image: torch.Tensor) -> torch.Tensor:
+        """uint8 (3, H, W) -> (3, H, W)."""
+        return image.flip(-1) if random.random() < self.prob else image
+
+
+@TRANSFORM_REGISTRY.register()
+class PadCrop:
+    """Add a border, and crop a random box of the image's size.
+
+    Args:
+        size: width of the border, in pixels.
+        mode: "constant", "edge", "reflect" or "symmetric".
+        value: of a constant border, 0..255.
+    """
+
+    toolkit_key: ClassVar[str] = "PADDING"
+
+    def __init__(self, size: int = 10, mode: str = "constant", value: int = 0) -> None:
+        self.size, self.mode, self.value = size, mode, value
+
+    @classmethod
+    def from_config(cls, cfg: Any) -> "PadCrop":
+        """Read INPUT.PADDING."""
+        node = cfg.INPUT.PADDING
+        if node.SIZE < 0:
+            raise ConfigError(f"INPUT.PADDING.SIZE is {node.SIZE}; expected 0 or more pixels")
+        if not 0 <= node.VALUE <= 255:
+            raise ConfigError(f"INPUT.PADDING.VALUE is {node.VALUE}; expected a pixel value, 0 to 255")
+        modes = ("constant", "edge", "reflect", "symmetric")
+        if node.MODE not in modes:
+            raise ConfigError(f"INPUT.PADDING.MODE is {node.MODE!r}; expected one of {', '.join(modes)}")
+        return cls(node.SIZE, node.MODE, node.VALUE)
+
+    def __call__(self, image: torch.Tensor) -> torch.Tensor:
+        """uint8 (3, H, W) -> (3, H, W)."""
+        height, width = image.shape[1:]
+        down, right = (random.randint(0, 2 * self.size) - self.size for _ in range(2))
+        if self.mode != "constant":
+            rows, columns = self._sources(height, down), self._sources(width, right)
+            return image.index_select(1, rows).index_select(2, columns)
+        out = torch.full_like(image, self.value)
+        rows_out, rows_in = _overlap(height, down)
+        columns_out, columns_in = _overlap(width, right)
+        out[:, rows_out, columns_out] = image[:, rows_in, columns_in]
+        return out
+
+    def _sources(self, length: int, shift: int) -> torch.Tensor:
+        """Which row or column of the image each of the crop shows."""
+        padded = np.pad(np.arange(length), self.size, mode=self.mode)  # type: ignore[call-overload]
+        return torch.from_numpy(padded[self.size + shift : self.size + shift + length])
+
+
+@TRANSFORM_REGISTRY.register()
+class RandomErasing:
+    """Fill a random box (Zhong et al., AAAI 2020).
+
+    Args:
+        prob: of filling one.
+        value: uint8 value of each channel.
+        scale: bounds of the box's share of the image.
+        ratio: bounds of its height by its width, drawn log-uniformly.
+    """
+
+    toolkit_key: ClassVar[str] = "REA"
+
+    def __init__(
+        self,
+        prob: float = 0.5,
+        value: Sequence[int] = (124, 116, 104),
+        scale: tuple[float, float] = (0.02, 0.33),
+        ratio: tuple[float, float] = (0.3, 3.3),
+    ) -> None:
+        self.prob, self.scale = prob, scale
+        self.log_ratio = (math.log(ratio[0]), math.log(ratio[1]))
+        self.value = torch.tensor(list(value), dtype=torch.uint8)[:, None, None]
+
+    @classmethod
+    def from_config(cls, cfg: Any) -> "RandomErasing":
+        """Read INPUT.REA."""
+        node = cfg.INPUT.REA
+        value = [round(channel) for channel in node.VALUE]
+        if len(value) not in (1, 3) or not all(0 <= channel <= 255 for channel in value):
+            raise ConfigError(f"INPUT.REA.VALUE is {node.VALUE}; expected three pixel values, 0 to 255")
+        if len(node.SCALE) != 2 or not 0 < node.SCALE[0] <= node.SCALE[1] <= 1:
+            raise ConfigError(
+                f"INPUT.REA.SCALE is {node.SCALE}; expected two shares of the image, such as (0.02, 0.33)"
+            )
+        return cls(probability(cfg, "REA"), value, tuple(node.SCALE))
+
+    def __call__(self, image: torch.Tensor) -> torch.Tensor:
+        """uint8 (3, H, W) -> (3, H, W)."""
+        if random.random() >= self.prob:
+            return image
+        height, width = image.shape[1:]
+        for _ in range(10):  # a box may be too long for the image
+            area = random.uniform(*self.scale) * height * width
+            ratio = math.exp(random.uniform(*self.log_ratio))
+            rows, columns = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+            if 0 < rows < height and 0 < columns < width:
+                top, left = random.randint(0, height - rows), random.randint(0, width - columns)
+                out = image.clone()
+                out[:, top : top + rows, left : left + columns] = self.value
+                return out
+        return image
+
+
+@TRANSFORM_REGISTRY.register()
+class ColorJitter:
+    """Change brightness, contrast, saturation and hue at random, in random order, as the toolkit does.
+
+    Args:
+        prob: of changing them.
+        brightness, contrast, saturation: x draws a factor from 1 - x to 1 + x.
+        hue: x turns the hue by -x to x of the circle, 0..0.5.
+    """
+
+    toolkit_key: ClassVar[str] = "CJ"
+
+    def __init__(
+        self,
+        prob: float = 0.5,
+        brightness: float = 0.15,
+        contrast: float = 0.15,
+        saturation: float = 0.1,
+        hue: float = 0.1,
+    ) -> None:
+        self.prob = prob
+        self.jitter = PillowColorJitter(brightness, contrast, saturation, hue)
+
+    @classmethod
+    def from_config(cls, cfg: Any) -> "ColorJitter":
+        """Read INPUT.CJ."""
+        node = cfg.INPUT.CJ
+        try:
+            return cls(probability(cfg, "CJ"), node.BRIGHTNESS, node.CONTRAST, node.SATURATION, node.HUE)
+        except ValueError as error:
+            raise ConfigError(f"INPUT.CJ: {error}") from error
+
+    def __call__(self, image: torch.Tensor) -> torch.Tensor:
+        """uint8 (3, H, W) -> (3, H, W)."""
+        if random.random() >= self.prob:
+            return image
+        # Pillow's loops take half the time of torchvision's for tensors.
+        return image_to_tensor(self.jitter(Image.fromarray(image.permute(1, 2, 0).numpy())))
+
+
+@TRANSFORM_REGISTRY.register()
+class RandomGrayscale:
+    """Take the color (ITU-R 601 luma in all three channels), with probability INPUT.GRAYSCALE.PROB."""
+
+    toolkit_key: ClassVar[str] = "GRAYSCALE"
+
+    def __init__(self, prob: float = 0.5) -> None:
+        self.prob = prob
+
+    @classmethod
+    def from_config(cls, cfg: Any) -> "RandomGrayscale":
+        """Read INPUT.GRAYSCALE."""
+        return cls(probability(cfg, "GRAYSCALE"))
+
+    def __call__(self, image: torch.Tensor) -> torch.Tensor:
+        """uint8 (3, H, W) -> (3, H, W)."""
+        if random.random() >= self.prob:
+            return image
+        red, green, blue = image.int()
+        # Pillow's integers: 0.299, 0.587, 0.114 of 2 ** 16, rounded.
+        luma = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
+        return luma.to(torch.uint8).repeat(3, 1, 1)
+
+
+@TRANSFORM_REGISTRY.register()
+class ChannelExchange:
+    """Replace the image by one of its channels, three times (Ye et al., CAJ, ICCV 2021), with
+    probability INPUT.CHANNEL_EXCHANGE.PROB."""
+
+    toolkit_key: ClassVar[str] = "CHANNEL_EXCHANGE"
+
+    def __init__(self, prob: float = 0.5) -> None:
+        self.prob = prob
+
+    @classmethod
+    def from_config(cls, cfg: Any) -> "ChannelExchange":
+        """Read INPUT.CHANNEL_EXCHANGE."""
+        return cls(probability(cfg, "CHANNEL_EXCHANGE"))
+
+    def __call__(self, image: torch.Tensor) -> torch.Tensor:
+        """uint8 (3, H, W) -> (3, H, W)."""
+        return image[random.randrange(3)].repeat(3, 1, 1) if random.random() < self.prob else image
+
+
+def image_to_tensor(image: Image.Image) -> torch.Tensor:
+    """An RGB image as uint8 (3, H, W), contiguous."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+
+
+def probability(cfg: Any, key: str) -> float:
+    """INPUT.<key>.PROB; ConfigError outside 0..1."""
+    value = cfg.INPUT[key].PROB
+    if not 0 <= value <= 1:
+        raise ConfigError(f"INPUT.{key}.PROB is {value}; expected a probability, 0 to 1")
+    return float(value)
+
+
+def _overlap(length: int, shift: int) -> tuple[slice, slice]:
+    """Where, of ``length`` places shifted by ``shift``, the image lands, and what part of it."""
+    start, stop = max(0, -shift), min(length, length - shift)
+    if stop <= start:
+        return slice(0, 0), slice(0, 0)
+    return slice(start, stop), slice(start + shift, stop + shift)

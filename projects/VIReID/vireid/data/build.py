@@ -1,0 +1,137 @@
+"""Datasets and loaders from a config."""
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from fastreid.data.datasets import DATASET_REGISTRY
+from fastreid.data.datasets.bases import ImageDataset
+from fastreid.utils import comm
+from torch.utils.data import DataLoader
+
+from vireid.data.common import TestSet, TrainSet, collate
+from vireid.data.datasets.base import ImageItem, as_image_item
+from vireid.data.samplers import build_sampler
+from vireid.data.transforms import build_transforms, check_transforms
+from vireid.errors import ConfigError, DatasetError, closest
+from vireid.modality import Modality
+
+logger = logging.getLogger("fastreid.vireid.data")
+
+
+class ImageLoader(DataLoader):
+    """A DataLoader that raises a worker's DatasetError as it was, in one line.
+
+    Batches are dicts: ``images`` (N, 3, H, W) uint8 RGB; ``targets``, ``camids``, ``modalities`` (N,)
+    int64; ``img_paths``, a list.
+    """
+
+    dataset: Any  # TrainSet or TestSet
+    batch_sampler: Any  # of a training loader: one of vireid.data.samplers
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:  # type: ignore[override]
+        """Go through the batches."""
+        for batch in super().__iter__():
+            if isinstance(batch, DatasetError):
+                raise batch
+            yield batch
+
+
+def build_dataset(cfg: Any, name: str) -> ImageDataset:
+    """The registered dataset ``name`` under $FASTREID_DATASETS (default: datasets).
+
+    Raises:
+        ConfigError: an unknown name.
+        DatasetError: the dataset is not there.
+    """
+    known = DATASET_REGISTRY._obj_map
+    if name not in known:
+        raise ConfigError(f"DATASETS: there is no dataset {name!r}; {closest(name, known)}")
+    dataset = known[name]
+    kwargs = dataset.config_kwargs(cfg) if hasattr(dataset, "config_kwargs") else {}
+    try:
+        return dataset(root=os.path.expanduser(os.environ.get("FASTREID_DATASETS", "datasets")), **kwargs)
+    except RuntimeError as error:  # what the toolkit's datasets raise for a missing folder
+        raise DatasetError(f"{name}: {error}; FASTREID_DATASETS names the folder of the datasets") from error
+
+
+def build_train_loader(cfg: Any) -> ImageLoader:
+    """The training loader of DATASETS.NAMES, one epoch an iteration.
+
+    ``loader.batch_sampler.set_epoch(epoch)`` chooses the epoch; ``loader.dataset`` is a TrainSet.
+
+    Raises:
+        ConfigError, DatasetError: before any image is read.
+    """
+    check_transforms(cfg)
+    if cfg.DATASETS.COMBINEALL:
+        raise ConfigError("DATASETS.COMBINEALL True would train on the test identities; set it False")
+    if cfg.INPUT.UNREADABLE not in ("error", "skip"):
+        raise ConfigError(f'INPUT.UNREADABLE is {cfg.INPUT.UNREADABLE!r}; it must be "error" or "skip"')
+    if not cfg.DATASETS.NAMES:
+        raise ConfigError("DATASETS.NAMES is empty; name the training datasets, such as ('SYSUMM01',)")
+    datasets = [build_dataset(cfg, name) for name in cfg.DATASETS.NAMES]
+    if comm.is_main_process():
+        for dataset in datasets:
+            dataset.show_train()
+    transforms = {
+        Modality.VISIBLE: build_transforms(cfg, "VISIBLE_TRANSFORMS"),
+        Modality.INFRARED: build_transforms(cfg, "INFRARED_TRANSFORMS"),
+    }
+    train_set = TrainSet(datasets, _size(cfg, "SIZE_TRAIN"), transforms, cfg.INPUT.UNREADABLE)
+    seed = cfg.SEED if cfg.SEED >= 0 else comm.shared_random_seed()
+    sampler = build_sampler(cfg, train_set.items, seed, comm.get_rank(), comm.get_world_size())
+    workers = cfg.DATALOADER.NUM_WORKERS
+    return ImageLoader(
+        train_set,
+        batch_sampler=sampler,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        collate_fn=collate,
+        pin_memory=torch.cuda.is_available(),
+        # The loader draws from its generator, and not from the model's.
+        generator=torch.Generator().manual_seed(seed),
+    )
+
+
+def build_test_loader(cfg: Any, items: Sequence[Any]) -> ImageLoader:
+    """A loader of ``items`` in their order, of which each process has a contiguous share.
+
+    Identities or cameras that are text are numbered in sorted order.
+    """
+    world_size, rank = comm.get_world_size(), comm.get_rank()
+    items = _with_numbers([as_image_item(item) for item in items])
+    share = -(-len(items) // world_size)
+    items = items[rank * share : (rank + 1) * share]
+    batch_size = max(1, cfg.TEST.IMS_PER_BATCH // world_size)
+    return ImageLoader(
+        TestSet(items, _size(cfg, "SIZE_TEST")),
+        batch_size=batch_size,
+        num_workers=min(cfg.DATALOADER.NUM_WORKERS, -(-len(items) // batch_size)),
+        collate_fn=collate,
+        pin_memory=torch.cuda.is_available(),
+        generator=torch.Generator(),
+    )
+
+
+def _size(cfg: Any, key: str) -> tuple[int, int]:
+    size = tuple(cfg.INPUT[key])
+    if len(size) != 2 or min(size) < 1:
+        raise ConfigError(
+            f"INPUT.{key} is {list(size)}; expected [height, width] in pixels, such as [288, 144]"
+        )
+    return size
+
+
+def _with_numbers(items: list[ImageItem]) -> list[ImageItem]:
+    pids, camids = _numbers([item.pid for item in items]), _numbers([item.camid for item in items])
+    return [item._replace(pid=pid, camid=camid) for item, pid, camid in zip(items, pids, camids)]
+
+
+def _numbers(values: list[Any]) -> list[int]:
+    if not any(isinstance(value, str) for value in values):
+        return values
+    number = {value: n for n, value in enumerate(sorted(set(values), key=str))}
+    return [number[value] for value in values]

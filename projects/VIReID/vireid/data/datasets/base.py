@@ -1,0 +1,173 @@
+"""What the visible-infrared datasets have in common."""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from functools import cached_property
+from os.path import join
+from typing import Any, ClassVar, NamedTuple
+
+from fastreid.data.datasets.bases import ImageDataset
+from tabulate import tabulate
+from termcolor import colored
+
+from vireid.data.datasets.lists import name_some, require_folder
+from vireid.errors import ConfigError, closest
+from vireid.evaluation.protocols import Setting
+from vireid.modality import Modality
+
+logger = logging.getLogger("fastreid.vireid.data")
+
+
+class ImageItem(NamedTuple):
+    """One image; the first three fields are the toolkit's."""
+
+    path: str
+    pid: int
+    camid: int
+    modality: Modality
+
+
+def as_image_item(item: Sequence[Any]) -> ImageItem:
+    """An item of any dataset; the toolkit's triples are visible images."""
+    path, pid, camid, *modality = item
+    return ImageItem(path, pid, camid, modality[0] if modality else Modality.VISIBLE)
+
+
+class VisibleInfraredDataset(ImageDataset):
+    """Training images, test images of both modalities, and the settings under which they are scored.
+
+    Lists are read on first use, so that evaluation needs no training files, and the reverse.
+
+    Args:
+        root: folder that holds ``folder``.
+        combineall: the toolkit's switch to train on test images too; refused.
+    """
+
+    folder: ClassVar[str]
+    dataset_name: ClassVar[str]
+
+    # The toolkit's constructor reads the training list at once: it is not called.
+    def __init__(self, root: str = "datasets", combineall: bool = False, **kwargs: Any) -> None:
+        if combineall:
+            raise ConfigError(
+                "DATASETS.COMBINEALL True would train on the test identities of "
+                f"{type(self).__name__}; set it False"
+            )
+        self.dataset_dir = join(root, self.folder)
+        require_folder(
+            self.dataset_dir, f"the {self.folder} dataset there (FASTREID_DATASETS names the folder above it)"
+        )
+
+    @classmethod
+    def config_kwargs(cls, cfg: Any) -> dict[str, Any]:
+        """Arguments of the constructor that the config decides."""
+        return {}
+
+    def checkpoint_tag(self) -> dict[str, Any]:
+        """What a checkpoint must agree on, lest a test holds training identities; plain values."""
+        return {}
+
+    def read_train(self) -> list[ImageItem]:
+        """Read the training lists."""
+        raise NotImplementedError
+
+    def read_test(self) -> list[ImageItem]:
+        """Read the test lists: all images, by camera, identity and number."""
+        raise NotImplementedError
+
+    def settings(self, trials: int = 10) -> tuple[Setting, ...]:
+        """The published settings; positions index ``test``."""
+        raise NotImplementedError
+
+    @cached_property
+    def train(self) -> list[ImageItem]:
+        """Training images."""
+        items = self.read_train()
+        self._warn_of_single_modality(items)
+        return items
+
+    @cached_property
+    def test(self) -> list[ImageItem]:
+        """All test images of both modalities."""
+        return self.read_test()
+
+    @property
+    def data(self) -> list[ImageItem]:
+        """The training images, as in the toolkit's default mode."""
+        return self.train
+
+    @cached_property
+    def query(self) -> list[ImageItem]:
+        """Queries of the first trial of the first setting."""
+        return self._first_trial[0]
+
+    @cached_property
+    def gallery(self) -> list[ImageItem]:
+        """Gallery of the first trial of the first setting."""
+        return self._first_trial[1]
+
+    def query_gallery(self, setting_name: str, trial: int = 0) -> tuple[list[ImageItem], list[ImageItem]]:
+        """Query and gallery images of one trial.
+
+        Raises:
+            ConfigError: an unknown setting or trial.
+        """
+        if trial < 0:
+            raise ConfigError(f"trial is {trial}; trials count from 0")
+        settings = {setting.name: setting for setting in self.settings(trials=trial + 1)}
+        if setting_name not in settings:
+            raise ConfigError(
+                f"{type(self).__name__} has no setting {setting_name!r}; {closest(setting_name, settings)}"
+            )
+        setting = settings[setting_name]
+        if trial >= len(setting.trials):
+            raise ConfigError(f"trial is {trial}; {setting_name!r} has one trial, 0: nothing is drawn in it")
+        return self._items_of(setting, trial)
+
+    def show_train(self) -> None:
+        """Log a table of the training images."""
+        self._log_table([("train", self.train)])
+
+    def show_test(self) -> None:
+        """Log a table of the test images."""
+        self._log_table([("test", self.test), ("query", self.query), ("gallery", self.gallery)])
+
+    @cached_property
+    def _first_trial(self) -> tuple[list[ImageItem], list[ImageItem]]:
+        return self._items_of(self.settings(trials=1)[0], 0)
+
+    def _items_of(self, setting: Setting, trial: int) -> tuple[list[ImageItem], list[ImageItem]]:
+        drawn = setting.trials[trial]
+        return [self.test[i] for i in drawn.query.tolist()], [self.test[i] for i in drawn.gallery.tolist()]
+
+    def _warn_of_single_modality(self, items: list[ImageItem]) -> None:
+        seen: dict[Modality, set[int]] = {Modality.VISIBLE: set(), Modality.INFRARED: set()}
+        for item in items:
+            seen[item.modality].add(item.pid)
+        for modality, other in ((Modality.VISIBLE, Modality.INFRARED), (Modality.INFRARED, Modality.VISIBLE)):
+            without = sorted(seen[other] - seen[modality])
+            if without:
+                logger.warning(
+                    "%s: %d of %d training identities have no %s images and are trained with the other "
+                    "modality alone: %s",
+                    type(self).__name__,
+                    len(without),
+                    len(seen[modality] | seen[other]),
+                    modality.name.lower(),
+                    name_some(without),
+                )
+
+    def _log_table(self, subsets: list[tuple[str, list[ImageItem]]]) -> None:
+        rows = []
+        for name, items in subsets:
+            images = Counter(item.modality for item in items)
+            pids = {m: len({item.pid for item in items if item.modality == m}) for m in images}
+            row: list[Any] = [name, len({item.pid for item in items}), len(items)]
+            row.append(len({item.camid for item in items}))
+            for modality in (Modality.VISIBLE, Modality.INFRARED):
+                row.append(f"{images[modality]} of {pids.get(modality, 0)} ids")
+            rows.append(row)
+        headers = ["subset", "# ids", "# images", "# cameras", "visible", "infrared"]
+        table = tabulate(rows, tablefmt="pipe", headers=headers, numalign="left")
+        logger.info("=> Loaded %s: \n%s", type(self).__name__, colored(table, "cyan"))

@@ -1,0 +1,85 @@
+"""LLCM (Zhang and Wang, CVPR 2023): low light, nine cameras of both modalities, 1,064 identities."""
+
+import re
+from collections import Counter
+from os.path import basename, join
+from typing import Any
+
+from fastreid.data.datasets import DATASET_REGISTRY
+
+from vireid.data.datasets.base import ImageItem, VisibleInfraredDataset
+from vireid.data.datasets.lists import read_ids, read_labelled_paths, require_images, scan_camera
+from vireid.evaluation.llcm import llcm_settings
+from vireid.evaluation.protocols import Setting
+from vireid.modality import Modality
+
+# Name of a modality's lists and folders, the modality, and its test cameras. A camera takes both;
+# test_nir/cam3 is empty, and the protocol leaves it out.
+SIDES = (
+    ("vis", Modality.VISIBLE, (1, 2, 3, 4, 5, 6, 7, 8, 9)),
+    ("nir", Modality.INFRARED, (1, 2, 4, 5, 6, 7, 8, 9)),
+)
+
+
+@DATASET_REGISTRY.register()
+class LLCM(VisibleInfraredDataset):
+    """``idx/train_{vis,nir}.txt`` name the training images, ``idx/test_id.txt`` the identities of
+    ``test_{vis,nir}/cam<c>/<id:04d>/``."""
+
+    folder = "LLCM"
+    dataset_name = "LLCM"
+
+    def __init__(self, root: str = "datasets", released_v2i: bool = False, **kwargs: Any) -> None:
+        super().__init__(root, **kwargs)
+        self.released_v2i = released_v2i
+
+    @classmethod
+    def config_kwargs(cls, cfg: Any) -> dict[str, Any]:
+        """How visible to infrared is scored."""
+        return {"released_v2i": cfg.DATASETS.LLCM.RELEASED_V2I}
+
+    def read_train(self) -> list[ImageItem]:
+        """Images of the training lists."""
+        items: list[ImageItem] = []
+        for side, modality, _ in SIDES:
+            path = join(self.dataset_dir, "idx", f"train_{side}.txt")
+            images = read_labelled_paths(path, self.dataset_dir)
+            items.extend(ImageItem(image, pid, _camera(image), modality) for image, pid in images)
+        return items
+
+    def read_test(self) -> list[ImageItem]:
+        """Images of the test identities, visible first."""
+        ids = join(self.dataset_dir, "idx", "test_id.txt")
+        pids = set(read_ids(ids))
+        items: list[ImageItem] = []
+        found: set[int] = set()
+        for side, modality, cameras in SIDES:
+            for camid in cameras:
+                folder = join(self.dataset_dir, f"test_{side}", f"cam{camid}")
+                for pid, paths in scan_camera(folder, pids).items():
+                    found.add(pid)
+                    items.extend(ImageItem(path, pid, camid, modality) for path in paths)
+        require_images(pids, found, ids, self.dataset_dir)
+        return items
+
+    def settings(self, trials: int = 10) -> tuple[Setting, ...]:
+        """Both directions."""
+        before: Counter[tuple[int, int, Modality]] = Counter()
+        numbers = []  # the place among the images of the same identity, camera and modality
+        for item in self.test:
+            numbers.append(before[item.pid, item.camid, item.modality])
+            before[item.pid, item.camid, item.modality] += 1
+        return llcm_settings(
+            [item.pid for item in self.test],
+            [item.camid for item in self.test],
+            [item.modality for item in self.test],
+            numbers,
+            trials=trials,
+            released_v2i=self.released_v2i,
+        )
+
+
+def _camera(path: str) -> int:
+    """N of the c0N in a training image's name (0001_c03_s171429_f12990_vis.jpg); 0 where it has none."""
+    match = re.search(r"_c(\d+)", basename(path))
+    return int(match.group(1)) if match else 0

@@ -1,0 +1,86 @@
+"""SYSU-MM01 (Wu et al., ICCV 2017): four visible and two infrared cameras, 491 identities."""
+
+import logging
+import os
+from functools import cached_property
+from os.path import join
+
+from fastreid.data.datasets import DATASET_REGISTRY
+
+from vireid.data.datasets.base import ImageItem, VisibleInfraredDataset
+from vireid.data.datasets.lists import SEE, read_ids, require_images, scan_camera
+from vireid.errors import DatasetError
+from vireid.evaluation.protocols import Setting
+from vireid.evaluation.sysu_mm01 import sysu_settings
+from vireid.modality import Modality
+
+logger = logging.getLogger("fastreid.vireid.data")
+
+CAMERAS = {
+    1: Modality.VISIBLE,
+    2: Modality.VISIBLE,
+    3: Modality.INFRARED,
+    4: Modality.VISIBLE,
+    5: Modality.VISIBLE,
+    6: Modality.INFRARED,
+}
+
+
+@DATASET_REGISTRY.register()
+class SYSUMM01(VisibleInfraredDataset):
+    """``cam1..cam6/<id:04d>/<n:04d>.jpg``; training takes the training and validation identities (395)."""
+
+    folder = "SYSU-MM01"
+    dataset_name = "SYSUMM01"
+
+    def read_train(self) -> list[ImageItem]:
+        """Images of exp/train_id.txt and exp/val_id.txt."""
+        return self._read("train_id.txt", "val_id.txt")
+
+    def read_test(self) -> list[ImageItem]:
+        """Images of exp/test_id.txt."""
+        return self._read("test_id.txt")
+
+    @cached_property
+    def permutations(self) -> str | None:
+        """exp/rand_perm_cam.mat, the official draws; None, after a warning, where it is missing."""
+        path = join(self.dataset_dir, "exp", "rand_perm_cam.mat")
+        if os.path.exists(path):
+            return path
+        logger.warning(
+            "%s does not exist: the galleries are drawn by random.seed(trial) instead, and the figures are "
+            "not those of the official trials; %s",
+            path,
+            SEE,
+        )
+        return None
+
+    def settings(self, trials: int = 10) -> tuple[Setting, ...]:
+        """All-search and indoor-search, each single- and multi-shot."""
+        numbers = [_number(item.path) for item in self.test]
+        pids, camids = [item.pid for item in self.test], [item.camid for item in self.test]
+        try:
+            return sysu_settings(pids, camids, numbers, self.permutations, trials=trials)
+        except DatasetError as error:
+            raise DatasetError(f"{error}; {SEE}") from error
+
+    def _read(self, *names: str) -> list[ImageItem]:
+        lists = {path: set(read_ids(path)) for path in (join(self.dataset_dir, "exp", n) for n in names)}
+        pids = set().union(*lists.values())
+        items: list[ImageItem] = []
+        found: set[int] = set()
+        for camid, modality in CAMERAS.items():
+            for pid, paths in scan_camera(join(self.dataset_dir, f"cam{camid}"), pids).items():
+                found.add(pid)
+                items.extend(ImageItem(path, pid, camid, modality) for path in sorted(paths, key=_number))
+        for path, named in lists.items():
+            require_images(named, found, path, self.dataset_dir)
+        return items
+
+
+def _number(path: str) -> int:
+    """n of n.jpg."""
+    stem = os.path.splitext(os.path.basename(path))[0]
+    if not (stem.isascii() and stem.isdigit()):
+        raise DatasetError(f"{path}: an image's name is expected to be its number, such as 0001.jpg; {SEE}")
+    return int(stem)

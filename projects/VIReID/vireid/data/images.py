@@ -1,0 +1,30 @@
+"""Reading an image file."""
+
+from os import PathLike
+
+from PIL import Image, ImageOps
+
+from vireid.errors import DatasetError
+
+
+def read_image(path: str | PathLike[str]) -> Image.Image:
+    """The image as 8-bit RGB, turned upright where its EXIF data say so; one channel becomes three.
+
+    Raises:
+        DatasetError: missing, empty, truncated, not an image, or not 8 bits a channel.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.mode.startswith(("I", "F")):
+                raise ValueError(f"its pixels are not 8 bits a channel (Pillow mode {image.mode})")
+            if image.getexif():
+                ImageOps.exif_transpose(image, in_place=True)
+            return image.convert("RGB")
+    except Exception as error:  # Pillow's decoders raise many types for a damaged file
+        reason = getattr(error, "strerror", None) or " ".join(
+            str(error).replace(f" {str(path)!r}", "").split()
+        )
+        raise DatasetError(
+            f"{path}: the image cannot be read ({reason}); replace it, or train without it by "
+            'INPUT.UNREADABLE "skip"'
+        ) from error

@@ -1,0 +1,251 @@
+"""Which images make up a training batch.
+
+A sampler yields lists of (index, seed), visible images first: ``seed`` is what the training set draws
+that sample's augmentation from. The plan of an epoch depends on nothing but the items, the seed and the
+epoch, so that a resumed run, or one with other workers, sees the same batches. Every process computes
+the whole plan and takes its own identities of each batch.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from fastreid.utils.registry import Registry
+
+from vireid.data.datasets.base import as_image_item
+from vireid.errors import ConfigError, closest
+from vireid.modality import Modality
+
+SAMPLER_REGISTRY = Registry("SAMPLER")
+
+Sample = tuple[int, int]  # index of the item, seed of its augmentation
+
+
+class BatchSampler(Protocol):
+    """What a training loader needs of a sampler."""
+
+    def set_epoch(self, epoch: int) -> None: ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[list[Sample]]: ...
+
+
+class IdentityBatchSampler:
+    """Batches of P identities, divided among the processes.
+
+    Args:
+        items: all training images; the fields pid and modality are used.
+        batch_size: images of a batch over all processes (SOLVER.IMS_PER_BATCH).
+        num_instances: K (DATALOADER.NUM_INSTANCE).
+        seed, rank, world_size: of the run, and which of how many processes this one is.
+
+    Raises:
+        ConfigError: a batch size that does not divide, or more identities a batch than there are.
+    """
+
+    modalities_apart: ClassVar[bool]  # whether K counts each modality
+
+    def __init__(
+        self,
+        items: Sequence[Any],
+        batch_size: int,
+        num_instances: int,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self.items = [as_image_item(item) for item in items]
+        self.batch_size, self.num_instances = batch_size, num_instances
+        self.seed, self.rank, self.world_size = seed, rank, world_size
+        self.epoch = 0
+        self.images: dict[Any, dict[Modality, list[int]]] = defaultdict(lambda: defaultdict(list))
+        for index, item in enumerate(self.items):
+            self.images[item.pid][item.modality].append(index)
+        self.images = {pid: dict(self.images[pid]) for pid in sorted(self.images)}
+        self.num_pids = self._check()
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch, from 0, that the next iteration goes through."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        """Batches of an epoch."""
+        raise NotImplementedError
+
+    def plan(self, rng: np.random.Generator) -> Iterator[list[list[int]]]:
+        """For each batch, the images of each of its P identities."""
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[list[Sample]]:
+        """This process's share of each batch."""
+        plan_rng, seed_rng = (np.random.default_rng([self.seed, self.epoch, part]) for part in range(2))
+        share = self.num_pids // self.world_size
+        mine = slice(self.rank * share, (self.rank + 1) * share)
+        for batch in self.plan(plan_rng):
+            seeds = iter(seed_rng.integers(2**31, size=self.batch_size).tolist())
+            samples = [[(index, next(seeds)) for index in images] for images in batch]
+            flat = [sample for images in samples[mine] for sample in images]
+            yield sorted(flat, key=lambda sample: self.items[sample[0]].modality)
+
+    def _check(self) -> int:
+        factor = 2 if self.modalities_apart else 1
+        if self.num_instances < 1:
+            raise ConfigError(f"DATALOADER.NUM_INSTANCE is {self.num_instances}; expected at least 1")
+        per_pid = factor * self.num_instances
+        step = per_pid * self.world_size
+        if self.batch_size < 1 or self.batch_size % step:
+            names = f"{factor} x " * (factor > 1) + f"DATALOADER.NUM_INSTANCE ({self.num_instances})"
+            processes = f" x {self.world_size} processes" if self.world_size > 1 else ""
+            raise ConfigError(
+                f"SOLVER.IMS_PER_BATCH is {self.batch_size}; {type(self).__name__} needs a multiple of "
+                f"{names}{processes} = {step}, such as {max(1, round(self.batch_size / step)) * step}"
+            )
+        num_pids = self.batch_size // per_pid
+        if len(self.images) < num_pids:
+            most = len(self.images) // self.world_size * step
+            raise ConfigError(
+                f"SOLVER.IMS_PER_BATCH {self.batch_size} with DATALOADER.NUM_INSTANCE {self.num_instances} "
+                f"asks for {num_pids} identities a batch, and the training set has {len(self.images)}: set "
+                f"SOLVER.IMS_PER_BATCH to {most} or less, or raise DATALOADER.NUM_INSTANCE"
+            )
+        return num_pids
+
+
+@SAMPLER_REGISTRY.register()
+class CrossModalityIdentitySampler(IdentityBatchSampler):
+    """K visible and K infrared images of each of P identities.
+
+    An epoch is max(visible images, infrared images) // (P K) batches, at least one. Identities come up
+    equally often (once more or less), and so do the images of an identity and modality. An identity
+    without images of one modality gives 2 K of the other.
+    """
+
+    modalities_apart = True
+
+    def __len__(self) -> int:
+        """Batches of an epoch."""
+        totals = [
+            sum(len(images.get(modality, ())) for images in self.images.values())
+            for modality in (Modality.VISIBLE, Modality.INFRARED)
+        ]
+        return max(1, max(totals) // (self.num_pids * self.num_instances))
+
+    def plan(self, rng: np.random.Generator) -> Iterator[list[list[int]]]:
+        """For each batch, 2 K images of each of P identities."""
+        pids = _Deck(list(self.images), rng)
+        decks = {
+            pid: [_Deck(images[modality], rng) for modality in sorted(images)]
+            for pid, images in self.images.items()
+        }
+        for _ in range(len(self)):
+            batch = []
+            for pid in pids.draw(self.num_pids):
+                each = 2 * self.num_instances // len(decks[pid])
+                batch.append([index for deck in decks[pid] for index in deck.draw(each)])
+            yield batch
+
+
+@SAMPLER_REGISTRY.register()
+class ModalityFreeIdentitySampler(IdentityBatchSampler):
+    """K images of each of P identities, whatever their modality.
+
+    Each identity's images are dealt into groups of K; the images left over, fewer than K, sit out the
+    epoch. An identity with fewer than K images makes one group, in which they repeat. An epoch is as
+    many batches as groups of different identities make; each group is in at most one.
+    """
+
+    modalities_apart = False
+
+    def __len__(self) -> int:
+        """Batches of an epoch."""
+        groups = self._groups_of_each()
+        # b batches take at most b groups of an identity.
+        return next(
+            b
+            for b in range(groups.sum() // self.num_pids, 0, -1)
+            if np.minimum(groups, b).sum() >= b * self.num_pids
+        )
+
+    def plan(self, rng: np.random.Generator) -> Iterator[list[list[int]]]:
+        """For each batch, K images of each of P identities."""
+        groups = [self._deal([*chain(*images.values())], rng) for images in self.images.values()]
+        batches = len(self)
+        left = np.minimum(self._groups_of_each(), batches)
+        # What does not fit is left out by lot.
+        owners = rng.permutation(np.repeat(np.arange(len(left)), left))[: batches * self.num_pids]
+        left = np.bincount(owners, minlength=len(left))
+        for remaining in range(batches, 0, -1):
+            # Identities with a group for every batch that is left come first; the others by lot, in
+            # proportion to their groups.
+            with np.errstate(divide="ignore"):
+                order = np.where(left == remaining, 2.0, rng.random(len(left)) ** (1.0 / left))
+            chosen = rng.permutation(np.argsort(-order, kind="stable")[: self.num_pids])
+            left[chosen] -= 1
+            yield [groups[pid].pop() for pid in chosen.tolist()]
+
+    def _groups_of_each(self) -> np.ndarray:
+        counts = np.array([sum(map(len, images.values())) for images in self.images.values()])
+        return np.maximum(1, counts // self.num_instances)
+
+    def _deal(self, images: list[int], rng: np.random.Generator) -> list[list[int]]:
+        deck = _Deck(images, rng)
+        return [deck.draw(self.num_instances) for _ in range(max(1, len(images) // self.num_instances))]
+
+
+class FirstBatches:
+    """The first ``count`` batches of each epoch of another sampler."""
+
+    def __init__(self, sampler: BatchSampler, count: int) -> None:
+        self.sampler, self.count = sampler, count
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch."""
+        self.sampler.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        """Batches of an epoch."""
+        return min(self.count, len(self.sampler))
+
+    def __iter__(self) -> Iterator[list[Sample]]:
+        """The first batches."""
+        for _, batch in zip(range(len(self)), self.sampler):
+            yield batch
+
+
+def build_sampler(cfg: Any, items: Sequence[Any], seed: int, rank: int, world_size: int) -> BatchSampler:
+    """The sampler that DATALOADER.SAMPLER_TRAIN names.
+
+    Raises:
+        ConfigError: an unknown name, or what the sampler refuses.
+    """
+    name, known = cfg.DATALOADER.SAMPLER_TRAIN, SAMPLER_REGISTRY._obj_map
+    if name not in known:
+        raise ConfigError(f"DATALOADER.SAMPLER_TRAIN is {name!r}; {closest(name, known)}")
+    batch_size, num_instances = cfg.SOLVER.IMS_PER_BATCH, cfg.DATALOADER.NUM_INSTANCE
+    sampler = known[name](items, batch_size, num_instances, seed=seed, rank=rank, world_size=world_size)
+    count = cfg.DATALOADER.MAX_BATCHES_PER_EPOCH
+    return FirstBatches(sampler, count) if count > 0 else sampler
+
+
+class _Deck:
+    """Cards drawn in shuffled rounds: each round deals every card once before the next begins.
+
+    A hand holds a card twice only where it is larger than the deck.
+    """
+
+    def __init__(self, cards: list[Any], rng: np.random.Generator) -> None:
+        self.cards, self.rng = cards, rng
+        self.left: list[Any] = []
+
+    def draw(self, count: int) -> list[Any]:
+        hand: list[Any] = []
+        while len(hand) < count:
+            if not self.left:
+                shuffled = [self.cards[i] for i in self.rng.permutation(len(self.cards)).tolist()]
+                held = set(hand) if len(hand) < len(self.cards) else set()
+                self.left = sorted(shuffled, key=held.__contains__)
+            taken = min(count - len(hand), len(self.left))
+            hand += self.left[:taken]
+            del self.left[:taken]
+        return hand

@@ -1,0 +1,166 @@
+"""Writes a data set: the images in parallel, then the lists, so that lists mean a complete folder."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from vireid.errors import DatasetError, UserError
+
+from .layout import Plan, Shot, make_plan
+from .person import person_of
+from .render import Renderer
+
+_JPEG_QUALITY = 92
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written. seconds: the wall clock of rendering and writing."""
+
+    output: Path
+    plan: Plan
+    seconds: float
+
+    @property
+    def images_per_second(self) -> float:
+        return len(self.plan.shots) / max(self.seconds, 1e-9)
+
+
+class _Worker:
+    """Renders and writes the images of one identity and camera; lives once in each process."""
+
+    def __init__(self, output: Path, plan: Plan, seed: int, size: tuple[int, int]) -> None:
+        self.output, self.plan, self.seed = output, plan, seed
+        self.renderer = Renderer(plan.cameras, seed, *size)
+        self.camera_numbers = {name: number for number, name in enumerate(plan.cameras)}
+
+    def write(self, shots: list[Shot]) -> int:
+        person = person_of(self.seed, shots[0].pid)
+        back = self.plan.fixed_facing and person.facing == "back"
+        folders = {os.path.dirname(shot.path) for shot in shots}
+        for folder in folders:
+            os.makedirs(self.output / folder, exist_ok=True)
+        for shot in shots:
+            # a generator for each image: the files do not depend on the number of processes
+            key = [self.seed, 31, shot.pid, self.camera_numbers[shot.camera], shot.number]
+            pixels = self.renderer.photograph(person, shot.camera, np.random.default_rng(key), back)
+            options = {"quality": _JPEG_QUALITY} if shot.path.endswith(".jpg") else {}
+            Image.fromarray(pixels).save(self.output / shot.path, **options)
+        return len(shots)
+
+
+_worker: _Worker | None = None
+
+
+def _start(*args) -> None:
+    global _worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the workers
+    _worker = _Worker(*args)
+
+
+def _write(shots: list[Shot]) -> int:
+    assert _worker is not None
+    return _worker.write(shots)
+
+
+def _write_all(output: Path, plan: Plan, seed: int, size: tuple[int, int], workers: int) -> Iterator[int]:
+    """Write every image; yields the number of images of each finished group."""
+    groups = [list(shots) for _, shots in groupby(plan.shots, key=lambda shot: (shot.pid, shot.camera))]
+    if workers == 1:
+        yield from map(_Worker(output, plan, seed, size).write, groups)
+        return
+    # a forked worker need not import the toolkit again, which takes longer than many data sets
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    with context.Pool(workers, _start, (output, plan, seed, size)) as pool:
+        yield from pool.imap_unordered(_write, groups, chunksize=4)
+
+
+def check_output(output: str | os.PathLike) -> Path:
+    """The output folder as a path.
+
+    Raises:
+        DatasetError: it is a file, or a folder that is not empty.
+    """
+    folder = Path(output)
+    if folder.exists() and not folder.is_dir():
+        raise DatasetError(f"{folder} is a file; give a folder that is empty or does not exist")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise DatasetError(f"{folder} is not empty; give another folder, or empty this one first")
+    return folder
+
+
+def check_size(size: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of an image.
+
+    Raises:
+        UserError: a person would not be recognizable, or does not fit.
+    """
+    height, width = size
+    if not (32 <= height <= 1024 and 16 <= width <= 1024):
+        raise UserError(f"size is {height}x{width}; expected a height of 32 to 1024 and a width of 16 to 1024")
+    return height, width
+
+
+def generate_dataset(
+    layout: str,
+    output: str | os.PathLike,
+    *,
+    identities: int,
+    images: int,
+    seed: int,
+    size: tuple[int, int] = (256, 128),
+    workers: int | None = None,
+    test_identities: int | None = None,
+    progress: bool = True,
+) -> Report:
+    """Render a visible-infrared data set with the folders, names and lists of a real one.
+
+    The same arguments give the same bytes in every file, whatever the number of workers. A person
+    looks the same in every data set of a seed.
+
+    Args:
+        layout: "sysu" (SYSU-MM01), "regdb" or "llcm".
+        output: the data set's own folder, for example datasets/SYSU-MM01; must not hold anything.
+        identities: persons, training and test together.
+        images: per person and camera (sysu: 6 cameras, llcm: 17); for regdb per person and modality.
+        seed: 0 or more.
+        size: (height, width) of the images.
+        workers: processes; by default one for each core.
+        test_identities: how many of the persons are for testing; by default in proportion to the real
+            data (sysu 96 of 491, regdb half, llcm 351 of 1064).
+        progress: show a bar.
+
+    Raises:
+        UserError: an argument is out of range.
+        DatasetError: the output folder is not empty, or cannot be written.
+    """
+    folder = check_output(output)
+    size = check_size(size)
+    workers = workers if workers is not None else len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
+    if workers < 1:
+        raise UserError(f"workers is {workers}; expected 1 or more")
+    plan = make_plan(layout, identities, images, seed, test_identities)
+    start = time.perf_counter()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tqdm(total=len(plan.shots), unit="img", disable=not progress, desc=folder.name) as bar:
+            for count in _write_all(folder, plan, seed, size, workers):
+                bar.update(count)
+        for path, content in plan.lists.items():
+            (folder / path).parent.mkdir(exist_ok=True)
+            (folder / path).write_bytes(content)
+    except OSError as error:
+        raise DatasetError(f"cannot write to {folder}: {error}") from error
+    return Report(folder, plan, time.perf_counter() - start)

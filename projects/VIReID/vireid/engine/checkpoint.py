@@ -1,0 +1,147 @@
+"""Checkpoints: written whole or not at all, read without executing code, loaded strictly."""
+
+import logging
+import os
+import pickle
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from fastreid.utils.checkpoint import Checkpointer
+from torch import Tensor
+
+from vireid.errors import CheckpointError
+
+logger = logging.getLogger("fastreid.vireid.checkpoint")
+
+LAST = "last_checkpoint"
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint of plain tensors; a bare state dict becomes ``{"model": state dict}``.
+
+    Raises:
+        CheckpointError: no such file, or not a checkpoint of tensors and plain values.
+    """
+    if not os.path.isfile(path):
+        raise CheckpointError(f"MODEL.WEIGHTS: no file {path}")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise CheckpointError(
+            f"{path} is not a checkpoint of plain tensors, or is damaged; it was not executed ({reason})"
+        ) from None
+    if isinstance(content, dict) and isinstance(content.get("model"), dict):
+        return content
+    if isinstance(content, dict) and content and all(isinstance(value, Tensor) for value in content.values()):
+        return {"model": content}
+    raise CheckpointError(f"{path} holds no state dict: expected a dict of tensors, or one under 'model'")
+
+
+def write_atomically(path: Path, write: Any) -> None:
+    """Call ``write(file)`` on a temporary file beside ``path`` and rename it: a kill leaves the old one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class AtomicCheckpointer(Checkpointer):
+    """The toolkit's Checkpointer with atomic writes, safe reads and strict loading.
+
+    ``strict`` False takes what fits and logs the rest.
+    """
+
+    strict = True
+
+    def save(self, name: str, *, tag: bool = True, **extras: Any) -> None:
+        """Write ``<save_dir>/<name>.pth`` with the model, the checkpointables and ``extras``.
+
+        Args:
+            name: without suffix.
+            tag: whether training resumes from this one.
+            extras: plain Python values.
+        """
+        if not self.save_dir or not self.save_to_disk:
+            return
+        data = {"model": self.model.state_dict(), **extras}
+        data.update({key: item.state_dict() for key, item in self.checkpointables.items()})
+        path = Path(self.save_dir) / f"{name}.pth"
+        write_atomically(path, lambda file: torch.save(data, file))
+        logger.info(f"Saved {path}")
+        if tag:
+            self.tag_last_checkpoint(path.name)
+
+    def tag_last_checkpoint(self, last_filename_basename: str) -> None:
+        write_atomically(Path(self.save_dir) / LAST, lambda file: file.write(last_filename_basename.encode()))
+
+    def has_checkpoint(self) -> bool:
+        return os.path.isfile(self.get_checkpoint_file())
+
+    def get_checkpoint_file(self) -> str:
+        file = super().get_checkpoint_file()
+        return file if file and os.path.isfile(file) else ""
+
+    def _load_file(self, f: str) -> dict[str, Any]:
+        return read_checkpoint(f)
+
+    def load(self, path: str, checkpointables: list[str] | None = None) -> dict[str, Any]:
+        """Load a checkpoint into the model and, on resume, the checkpointables; return the rest of it.
+
+        Raises:
+            CheckpointError: unreadable, or it does not fit (what is missing, extra, of another shape).
+        """
+        if not path:
+            return {}
+        content = read_checkpoint(path)
+        load_weights(self.model, content.pop("model"), path, strict=self.strict)
+        for key in self.checkpointables if checkpointables is None else checkpointables:
+            if key in content:
+                self.checkpointables[key].load_state_dict(content.pop(key))
+        logger.info(f"Loaded {path}")
+        return content
+
+
+def load_weights(model: torch.nn.Module, weights: dict[str, Tensor], source: str, *, strict: bool) -> None:
+    """Load a state dict, under DistributedDataParallel's ``module.`` prefix or not.
+
+    Raises:
+        CheckpointError: strict, and something is missing, extra or of another shape.
+    """
+    weights = {name.removeprefix("module."): value for name, value in weights.items()}
+    own = model.state_dict()
+    missing = [name for name in own if name not in weights]
+    extra = [name for name in weights if name not in own]
+    reshaped = [
+        f"{name} {tuple(value.shape)} for {tuple(own[name].shape)}"
+        for name, value in weights.items()
+        if name in own and own[name].shape != value.shape
+    ]
+    problems = [
+        f"{len(names)} {what}: {_first(names)}"
+        for what, names in (("missing", missing), ("extra", extra), ("of another shape", reshaped))
+        if names
+    ]
+    if problems and strict:
+        raise CheckpointError(
+            f"{source} does not fit this config's model; {'; '.join(problems)}. Is it from another config? "
+            "MODEL.WEIGHTS_STRICT False takes what fits"
+        )
+    if problems:
+        logger.warning(f"{source} fits in part; {'; '.join(problems)}")
+    fitting = {
+        name: value for name, value in weights.items() if name in own and own[name].shape == value.shape
+    }
+    model.load_state_dict(fitting, strict=False)
+
+
+def _first(names: Iterable[str], count: int = 4) -> str:
+    names = list(names)
+    return ", ".join(names[:count]) + (", ..." if len(names) > count else "")

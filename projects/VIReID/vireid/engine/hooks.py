@@ -1,0 +1,75 @@
+"""Hooks: the learning rate after each step, evaluation and checkpoints after an epoch."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from fastreid.engine.train_loop import HookBase
+from fastreid.evaluation.testing import flatten_results_dict
+from fastreid.utils import comm
+from torch.optim.lr_scheduler import LRScheduler
+
+logger = logging.getLogger("fastreid.vireid.hooks")
+
+
+class LearningRate(HookBase):
+    """Steps the schedule after every iteration and records the rate of the largest parameter group."""
+
+    def __init__(self, scheduler: LRScheduler):
+        self.scheduler = scheduler
+        groups = scheduler.optimizer.param_groups
+        self.largest = max(range(len(groups)), key=lambda i: sum(p.numel() for p in groups[i]["params"]))
+
+    def after_step(self) -> None:
+        rate = self.scheduler.get_last_lr()[self.largest]
+        self.trainer.storage.put_scalar("lr", rate, smoothing_hint=False)
+        self.scheduler.step()
+
+
+class PeriodicEvaluation(HookBase):
+    """Evaluates every ``period`` epochs and after the last one; 0: after the last only; -1: never.
+
+    Args:
+        evaluate: returns nested figures, dataset -> setting -> metric.
+    """
+
+    def __init__(self, period: int, evaluate: Callable[[], dict[str, Any]]):
+        self.period, self.evaluate = period, evaluate
+
+    def after_epoch(self) -> None:
+        done = self.trainer.epoch + 1
+        last = done == self.trainer.max_epoch
+        if self.period < 0 or not (last or (self.period and done % self.period == 0)):
+            return
+        results = self.evaluate()
+        if comm.is_main_process():
+            self.trainer.storage.put_scalars(**flatten_results_dict(results), smoothing_hint=False)
+        comm.synchronize()
+
+
+class Checkpoints(HookBase):
+    """Saves every ``period`` epochs (0: never), after the last epoch (``model_final.pth``), and whenever
+    the metric is the best so far (``model_best.pth``); runs after the evaluation.
+
+    Args:
+        best: the best metric of the run that is resumed.
+        extras: what else a checkpoint records.
+    """
+
+    def __init__(self, period: int, best: float | None, extras: Callable[[], dict[str, Any]]):
+        self.period, self.best, self.extras = period, best, extras
+
+    def after_epoch(self) -> None:
+        trainer = self.trainer
+        done = trainer.epoch + 1
+        metric = trainer.latest_metric()
+        improved = metric is not None and (self.best is None or metric > self.best)
+        if improved:
+            self.best = metric
+        state = {"epoch": trainer.epoch, "best_metric": self.best, "metric": metric, **self.extras()}
+        if improved:
+            trainer.checkpointer.save("model_best", tag=False, **state)
+        if done == trainer.max_epoch:
+            trainer.checkpointer.save("model_final", **state)
+        elif self.period > 0 and done % self.period == 0:
+            trainer.checkpointer.save(f"model_{trainer.epoch:04d}", **state)

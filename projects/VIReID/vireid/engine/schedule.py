@@ -1,0 +1,58 @@
+"""The learning rate as a function of the iteration alone: nothing to restore on resume but a count.
+
+The toolkit's schedule counts SOLVER.STEPS from the end of warm-up; here they are epochs of training.
+"""
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable
+
+import torch
+from torch.optim.lr_scheduler import LambdaLR
+from yacs.config import CfgNode
+
+from vireid.errors import ConfigError
+
+SCHEDULES = ("MultiStepLR", "CosineAnnealingLR")
+
+
+def learning_rate_factor(cfg: CfgNode, iters_per_epoch: int, base_lr: float) -> Callable[[int], float]:
+    """iteration (from 0) -> what ``base_lr`` is multiplied by.
+
+    Raises:
+        ConfigError: unknown SOLVER.SCHED or SOLVER.WARMUP_METHOD.
+    """
+    solver = cfg.SOLVER
+    if solver.SCHED not in SCHEDULES:
+        raise ConfigError(f"SOLVER.SCHED is {solver.SCHED!r}; expected one of {', '.join(SCHEDULES)}")
+    if solver.WARMUP_METHOD not in ("linear", "constant", "exp"):
+        raise ConfigError(
+            f"SOLVER.WARMUP_METHOD is {solver.WARMUP_METHOD!r}; expected linear, constant or exp"
+        )
+    warmup = solver.WARMUP_EPOCHS * iters_per_epoch or solver.WARMUP_ITERS
+    start = max(math.ceil(warmup / iters_per_epoch), solver.DELAY_EPOCHS)
+    floor = solver.ETA_MIN_LR / base_lr
+
+    def factor(iteration: int) -> float:
+        epoch = iteration // iters_per_epoch
+        if solver.SCHED == "MultiStepLR":
+            decay = solver.GAMMA ** bisect_right(sorted(solver.STEPS), epoch)
+        else:
+            done = min(max(epoch - start, 0) / max(solver.MAX_EPOCH - start, 1), 1)
+            decay = floor + (1 - floor) * (1 + math.cos(math.pi * done)) / 2
+        if iteration >= warmup:
+            return decay
+        share, first = iteration / warmup, solver.WARMUP_FACTOR
+        if solver.WARMUP_METHOD == "constant":
+            return decay * first
+        if solver.WARMUP_METHOD == "exp":
+            return decay * first ** (1 - share)
+        return decay * (first + (1 - first) * share)
+
+    return factor
+
+
+def build_schedule(cfg: CfgNode, optimizer: torch.optim.Optimizer, iters_per_epoch: int) -> LambdaLR:
+    """A scheduler that is stepped after every iteration."""
+    factors = [learning_rate_factor(cfg, iters_per_epoch, group["lr"]) for group in optimizer.param_groups]
+    return LambdaLR(optimizer, factors)

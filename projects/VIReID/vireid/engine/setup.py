@@ -1,0 +1,150 @@
+"""From a config file and command line to a checked config, a log, a device and seeds."""
+
+import logging
+import os
+import random
+from argparse import Namespace
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from fastreid.config import CfgNode as ToolkitCfgNode
+from fastreid.engine import default_setup
+from fastreid.utils import comm
+from yacs.config import CfgNode
+
+from vireid import host
+from vireid.errors import ConfigError, nearest
+from vireid.evaluation.metrics import METRICS
+
+logger = logging.getLogger("fastreid.vireid.setup")
+
+
+AMP_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def merge_config(cfg: CfgNode, config_file: str, opts: list[str]) -> None:
+    """Merge a YAML file and ``KEY VALUE`` pairs into ``cfg``, in place.
+
+    Raises:
+        ConfigError: no such file, not YAML, an unknown key, or a value of the wrong type.
+    """
+    if config_file:
+        if not os.path.isfile(config_file):
+            raise ConfigError(f"--config-file: no file {config_file}")
+        try:
+            tree = ToolkitCfgNode.load_yaml_with_base(config_file)
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{config_file} is not YAML: {' '.join(str(error).split())}") from None
+        except FileNotFoundError as error:
+            raise ConfigError(f"{config_file}: its _BASE_ {error.filename} does not exist") from None
+        if not isinstance(tree, dict):
+            raise ConfigError(f"{config_file} holds no keys")
+        _check_keys(cfg, tree, config_file)
+        _merge(cfg, ToolkitCfgNode(tree), config_file)
+    if len(opts) % 2:
+        raise ConfigError(f"the command line ends in {opts[-1]!r}: options are pairs KEY VALUE")
+    for key, value in zip(opts[::2], opts[1::2]):
+        keys = list(_leaf_keys(cfg))
+        if key not in keys:
+            raise ConfigError(f"unknown config key {key} (value {value!r}); {nearest(key, keys)}")
+        _merge(cfg, [key, value], "the command line")
+
+
+def _merge(cfg: CfgNode, change: Any, source: str) -> None:
+    try:
+        if isinstance(change, list):
+            cfg.merge_from_list(change)
+        else:
+            cfg.merge_from_other_cfg(change)
+    except (ValueError, SyntaxError) as error:
+        raise ConfigError(f"{source}: {' '.join(str(error).split())}") from None
+
+
+def _check_keys(cfg: CfgNode, tree: dict[str, Any], source: str, prefix: str = "") -> None:
+    for key, value in tree.items():
+        node = _node_at(cfg, prefix)
+        if key not in node:
+            near = nearest(prefix + key, [*_leaf_keys(cfg)])
+            raise ConfigError(f"{source}: unknown config key {prefix}{key} (value {value!r}); {near}")
+        if isinstance(node[key], CfgNode):
+            if not isinstance(value, dict):
+                raise ConfigError(f"{source}: {prefix}{key} is a group of keys; got {value!r}")
+            _check_keys(cfg, value, source, f"{prefix}{key}.")
+
+
+def _node_at(cfg: CfgNode, prefix: str) -> CfgNode:
+    for part in prefix.split(".")[:-1]:
+        cfg = cfg[part]
+    return cfg
+
+
+def _leaf_keys(cfg: CfgNode, prefix: str = "") -> Iterator[str]:
+    for key, value in cfg.items():
+        if isinstance(value, CfgNode):
+            yield from _leaf_keys(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key
+
+
+def check_config(cfg: CfgNode) -> None:
+    """Refuse a config that would fail later, before anything is read or built.
+
+    Raises:
+        ConfigError: names the key, its value and what is expected.
+    """
+    from vireid.data.transforms import check_transforms
+
+    host.check_config(cfg)
+    check_transforms(cfg)
+    amp = cfg.SOLVER.AMP
+    if amp.DTYPE not in AMP_DTYPES:
+        raise ConfigError(f"SOLVER.AMP.DTYPE is {amp.DTYPE!r}; expected bf16 or fp16")
+    if amp.ENABLED and amp.DTYPE == "fp16" and not cfg.MODEL.DEVICE.startswith("cuda"):
+        raise ConfigError("SOLVER.AMP.DTYPE fp16 needs a GPU; on the CPU set it to bf16")
+    if cfg.TEST.BEST_METRIC.split("/")[-1] not in METRICS:
+        raise ConfigError(f"TEST.BEST_METRIC is {cfg.TEST.BEST_METRIC!r}; it must end in one of {METRICS}")
+    if cfg.TEST.METRIC not in ("cosine", "euclidean"):
+        raise ConfigError(f"TEST.METRIC is {cfg.TEST.METRIC!r}; expected cosine or euclidean")
+    if cfg.SOLVER.MAX_EPOCH < 1:
+        raise ConfigError(f"SOLVER.MAX_EPOCH is {cfg.SOLVER.MAX_EPOCH}; expected at least 1")
+
+
+def setup(cfg: CfgNode, args: Namespace) -> CfgNode:
+    """Check the config, make the output folder and the log, choose the device, seed everything.
+
+    Args:
+        cfg: merged, not frozen.
+        args: of the toolkit's ``default_argument_parser``.
+
+    Returns:
+        The config, frozen, with SEED and MODEL.DEVICE as they are used.
+
+    Raises:
+        ConfigError: see ``check_config``.
+    """
+    fallback = cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available()
+    if fallback:
+        cfg.MODEL.DEVICE = "cpu"
+    if cfg.SEED < 0:
+        cfg.SEED = comm.shared_random_seed() % 2**31
+    check_config(cfg)
+    if comm.is_main_process():
+        os.makedirs(cfg.OUTPUT_DIR, exist_ok=True)
+    cfg.freeze()
+    default_setup(cfg, args)
+    logger.info(f"FastReID {host.toolkit_version()}, PyTorch {torch.__version__}, seed {cfg.SEED}")
+    if cfg.MODEL.DEVICE == "cpu":
+        found = "No GPU found" if fallback or not torch.cuda.is_available() else "MODEL.DEVICE is cpu"
+        logger.info(f"{found}: running on the CPU with {torch.get_num_threads()} threads")
+    seed_everything(cfg.SEED + comm.get_rank())
+    return cfg
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and PyTorch (all devices)."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002  (third-party code draws from it)
+    torch.manual_seed(seed)

@@ -1,0 +1,283 @@
+"""The trainer: the toolkit's DefaultTrainer with an epoch that is one pass of the sampler."""
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from fastreid.engine import DefaultTrainer, hooks
+from fastreid.engine.train_loop import TrainerBase
+from fastreid.modeling.meta_arch import META_ARCH_REGISTRY
+from fastreid.utils import comm
+from fastreid.utils.events import EventStorage
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader
+from yacs.config import CfgNode
+
+from vireid.data import build_dataset, build_train_loader
+from vireid.engine.checkpoint import AtomicCheckpointer, load_weights, read_checkpoint
+from vireid.engine.hooks import Checkpoints, LearningRate, PeriodicEvaluation
+from vireid.engine.schedule import build_schedule
+from vireid.engine.setup import seed_everything
+from vireid.engine.step import OptimizationStep, build_optimizer
+from vireid.errors import CheckpointError, ConfigError, TrainingError, closest
+from vireid.evaluation.evaluator import (
+    best_metric,
+    evaluate_dataset,
+    flat_means,
+    results_record,
+    results_table,
+    write_results,
+)
+
+logger = logging.getLogger("fastreid.vireid.trainer")
+
+
+class VIReIDTrainer(DefaultTrainer):
+    """Trains and evaluates a model for visible-infrared ReID.
+
+    Args:
+        cfg: as ``vireid.engine.setup`` returns it.
+    """
+
+    def __init__(self, cfg: CfgNode):
+        # Not DefaultTrainer's: it needs CUDA, counts an epoch in images and trains on a buffer that
+        # PyTorch 2 no longer updates.
+        TrainerBase.__init__(self)
+        os.makedirs(cfg.OUTPUT_DIR, exist_ok=True)  # the next but one line writes config.yaml there
+        data_loader = self.build_train_loader(cfg)
+        cfg = self.auto_scale_hyperparams(cfg, data_loader.dataset.num_classes)
+        seed_everything(cfg.SEED)  # the same weights whatever was drawn before, on every process
+        model = self.build_model(cfg)
+        optimizer = build_optimizer(cfg, model)
+        self.checkpointer = AtomicCheckpointer(
+            model, cfg.OUTPUT_DIR, save_to_disk=comm.is_main_process(), optimizer=optimizer
+        )
+        if comm.get_world_size() > 1:
+            on_gpu = cfg.MODEL.DEVICE.startswith("cuda")
+            model = DistributedDataParallel(
+                model,
+                device_ids=[comm.get_local_rank()] if on_gpu else None,
+                broadcast_buffers=False,
+                # A batch may lack a modality, and so leave a stem without gradient.
+                find_unused_parameters=cfg.DATALOADER.SAMPLER_TRAIN != "CrossModalityIdentitySampler",
+            )
+        model.train()
+        self._trainer = OptimizationStep(model, data_loader, optimizer, cfg)
+        self.iters_per_epoch = len(data_loader)
+        self.scheduler = build_schedule(cfg, optimizer, self.iters_per_epoch)
+        self.checkpointer.checkpointables["lr_schedule"] = self.scheduler
+        if self._trainer.grad_scaler is not None:
+            self.checkpointer.checkpointables["grad_scaler"] = self._trainer.grad_scaler
+        self.start_epoch = 0
+        self.max_epoch = cfg.SOLVER.MAX_EPOCH
+        self.max_iter = self.max_epoch * self.iters_per_epoch
+        self.cfg = cfg
+        self.best: float | None = None
+        self._results: tuple[int, dict[str, Any]] | None = None
+
+    @property
+    def last_results(self) -> dict[str, Any]:
+        """dataset -> setting -> metric of the last evaluation; empty before the first."""
+        return self._results[1] if self._results else {}
+
+    def resume_or_load(self, resume: bool = True) -> None:
+        """Go on from OUTPUT_DIR's last checkpoint if ``resume`` and there is one; else start from
+        MODEL.WEIGHTS, or from scratch.
+
+        Raises:
+            CheckpointError: it cannot be read or does not fit, or is of another RegDB split.
+        """
+        self.checkpointer.strict = self.cfg.MODEL.WEIGHTS_STRICT
+        if resume and self.checkpointer.has_checkpoint():
+            self.checkpointer.strict = True
+            rest = self.checkpointer.load(self.checkpointer.get_checkpoint_file())
+            check_tags(rest, self.data_loader.dataset.datasets, self.checkpointer.get_checkpoint_file())
+            self.start_epoch = int(rest["epoch"]) + 1
+            self.best = rest["best_metric"]
+            logger.info(f"Resuming after epoch {rest['epoch']}; best {self.cfg.TEST.BEST_METRIC} {self.best}")
+            return
+        if resume:
+            logger.info(f"--resume: no checkpoint in {self.cfg.OUTPUT_DIR}; starting from the beginning")
+        self.checkpointer.load(self.cfg.MODEL.WEIGHTS, checkpointables=[])
+
+    def build_hooks(self) -> list[hooks.HookBase]:
+        cfg = self.cfg
+        built: list[hooks.HookBase] = [hooks.IterationTimer(), LearningRate(self.scheduler)]
+        if cfg.MODEL.FREEZE_LAYERS and cfg.SOLVER.FREEZE_ITERS > 0:
+            built.append(hooks.LayerFreeze(self.model, cfg.MODEL.FREEZE_LAYERS, cfg.SOLVER.FREEZE_ITERS))
+        if cfg.TEST.PRECISE_BN.ENABLED and hooks.get_bn_modules(self.model):
+            batches = endless(self.build_train_loader(cfg), 0, cfg.SEED)
+            built.append(hooks.PreciseBN(self.model, batches, cfg.TEST.PRECISE_BN.NUM_ITER))
+        built.append(PeriodicEvaluation(cfg.TEST.EVAL_PERIOD, self.evaluate))
+        if comm.is_main_process():
+            tags = {d.dataset_name: d.checkpoint_tag() for d in self.data_loader.dataset.datasets}
+            extras = {"num_classes": cfg.MODEL.HEADS.NUM_CLASSES, "datasets": tags, "seed": cfg.SEED}
+            built.append(Checkpoints(cfg.SOLVER.CHECKPOINT_PERIOD, self.best, lambda: extras))
+            built.append(hooks.PeriodicWriter(self.build_writers(), min(200, self.iters_per_epoch)))
+        return built
+
+    def train(self) -> dict[str, Any]:
+        """Train from ``start_epoch`` on; a run that is already finished is evaluated only.
+
+        Returns:
+            dataset -> setting -> metric, in percent, of the last evaluation.
+
+        Raises:
+            TrainingError: a loss is NaN or infinite; checkpoints are those of the epochs before.
+        """
+        if self.start_epoch >= self.max_epoch:
+            logger.info(f"All {self.max_epoch} epochs (SOLVER.MAX_EPOCH) are trained already; evaluating")
+            self.epoch = self.max_epoch - 1
+            return self.evaluate()
+        self.register_hooks(self.build_hooks())
+        self.iter = self.start_iter = self.start_epoch * self.iters_per_epoch
+        logger.info(
+            f"Training epochs {self.start_epoch} to {self.max_epoch - 1}, "
+            f"{self.iters_per_epoch} iterations of {self.cfg.SOLVER.IMS_PER_BATCH} images each"
+        )
+        batches = endless(self.data_loader, self.start_epoch, self.cfg.SEED + 1)
+        with EventStorage(self.start_iter) as self.storage:
+            try:
+                self.before_train()
+                for epoch in range(self.start_epoch, self.max_epoch):
+                    self.epoch = epoch
+                    self.before_epoch()
+                    for _ in range(self.iters_per_epoch):
+                        self.before_step()
+                        self.run_step(next(batches))
+                        self.after_step()
+                        self.iter += 1
+                    self.after_epoch()
+            finally:
+                self.after_train()
+        return self.last_results
+
+    def run_step(self, batch: dict[str, Any]) -> None:
+        try:
+            losses = self._trainer(batch)
+        except TrainingError as error:
+            last = self.checkpointer.get_checkpoint_file()
+            kept = f"the last good checkpoint is {last}" if last else "there is no checkpoint yet"
+            raise TrainingError(
+                f"iteration {self.iter} (epoch {self.epoch}): {error}; {kept}. "
+                "Lower SOLVER.BASE_LR, or enable SOLVER.CLIP_GRADIENTS"
+            ) from None
+        self.storage.put_scalar("total_loss", sum(losses.values()))
+        self.storage.put_scalars(**losses)
+
+    def evaluate(self) -> dict[str, Any]:
+        """Evaluate on DATASETS.TESTS and write results.json."""
+        results = self.test(self.cfg, self.model, epoch=self.epoch)
+        self._results = (self.epoch, results)
+        return results
+
+    def latest_metric(self) -> float | None:
+        """TEST.BEST_METRIC of this epoch's evaluation; None where there was none."""
+        if self._results is None or self._results[0] != self.epoch or not self._results[1]:
+            return None
+        try:
+            return best_metric(self._results[1], self.cfg.TEST.BEST_METRIC)
+        except KeyError:
+            rows = [f"{d}/{s}" for d, settings in self._results[1].items() for s in settings]
+            raise ConfigError(
+                f"TEST.BEST_METRIC is {self.cfg.TEST.BEST_METRIC!r}; the settings are {', '.join(rows)}"
+            ) from None
+
+    @classmethod
+    def build_model(cls, cfg: CfgNode) -> nn.Module:
+        name = cfg.MODEL.META_ARCHITECTURE
+        if name not in META_ARCH_REGISTRY._obj_map:
+            known = META_ARCH_REGISTRY._obj_map
+            raise ConfigError(f"MODEL.META_ARCHITECTURE is {name!r}; {closest(name, known)}")
+        model = META_ARCH_REGISTRY.get(name)(cfg).to(torch.device(cfg.MODEL.DEVICE))
+        parameters = sum(parameter.numel() for parameter in model.parameters())
+        specific = ", ".join(getattr(model, "modality_specific", ())) or "none: one stream"
+        logger.info(f"Model of {parameters / 1e6:.2f} M parameters; modality-specific: {specific}")
+        logger.debug(f"Model:\n{model}")
+        return model
+
+    @classmethod
+    def build_train_loader(cls, cfg: CfgNode) -> DataLoader:
+        return build_train_loader(cfg)
+
+    @classmethod
+    def test(cls, cfg: CfgNode, model: nn.Module, **about: Any) -> dict[str, Any]:
+        """Evaluate on DATASETS.TESTS: a table in the log, results.json in OUTPUT_DIR.
+
+        Returns:
+            dataset -> setting -> metric in percent; empty on every process but the first.
+        """
+        results = {}
+        for name in cfg.DATASETS.TESTS:
+            dataset = build_dataset(cfg, name)
+            results[name] = evaluate_dataset(cfg, model, dataset, name)
+        if not comm.is_main_process():
+            return {}
+        logger.info(f"Results in percent:\n{results_table(results)}")
+        path = Path(cfg.OUTPUT_DIR) / "results.json"
+        os.makedirs(path.parent, exist_ok=True)
+        write_results(path, results_record(results, **about))
+        return flat_means(results)
+
+
+def evaluate_weights(cfg: CfgNode) -> dict[str, Any]:
+    """Evaluate MODEL.WEIGHTS on DATASETS.TESTS; the untrained model where it is empty.
+
+    The number of classes is the checkpoint's: no training set is needed.
+
+    Returns:
+        dataset -> setting -> metric in percent.
+
+    Raises:
+        CheckpointError: it cannot be read or does not fit, or is of another RegDB split.
+    """
+    cfg = cfg.clone()
+    cfg.defrost()
+    source = cfg.MODEL.WEIGHTS
+    content: dict[str, Any] = {}
+    if source:
+        content = read_checkpoint(source)
+        check_tags(content, [build_dataset(cfg, name) for name in cfg.DATASETS.TESTS], source)
+        classifier = content["model"].get("heads.weight")
+        if classifier is not None:
+            cfg.MODEL.HEADS.NUM_CLASSES = len(classifier)
+        cfg.MODEL.BACKBONE.PRETRAIN = False
+    else:
+        logger.warning("MODEL.WEIGHTS is empty: evaluating a model that is not trained")
+    seed_everything(cfg.SEED)
+    model = VIReIDTrainer.build_model(cfg)
+    if source:
+        load_weights(model, content["model"], source, strict=cfg.MODEL.WEIGHTS_STRICT)
+    return VIReIDTrainer.test(cfg, model, weights=source, epoch=content.get("epoch"))
+
+
+def endless(loader: DataLoader, start_epoch: int, seed: int) -> Iterator[dict[str, Any]]:
+    """Batches of epoch after epoch. Each epoch starts from a seed of its own, so that a resumed run
+    draws what an uninterrupted one would have drawn."""
+    epoch = start_epoch
+    while True:
+        loader.batch_sampler.set_epoch(epoch)  # type: ignore[union-attr]
+        seed_everything(seed + 1_000_003 * epoch + comm.get_rank())
+        yield from loader
+        epoch += 1
+
+
+def check_tags(checkpoint: dict[str, Any], datasets: list[Any], source: str) -> None:
+    """Refuse a checkpoint that was trained on another split of one of these datasets.
+
+    Raises:
+        CheckpointError: names both splits.
+    """
+    trained = checkpoint.get("datasets", {})
+    for dataset in datasets:
+        ours, theirs = dataset.checkpoint_tag(), trained.get(dataset.dataset_name, {})
+        for key, value in ours.items():
+            if key in theirs and theirs[key] != value:
+                raise CheckpointError(
+                    f"{source} was trained on {dataset.dataset_name} {key} {theirs[key]}, but the config "
+                    f"says {value}: identities it was trained on would be tested. Set it to {theirs[key]}"
+                )

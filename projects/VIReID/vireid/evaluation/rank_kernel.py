@@ -1,0 +1,231 @@
+"""Ranks of every query's matches, in many galleries at once, without sorting a row.
+
+All galleries are subsets of one list of candidates, so each distance is looked at once, however many
+trials use it. A candidate is placed among the sorted distances of the query's own matches (a few
+dozen), and counted there for the galleries that hold it.
+"""
+
+import numba
+import numpy as np
+
+from vireid.evaluation.compiled import kernel
+
+# The galleries a candidate is in are the bits of one word.
+MAX_GALLERIES = 64
+_LANES = 16
+_NONE = np.zeros((0, 0), dtype=bool)
+
+
+def pad_lanes(galleries: int) -> int:
+    """Columns of ``member`` for a number of galleries: a whole number of vector registers."""
+    return galleries if galleries == 1 else -(-galleries // _LANES) * _LANES
+
+
+def rank_matches(dist, query_pids, candidate_pids, query_keys, candidate_keys, exclude, place, unique):
+    """Rank the matches of each query in each gallery.
+
+    Args:
+        dist: (Q, P) float32 or float64, distances to all candidates, finite.
+        query_pids, candidate_pids: (Q,) and (P,) identities.
+        query_keys, candidate_keys: (Q,) and (P,) int64, or both None; equal keys leave a pair out.
+        exclude: (Q, P) bool, or None; True leaves a pair out.
+        place: (P, T) int32, place of a candidate in gallery t, by which ties go; -1 where it is not in.
+        unique: (T,) bool, whether the best rank counts each identity once.
+
+    Returns:
+        best (Q, T) int64, rank of the nearest match, 0 for a query without an allowed match;
+        ap and inp (Q, T) float64, average precision and inverse negative penalty.
+    """
+    num_queries, galleries = dist.shape[0], place.shape[1]
+    if galleries > MAX_GALLERIES:
+        raise ValueError(f"at most {MAX_GALLERIES} galleries at once, got {galleries}")
+    pids, pid_of = np.unique(candidate_pids, return_inverse=True)
+    slot = np.minimum(np.searchsorted(pids, query_pids), max(len(pids) - 1, 0))
+    known = pids[slot] == query_pids if len(pids) else np.zeros(num_queries, dtype=bool)
+    by_pid = np.argsort(pid_of, kind="stable").astype(np.int32)
+    starts = np.concatenate([[0], np.cumsum(np.bincount(pid_of, minlength=len(pids)))]).astype(np.int64)
+    inside = place >= 0
+    member = np.zeros((len(candidate_pids), pad_lanes(galleries)), dtype=np.int32)
+    member[:, :galleries] = inside
+    bits = (inside.astype(np.uint64) << np.arange(galleries, dtype=np.uint64)).sum(axis=1, dtype=np.uint64)
+    best = np.zeros((num_queries, galleries), dtype=np.int64)
+    ap = np.zeros((num_queries, galleries))
+    inp = np.zeros((num_queries, galleries))
+    keyed = query_keys is not None
+    no_keys = np.zeros(0, dtype=np.int64)
+    _rank_matches(
+        np.ascontiguousarray(dist),
+        np.where(known, slot, -1).astype(np.int32),
+        pid_of.astype(np.int32),
+        by_pid,
+        starts,
+        np.ascontiguousarray(query_keys, dtype=np.int64) if keyed else no_keys,
+        np.ascontiguousarray(candidate_keys, dtype=np.int64) if keyed else no_keys,
+        _NONE if exclude is None else np.ascontiguousarray(exclude, dtype=bool),
+        np.ascontiguousarray(place, dtype=np.int32),
+        member,
+        bits,
+        np.ascontiguousarray(unique, dtype=bool),
+        best,
+        ap,
+        inp,
+    )
+    return best, ap, inp
+
+
+@kernel
+def _rank_matches(
+    dist,
+    query_pid,
+    pid_of,
+    by_pid,
+    starts,
+    query_keys,
+    keys,
+    exclude,
+    place,
+    member,
+    bits,
+    unique,
+    best,
+    ap,
+    inp,
+):
+    num_queries, num_candidates = dist.shape
+    galleries, lanes = place.shape[1], member.shape[1]
+    num_pids = len(starts) - 1
+    keyed, masked = len(query_keys) > 0, exclude.shape[0] > 0
+    most = 0
+    for i in range(num_pids):
+        most = max(most, starts[i + 1] - starts[i])
+    size = 1
+    while size < most + 1:
+        size *= 2
+    unique_bits = np.uint64(0)
+    for t in range(galleries):
+        if unique[t]:
+            unique_bits |= np.uint64(1) << np.uint64(t)
+
+    chunks = min(num_queries, 64)
+    for chunk in numba.prange(chunks):
+        near = np.empty(size, dtype=dist.dtype)  # distances of the matches, ascending, then infinity
+        match = np.empty(most, dtype=np.int64)
+        counts = np.empty((most + 1, lanes), dtype=np.int32)  # [b]: others nearer than match b, not b - 1
+        tied = np.empty((most, galleries), dtype=np.int64)  # others at the distance of match b, before it
+        first = np.empty(galleries, dtype=np.int64)  # index of the nearest match
+        first_place = np.empty(galleries, dtype=np.int64)
+        before = np.empty(most + 1, dtype=np.uint64)  # [b]: galleries whose nearest match is b or later
+        seen = np.empty(num_pids, dtype=np.uint64)  # galleries in which an identity precedes the match
+        ahead = np.empty(most, dtype=np.int64)
+        total = np.empty(lanes, dtype=np.int64)
+        for q in range(chunk * num_queries // chunks, (chunk + 1) * num_queries // chunks):
+            own = query_pid[q]
+            if own < 0:
+                continue
+            row = dist[q]
+            found = 0
+            for i in range(starts[own], starts[own + 1]):
+                p = by_pid[i]
+                if (keyed and keys[p] == query_keys[q]) or (masked and exclude[q, p]):
+                    continue
+                match[found] = p
+                near[found] = row[p]
+                found += 1
+            if found == 0:
+                continue
+            order = np.argsort(near[:found], kind="mergesort")
+            match[:found] = match[:found][order]
+            near[:found] = near[:found][order]
+            near[found:] = np.inf
+            step = 1
+            while step < found + 1:
+                step *= 2
+            half = step // 2
+
+            before[:found] = 0
+            for t in range(galleries):
+                first[t] = -1
+                for b in range(found):
+                    if place[match[b], t] >= 0:
+                        if first[t] < 0:
+                            first[t] = b
+                            first_place[t] = place[match[b], t]
+                        elif near[b] == near[first[t]]:
+                            first_place[t] = min(first_place[t], place[match[b], t])
+                        else:
+                            break
+                if first[t] >= 0 and unique[t]:
+                    before[first[t]] |= np.uint64(1) << np.uint64(t)
+            for b in range(found - 2, -1, -1):
+                before[b] |= before[b + 1]
+            counts[: found + 1] = 0
+            tied[:found] = 0
+            seen[:] = 0
+
+            last = near[found - 1]
+            for p in range(num_candidates):
+                d = row[p]
+                if d > last:
+                    continue
+                pid = pid_of[p]
+                if pid == own:
+                    continue
+                if keyed and keys[p] == query_keys[q]:
+                    continue
+                if masked and exclude[q, p]:
+                    continue
+                b = 0
+                jump = half
+                while jump > 0:
+                    if near[b + jump - 1] <= d:
+                        b += jump
+                    jump >>= 1
+                if b > 0 and near[b - 1] == d:
+                    for t in range(galleries):
+                        if place[p, t] < 0:
+                            continue
+                        c = b - 1
+                        while c >= 0 and near[c] == d:
+                            if place[p, t] < place[match[c], t]:
+                                tied[c, t] += 1
+                            c -= 1
+                        if unique[t] and c < first[t] < b and place[p, t] < first_place[t]:
+                            seen[pid] |= np.uint64(1) << np.uint64(t)
+                    if b == found:
+                        continue
+                here = counts[b]
+                mine = member[p]
+                for t in range(lanes):
+                    here[t] += mine[t]
+                seen[pid] |= bits[p] & before[b]
+
+            total[:] = 0
+            if unique_bits != 0:
+                for i in range(num_pids):
+                    word = seen[i]
+                    if word != 0:
+                        for t in range(galleries):
+                            total[t] += np.int64((word >> np.uint64(t)) & np.uint64(1))
+            for t in range(galleries):
+                if first[t] < 0:
+                    continue
+                others = 0
+                held = 0
+                for b in range(found):
+                    others += counts[b, t]
+                    if place[match[b], t] < 0:
+                        continue
+                    # Matches at one distance go by place, and so do the others before each of them.
+                    value = others + tied[b, t]
+                    c = held
+                    while c > 0 and ahead[c - 1] > value:
+                        ahead[c] = ahead[c - 1]
+                        c -= 1
+                    ahead[c] = value
+                    held += 1
+                precision = 0.0
+                for b in range(held):
+                    precision += (b + 1) / (ahead[b] + b + 1)
+                best[q, t] = (total[t] if unique[t] else ahead[0]) + 1
+                ap[q, t] = precision / held
+                inp[q, t] = held / (ahead[held - 1] + held)

@@ -1,0 +1,69 @@
+"""Re-ranking by k-reciprocal neighbours."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from vireid.errors import ConfigError, UserError
+from vireid.evaluation.neighbours import neighbour_lists
+from vireid.evaluation.protocols import require_finite_features
+from vireid.evaluation.reciprocal import jaccard_distance, mean_rows, neighbour_weights, reciprocal_sets
+
+
+def k_reciprocal_jaccard(
+    query: Any, gallery: Any, k1: int = 20, k2: int = 6, *, index: str = "flat"
+) -> np.ndarray:
+    """Jaccard distances of k-reciprocal sets (Zhong et al., CVPR 2017), as the toolkit defines them.
+
+    Equal to the rows of the queries and columns of the gallery in the toolkit's
+    compute_jaccard_distance: lists of k1 entries, the item itself included; half lists of
+    round(k1 / 2) + 1; weights softmax(-squared distance). Memory grows with (Q + G) x k1 x k2.
+
+    Args:
+        query, gallery: (Q, D) and (G, D) arrays or tensors, L2-normalized by the caller.
+        k1: neighbours that sets are made of.
+        k2: neighbours whose sets are averaged, at most k1 of them; 1 leaves the sets as they are.
+        index: how neighbours are searched, "flat" (exact) or "ivf" (faster beyond 100,000 items).
+
+    Returns:
+        (Q, G) float32.
+
+    Raises:
+        ConfigError: k1 or k2 out of range, an unknown index.
+        UserError: shapes that disagree, features that are not finite.
+    """
+    features, (num_queries, _) = stack_features({"query": query, "gallery": gallery})
+    for name, value in (("k1", k1), ("k2", k2)):
+        if not 1 <= value <= len(features):
+            raise ConfigError(
+                f"{name} is {value}; it must be in 1..{len(features)}, the number of images in "
+                "query and gallery"
+            )
+    lists = neighbour_lists(features, k1, index)
+    sets = reciprocal_sets(features.cpu().numpy(), lists, half=min(k1, int(np.around(k1 / 2)) + 1))
+    rows = neighbour_weights(sets)
+    if k2 > 1:
+        rows = mean_rows(rows, lists[:, :k2], len(features))
+    return jaccard_distance(rows[:num_queries], rows[num_queries:], len(features))
+
+
+def stack_features(parts: dict[str, Any]) -> tuple[torch.Tensor, Sequence[int]]:
+    """Named (n, D) feature sets as one float32 tensor, on the device of the first, and their lengths.
+
+    Raises:
+        UserError: a set that is not a matrix of as many columns as the first, or not finite; it is named.
+    """
+    tensors: list[torch.Tensor] = []
+    for name, part in parts.items():
+        tensor = part.detach() if isinstance(part, torch.Tensor) else torch.from_numpy(np.asarray(part))
+        if tensor.ndim != 2 or (tensors and tensor.shape[1] != tensors[0].shape[1]):
+            wanted = f"(n, {tensors[0].shape[1]})" if tensors else "(n, D)"
+            raise UserError(f"{name} has shape {tuple(tensor.shape)}; expected {wanted}")
+        try:
+            require_finite_features(tensor)
+        except UserError as error:
+            raise UserError(f"{name}: {error}") from None
+        tensors.append(tensor.to(tensors[0].device if tensors else tensor.device, torch.float32))
+    return torch.cat(tensors).contiguous(), [len(tensor) for tensor in tensors]

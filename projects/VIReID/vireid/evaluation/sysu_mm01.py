@@ -1,0 +1,213 @@
+"""The SYSU-MM01 protocol (Wu et al., ICCV 2017): all-search and indoor-search, single- and multi-shot."""
+
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.io import loadmat
+
+from vireid.errors import ConfigError, DatasetError
+from vireid.evaluation.metrics import as_array
+from vireid.evaluation.protocols import ProtocolResult, Setting, Trial, evaluate_settings
+
+VISIBLE_CAMERAS = (1, 2, 4, 5)
+INFRARED_CAMERAS = (3, 6)
+GALLERY_CAMERAS = {"all": (1, 2, 4, 5), "indoor": (1, 2)}
+SHOTS = {1: "single-shot", 10: "multi-shot"}
+# The place of each camera: infrared camera 3 stands where visible camera 2 does, and a query is not
+# scored against images of its own place.
+PLACE = {1: 1, 2: 2, 3: 2, 4: 4, 5: 5, 6: 6}
+
+Drawn = dict[tuple[int, int], tuple[int, ...]]  # (camera, identity) -> numbers of the drawn images
+
+
+class SYSUProtocol:
+    """One of the four settings of SYSU-MM01.
+
+    Args:
+        rand_perm_cam: path of the dataset's exp/rand_perm_cam.mat, or what loadmat reads of it, a (6, 1)
+            object array: [camera - 1, 0][identity - 1, 0] is (trials, images) image numbers. None: the
+            community's convention where the file is missing, ``random.seed(trial)`` and one choice per
+            identity and camera (multi-shot, not defined there: a sample of 10).
+        search: "all" or "indoor".
+        shots: gallery images per identity and camera, 1 or 10.
+        trials: how many are averaged.
+
+    Raises:
+        ConfigError: an unknown search, shots or number of trials.
+        DatasetError: a permutation file that cannot be read or has another form.
+    """
+
+    def __init__(self, rand_perm_cam: Any, *, search: str = "all", shots: int = 1, trials: int = 10) -> None:
+        if search not in GALLERY_CAMERAS:
+            raise ConfigError(f'search is "{search}"; it must be "all" or "indoor"')
+        if shots not in SHOTS:
+            raise ConfigError(f"shots is {shots}; it must be 1 or 10")
+        if trials < 1:
+            raise ConfigError(f"trials is {trials}; it must be at least 1")
+        self.search, self.shots, self.trials = search, shots, trials
+        self.permutations, self._source = _read_permutations(rand_perm_cam)
+
+    @property
+    def name(self) -> str:
+        """The setting's name, such as "all-search single-shot"."""
+        return f"{self.search}-search {SHOTS[self.shots]}"
+
+    def setting(self, pids: Any, camids: Any, numbers: Any) -> Setting:
+        """The trials for (N,) identities, cameras 1..6 and image numbers (n of n.jpg), in any order."""
+        images = _Images(pids, camids, numbers)
+        query = np.array(images.of_cameras(INFRARED_CAMERAS), dtype=np.int64)
+        query_keys = images.places[query]
+        trials = []
+        for trial in range(self.trials):
+            gallery = np.array(self._gallery(images, trial), dtype=np.int64)
+            trials.append(Trial(query, gallery, query_keys, images.places[gallery]))
+        return Setting(self.name, tuple(trials), unique_pids=True, direction="i2v")
+
+    def evaluate(self, features: Any, pids: Any, camids: Any, numbers: Any) -> ProtocolResult:
+        """Score (N, D) features of all test images; they are L2-normalized and compared by cosine."""
+        setting = self.setting(pids, camids, numbers)
+        return evaluate_settings(features, pids, [setting])[setting.name]
+
+    def _gallery(self, images: "_Images", trial: int) -> list[int]:
+        cameras = GALLERY_CAMERAS[self.search]
+        if self.permutations is None:
+            drawn = self._draw_by_seed(images, cameras, trial)
+        else:
+            drawn = {
+                (camera, pid): self._draw_by_permutation(camera, pid, trial)
+                for camera in cameras
+                for pid in images.pids_of(camera)
+            }
+        gallery = []
+        for camera in cameras:
+            for pid in images.pids_of(camera):
+                numbers = images.numbers[camera, pid]
+                for number in sorted(drawn[camera, pid]):
+                    if number not in numbers:
+                        raise DatasetError(
+                            f"{self._source} draws image {number:04d}.jpg of identity {pid:04d} in camera "
+                            f"{camera} (trial {trial}), which is not among the test images: the dataset is "
+                            "incomplete, or the file belongs to another one"
+                        )
+                    gallery.append(numbers[number])
+        return gallery
+
+    def _draw_by_permutation(self, camera: int, pid: int, trial: int) -> tuple[int, ...]:
+        cells = self.permutations[camera - 1] if self.permutations is not None else []
+        if pid > len(cells) or cells[pid - 1].shape[1] == 0:
+            raise DatasetError(
+                f"{self._source} has no permutation for identity {pid:04d} in camera {camera}, of which "
+                "there are test images: the file belongs to another dataset"
+            )
+        rows = cells[pid - 1]
+        if trial >= len(rows):
+            raise ConfigError(
+                f"{self.trials} trials were asked for, but {self._source} has {len(rows)} for identity "
+                f"{pid:04d} in camera {camera}"
+            )
+        return tuple(rows[trial, : self.shots].tolist())
+
+    def _draw_by_seed(self, images: "_Images", cameras: Sequence[int], trial: int) -> Drawn:
+        generator = random.Random(trial)
+        drawn: Drawn = {}
+        for pid in sorted({pid for camera in cameras for pid in images.pids_of(camera)}):
+            for camera in cameras:
+                numbers = sorted(images.numbers.get((camera, pid), ()))
+                if not numbers:
+                    continue
+                if self.shots == 1:
+                    drawn[camera, pid] = (generator.choice(numbers),)
+                else:
+                    drawn[camera, pid] = tuple(generator.sample(numbers, min(self.shots, len(numbers))))
+        return drawn
+
+
+def sysu_settings(
+    pids: Any, camids: Any, numbers: Any, rand_perm_cam: Any, trials: int = 10
+) -> tuple[Setting, ...]:
+    """The four settings, all-search and indoor-search, each single- and multi-shot."""
+    if rand_perm_cam is not None and not isinstance(rand_perm_cam, np.ndarray):
+        rand_perm_cam = _load(Path(rand_perm_cam))
+    return tuple(
+        SYSUProtocol(rand_perm_cam, search=search, shots=shots, trials=trials).setting(pids, camids, numbers)
+        for search in GALLERY_CAMERAS
+        for shots in SHOTS
+    )
+
+
+class _Images:
+    """The test images by camera, identity and number."""
+
+    def __init__(self, pids: Any, camids: Any, numbers: Any) -> None:
+        pids, camids, numbers = as_array(pids).ravel(), as_array(camids).ravel(), as_array(numbers).ravel()
+        if not len(pids) == len(camids) == len(numbers):
+            raise DatasetError(
+                f"{len(pids)} pids, {len(camids)} camids and {len(numbers)} numbers: they must be as many"
+            )
+        unknown = sorted(set(np.unique(camids).tolist()) - set(PLACE))
+        if unknown:
+            raise DatasetError(f"SYSU-MM01 has cameras 1 to 6; camids holds {unknown}")
+        self.places = np.array([PLACE[camera] for camera in camids.tolist()], dtype=np.int64)
+        self.numbers: dict[tuple[int, int], dict[int, int]] = {}  # (camera, pid) -> number -> position
+        order = np.lexsort((numbers, pids, camids))
+        for position, camera, pid, number in zip(
+            order.tolist(), camids[order].tolist(), pids[order].tolist(), numbers[order].tolist()
+        ):
+            held = self.numbers.setdefault((camera, pid), {})
+            if number in held:
+                raise DatasetError(
+                    f"identity {pid:04d} has image number {number:04d} twice in camera {camera} "
+                    f"(rows {held[number]} and {position})"
+                )
+            held[number] = position
+
+    def pids_of(self, camera: int) -> list[int]:
+        """Identities seen by a camera, ascending."""
+        return [pid for held, pid in self.numbers if held == camera]
+
+    def of_cameras(self, cameras: Sequence[int]) -> list[int]:
+        """Positions of the images of some cameras, by camera, identity and number."""
+        return [
+            position
+            for (camera, _), held in self.numbers.items()
+            if camera in cameras
+            for position in held.values()
+        ]
+
+
+def _load(path: Path) -> np.ndarray:
+    try:
+        return loadmat(str(path))["rand_perm_cam"]
+    except FileNotFoundError:
+        raise DatasetError(
+            f"{path} does not exist; it comes with SYSU-MM01, as exp/rand_perm_cam.mat"
+        ) from None
+    except KeyError:
+        raise DatasetError(f"{path} has no variable rand_perm_cam, a 6x1 cell array") from None
+    except (ValueError, OSError, NotImplementedError, TypeError) as error:
+        raise DatasetError(f"{path} cannot be read as a MATLAB file: {error}") from error
+
+
+def _read_permutations(rand_perm_cam: Any) -> tuple[list[list[np.ndarray]] | None, str]:
+    """[camera - 1][identity - 1] -> (trials, images), and the name of the source for messages."""
+    if rand_perm_cam is None:
+        return None, "random.seed(trial)"
+    if isinstance(rand_perm_cam, np.ndarray):
+        cells, source = rand_perm_cam, "rand_perm_cam"
+    else:
+        cells, source = _load(Path(rand_perm_cam)), str(rand_perm_cam)
+    expected = "a 6x1 cell, of each camera an Nx1 cell, of each identity a matrix of trials x image numbers"
+    if cells.dtype != object or cells.shape != (6, 1):
+        raise DatasetError(f"{source} is {cells.shape} of {cells.dtype}; expected {expected}")
+    for number, camera in enumerate(cells[:, 0], start=1):
+        if not isinstance(camera, np.ndarray) or camera.dtype != object or camera.ndim != 2:
+            raise DatasetError(f"{source}, camera {number}: not a cell; expected {expected}")
+        for pid, rows in enumerate(camera[:, 0], start=1):
+            if not isinstance(rows, np.ndarray) or rows.ndim != 2 or rows.dtype.kind not in "iuf":
+                raise DatasetError(
+                    f"{source}, camera {number}, identity {pid}: not a matrix of numbers; expected {expected}"
+                )
+    return [[rows.astype(np.int64) for rows in camera[:, 0]] for camera in cells[:, 0]], source

@@ -1,0 +1,161 @@
+"""Everything that works around FastReID 1.4.0, each with its cause. No file of it is changed.
+
+``prepare()`` runs once, on ``import vireid``. The other functions are called where the toolkit's own
+would be. Faults that a subclass mends are mended there: the loader and collator in ``vireid.data``,
+the step, schedule and checkpoints in ``vireid.engine``, normalization in ``vireid.modeling``.
+"""
+
+import collections
+import collections.abc
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import sys
+import types
+import warnings
+from functools import partial
+from pathlib import Path
+
+import torch
+from yacs.config import CfgNode
+
+from vireid.errors import ConfigError
+
+INSTALL_COMMAND = "pip install --no-deps fastreid==1.4.0"
+
+_kept_alive: list[object] = []  # operator libraries: dropping one drops its operators
+
+
+def prepare() -> bool:
+    """Make ``import fastreid`` work on this Python and PyTorch.
+
+    Returns:
+        False, after a warning that says how to install it, where FastReID is not installed.
+    """
+    if importlib.util.find_spec("fastreid") is None:
+        warnings.warn(
+            f"FastReID is not installed, so nothing is registered: run `{INSTALL_COMMAND}` "
+            "(--no-deps, because its metadata pins torch 1.13.1; fastreid-vi lists its other needs)",
+            stacklevel=3,
+        )
+        return False
+    _provide_removed_names()
+    _import_torchvision()
+    with warnings.catch_warnings():
+        # Two warnings that the Cython metrics are not compiled: our evaluator does not use them.
+        warnings.filterwarnings("ignore", message="Cython .* evaluation")
+        warnings.filterwarnings("ignore", category=SyntaxWarning)
+        importlib.import_module("fastreid.evaluation")
+    _isolate_regnet_configs()
+    return True
+
+
+def is_ready() -> bool:
+    """Whether FastReID is there and ``prepare`` has made it work."""
+    return "fastreid.evaluation" in sys.modules
+
+
+def toolkit_version() -> str:
+    """FastReID's version; ``fastreid.__version__`` still says 1.3."""
+    return importlib.metadata.version("fastreid")
+
+
+def _provide_removed_names() -> None:
+    # data/build.py and evaluation/testing.py import collections.Mapping (gone since Python 3.10);
+    # data/build.py imports torch._six (gone since PyTorch 2.0).
+    if not hasattr(collections, "Mapping"):
+        collections.Mapping = collections.abc.Mapping  # type: ignore[attr-defined]
+    if importlib.util.find_spec("torch._six") is None:
+        six = types.ModuleType("torch._six")
+        six.string_classes = (str, bytes)  # type: ignore[attr-defined]
+        sys.modules["torch._six"] = six
+
+
+def _import_torchvision() -> None:
+    # A CPU build of PyTorch beside PyPI's torchvision (a CUDA build): its compiled operators do not
+    # load, and registering their meta kernels fails on the missing schemas.
+    try:
+        importlib.import_module("torchvision")
+        return
+    except RuntimeError as error:
+        if "torchvision::" not in str(error):
+            raise
+    for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+        del sys.modules[name]
+    library = torch.library.Library("torchvision", "FRAGMENT")
+    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    _kept_alive.append(library)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Failed to load image Python extension")
+        importlib.import_module("torchvision")
+
+
+def _isolate_regnet_configs() -> None:
+    # RegNet and EffNet read "fastreid/modeling/...yaml" relative to the working directory into one
+    # config per process, so that the second model built inherits from the first.
+    from fastreid.modeling.backbones.regnet import effnet, regnet
+
+    root = Path(regnet.__file__).parents[4]
+    for config in (regnet.regnet_cfg, effnet.effnet_cfg):
+        if "merge_from_file" not in vars(config):
+            merge = partial(_merge_into_defaults, config, config.clone(), root)
+            object.__setattr__(config, "merge_from_file", merge)
+
+
+def _merge_into_defaults(config: CfgNode, defaults: CfgNode, root: Path, filename: str) -> None:
+    config.update(defaults.clone())
+    CfgNode.merge_from_file(config, str(root / filename))
+
+
+def check_config(cfg: CfgNode) -> None:
+    """Refuse, before anything is built, what the toolkit accepts and then fails at or ignores.
+
+    Raises:
+        ConfigError: names the key, its value and what to set instead.
+    """
+    backbone = cfg.MODEL.BACKBONE
+    if backbone.NAME == "build_resnext_backbone" and backbone.DEPTH == "152x":
+        raise ConfigError(
+            "MODEL.BACKBONE.DEPTH 152x: FastReID's ResNeXt has no non-local table for it; use 50x or 101x"
+        )
+    if backbone.NAME == "build_resnet_backbone" and backbone.WITH_NL and backbone.DEPTH in ("18x", "34x"):
+        raise ConfigError(
+            f"MODEL.BACKBONE.WITH_NL True has no effect in FastReID's ResNet {backbone.DEPTH}; "
+            "set it False, or DEPTH to 50x or 101x"
+        )
+    if not hasattr(torch.optim, cfg.SOLVER.OPT):
+        raise ConfigError(
+            f"SOLVER.OPT {cfg.SOLVER.OPT!r}: FastReID builds the optimizers of torch.optim only "
+            "(SGD, Adam, AdamW, ...)"
+        )
+    for key in ("NAMES", "TESTS"):
+        if "SYSU_mm" in cfg.DATASETS[key]:
+            raise ConfigError(
+                f"DATASETS.{key} names SYSU_mm: FastReID's class trains on visible images of all "
+                "identities, test ones included, and has no test set; use SYSUMM01"
+            )
+
+
+def join_process_group() -> None:
+    """Set up what ``torchrun`` launched: NCCL with a GPU for each process, else gloo.
+
+    The toolkit's own launcher demands CUDA, and its ``comm.get_local_rank`` the group made here.
+    """
+    import torch.distributed as dist
+    from fastreid.utils import comm
+
+    if "LOCAL_RANK" not in os.environ or dist.is_initialized():
+        return
+    local_rank, local_size = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
+    if torch.cuda.device_count() >= local_size:
+        torch.cuda.set_device(local_rank)
+        dist.init_process_group("nccl")
+    else:
+        dist.init_process_group("gloo")
+    for first in range(0, dist.get_world_size(), local_size):
+        ranks = list(range(first, first + local_size))
+        group = dist.new_group(ranks)
+        if dist.get_rank() in ranks:
+            comm._LOCAL_PROCESS_GROUP = group

@@ -1,0 +1,28 @@
+"""What is inserted into a backbone after its pretrained weights are loaded, named in MODEL.ADAPTERS.
+
+An adapter is a function in ADAPTER_REGISTRY, called as ``adapter(cfg, backbone)``, that changes the
+backbone in place and keeps the shape of its feature map.
+"""
+
+from typing import Any
+
+from fastreid.utils.registry import Registry
+from torch import nn
+from yacs.config import CfgNode
+
+from vireid.errors import ConfigError, closest
+
+ADAPTER_REGISTRY = Registry("ADAPTER")
+
+
+def insert_adapters(cfg: CfgNode, backbone: nn.Module) -> None:
+    """Apply the adapters of MODEL.ADAPTERS, in order, in place.
+
+    Raises:
+        ConfigError: unknown name.
+    """
+    known: dict[str, Any] = ADAPTER_REGISTRY._obj_map
+    for name in cfg.MODEL.ADAPTERS:
+        if name not in known:
+            raise ConfigError(f"MODEL.ADAPTERS has {name!r}; {closest(name, known)}")
+        known[name](cfg, backbone)

@@ -1,0 +1,79 @@
+"""Backbones of our own, and the toolkit's built with clear errors."""
+
+import torch
+from fastreid.layers import get_norm
+from fastreid.modeling.backbones import BACKBONE_REGISTRY
+from fastreid.modeling.backbones.resnet import BasicBlock, ResNet
+from torch import Tensor, nn
+from yacs.config import CfgNode
+
+from vireid.errors import ConfigError, closest
+from vireid.modeling.pretrained import load_pretrained
+
+
+class SmallResNet(ResNet):
+    """The toolkit's ResNet with basic blocks, of any width and number of blocks: for CPUs and tests."""
+
+    def __init__(self, width: int, blocks: tuple[int, int, int, int], last_stride: int, norm: str):
+        nn.Module.__init__(self)
+        self.inplanes = width
+        self.conv1 = nn.Conv2d(3, width, kernel_size=7, stride=2, padding=3, bias=False)
+        self.bn1 = get_norm(norm, width)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+        strides = (1, 2, 2, last_stride)
+        for stage, (count, stride) in enumerate(zip(blocks, strides)):
+            layer = self._make_layer(BasicBlock, width * 2**stage, count, stride, norm)
+            self.add_module(f"layer{stage + 1}", layer)
+        self.NL_1_idx = self.NL_2_idx = self.NL_3_idx = self.NL_4_idx = []
+        self.random_init()
+
+
+@BACKBONE_REGISTRY.register()
+def build_small_resnet_backbone(cfg: CfgNode) -> SmallResNet:
+    """ResNet-10 (DEPTH "10x") or ResNet-18 ("18x") of MODEL.BACKBONE.WIDTH instead of 64 channels."""
+    depths = {"10x": (1, 1, 1, 1), "18x": (2, 2, 2, 2)}
+    backbone = cfg.MODEL.BACKBONE
+    if backbone.DEPTH not in depths:
+        raise ConfigError(
+            f"MODEL.BACKBONE.DEPTH is {backbone.DEPTH!r}; build_small_resnet_backbone has {', '.join(depths)}"
+        )
+    return SmallResNet(backbone.WIDTH, depths[backbone.DEPTH], backbone.LAST_STRIDE, backbone.NORM)
+
+
+def build_backbone(cfg: CfgNode) -> nn.Module:
+    """Build MODEL.BACKBONE and load its pretrained weights.
+
+    Raises:
+        ConfigError: unknown name or DEPTH, or weights that cannot be had or do not fit.
+    """
+    name, depth = cfg.MODEL.BACKBONE.NAME, cfg.MODEL.BACKBONE.DEPTH
+    try:
+        builder = BACKBONE_REGISTRY.get(name)
+    except KeyError:
+        known = sorted(BACKBONE_REGISTRY._obj_map)
+        raise ConfigError(f"MODEL.BACKBONE.NAME is {name!r}; {closest(name, known)}") from None
+    untrained = cfg.clone()
+    untrained.defrost()
+    untrained.MODEL.BACKBONE.PRETRAIN = False
+    try:
+        backbone = builder(untrained)
+    except KeyError as error:
+        if error.args != (depth,):
+            raise
+        raise ConfigError(f"MODEL.BACKBONE.DEPTH is {depth!r}, which {name} does not have") from None
+    if cfg.MODEL.BACKBONE.PRETRAIN:
+        load_pretrained(backbone, cfg)
+    return backbone
+
+
+@torch.no_grad()
+def feature_map_size(backbone: nn.Module, size: tuple[int, int]) -> tuple[int, int, int]:
+    """(channels, height, width) of the feature map that ``backbone`` gives for images of ``size`` (H, W)."""
+    training = backbone.training
+    backbone.eval()
+    features: Tensor = backbone(torch.zeros(1, 3, *size))
+    backbone.train(training)
+    channels, *spatial = features.shape[1:]
+    height, width = spatial if spatial else (1, 1)
+    return channels, height, width

@@ -1,0 +1,33 @@
+"""What is done to a whole training batch on the device, named in MODEL.BATCH_TRANSFORMS.
+
+A batch transform is a class in BATCH_TRANSFORM_REGISTRY with a classmethod ``from_config(cfg)`` and
+``__call__(batch) -> batch``, where a batch is a dict of ``images`` (N, 3, H, W) normalized float,
+``targets``, ``camids`` and ``modalities`` (N,), ordered by modality. It may add images, MIXED ones
+last, and entries that a loss asks for by name.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from fastreid.utils.registry import Registry
+from torch import Tensor
+from yacs.config import CfgNode
+
+from vireid.errors import ConfigError, closest
+
+BATCH_TRANSFORM_REGISTRY = Registry("BATCH_TRANSFORM")
+
+Batch = dict[str, Tensor]
+
+
+def build_batch_transforms(cfg: CfgNode) -> list[Callable[[Batch], Batch]]:
+    """The transforms of MODEL.BATCH_TRANSFORMS, in order.
+
+    Raises:
+        ConfigError: unknown name.
+    """
+    known: dict[str, Any] = BATCH_TRANSFORM_REGISTRY._obj_map
+    for name in cfg.MODEL.BATCH_TRANSFORMS:
+        if name not in known:
+            raise ConfigError(f"MODEL.BATCH_TRANSFORMS has {name!r}; {closest(name, known)}")
+    return [known[name].from_config(cfg) for name in cfg.MODEL.BATCH_TRANSFORMS]

@@ -1,0 +1,93 @@
+"""The toolkit's own losses, under the names and settings that it gives them."""
+
+from fastreid.modeling import losses
+from fastreid.modeling.losses.triplet_loss import triplet_loss
+from torch import Tensor, nn
+from yacs.config import CfgNode
+
+from vireid.modeling.losses import LOSS_REGISTRY
+
+
+@LOSS_REGISTRY.register()
+class CrossEntropyLoss(nn.Module):
+    """Identity cross-entropy with label smoothing EPSILON (-1: adaptive, with ALPHA)."""
+
+    config_key = "CE"
+
+    def __init__(self, epsilon: float = 0.0, alpha: float = 0.2):
+        super().__init__()
+        self.epsilon, self.alpha = epsilon, alpha
+
+    @classmethod
+    def from_config(cls, node: CfgNode) -> "CrossEntropyLoss":
+        return cls(node.EPSILON, node.ALPHA)
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return losses.cross_entropy_loss(logits, targets, self.epsilon, self.alpha)
+
+
+@LOSS_REGISTRY.register()
+class TripletLoss(nn.Module):
+    """Triplet loss; MARGIN 0 without HARD_MINING is the weighted-regularized triplet of AGW.
+
+    Source: Ye et al., Deep Learning for Person Re-identification: A Survey and Outlook, TPAMI 2021, 4.2.
+    """
+
+    config_key = "TRI"
+
+    def __init__(self, margin: float = 0.0, norm_feat: bool = False, hard_mining: bool = False):
+        super().__init__()
+        self.margin, self.norm_feat, self.hard_mining = margin, norm_feat, hard_mining
+
+    @classmethod
+    def from_config(cls, node: CfgNode) -> "TripletLoss":
+        return cls(node.MARGIN, node.NORM_FEAT, node.HARD_MINING)
+
+    def forward(self, features: Tensor, targets: Tensor) -> Tensor:
+        return triplet_loss(features, targets, self.margin, self.norm_feat, self.hard_mining)
+
+
+@LOSS_REGISTRY.register()
+class FocalLoss(nn.Module):
+    """Focal loss on the class scores."""
+
+    config_key = "FL"
+
+    def __init__(self, alpha: float = 0.25, gamma: float = 2.0):
+        super().__init__()
+        self.alpha, self.gamma = alpha, gamma
+
+    @classmethod
+    def from_config(cls, node: CfgNode) -> "FocalLoss":
+        return cls(node.ALPHA, node.GAMMA)
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return losses.focal_loss(logits, targets, self.alpha, self.gamma)
+
+
+@LOSS_REGISTRY.register()
+class CircleLoss(nn.Module):
+    """Pairwise circle loss."""
+
+    config_key = "CIRCLE"
+
+    def __init__(self, margin: float = 0.25, gamma: float = 128):
+        super().__init__()
+        self.margin, self.gamma = margin, gamma
+
+    @classmethod
+    def from_config(cls, node: CfgNode) -> "CircleLoss":
+        return cls(node.MARGIN, node.GAMMA)
+
+    def forward(self, features: Tensor, targets: Tensor) -> Tensor:
+        return losses.pairwise_circleloss(features, targets, self.margin, self.gamma)
+
+
+@LOSS_REGISTRY.register()
+class Cosface(CircleLoss):
+    """Pairwise large-margin cosine loss."""
+
+    config_key = "COSFACE"
+
+    def forward(self, features: Tensor, targets: Tensor) -> Tensor:
+        return losses.pairwise_cosface(features, targets, self.margin, self.gamma)

@@ -1,0 +1,161 @@
+"""The meta-architecture: normalization, two streams, head and losses, each named by the config."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from fastreid.config import configurable
+from fastreid.modeling.heads import REID_HEADS_REGISTRY
+from fastreid.modeling.losses import log_accuracy
+from fastreid.modeling.meta_arch import META_ARCH_REGISTRY
+from fastreid.modeling.meta_arch.baseline import Baseline
+from fastreid.utils import events
+from torch import Tensor, nn
+from yacs.config import CfgNode
+
+from vireid import host
+from vireid.errors import ConfigError, closest
+from vireid.modeling.adapters import insert_adapters
+from vireid.modeling.backbones import build_backbone, feature_map_size
+from vireid.modeling.batch_transforms import Batch, build_batch_transforms
+from vireid.modeling.losses import WeightedLosses, build_losses
+from vireid.modeling.two_stream import BatchLayout, split_streams
+
+
+@META_ARCH_REGISTRY.register()
+class VIReID(Baseline):
+    """A backbone with modality-specific modules, a head, and losses for visible-infrared ReID.
+
+    In training it returns ``{"loss_...": scalar}``, in evaluation the embeddings (N, D) in the order of
+    the batch. Images may be uint8 or float in 0..255, on any device, their modalities in any order.
+    """
+
+    @configurable
+    def __init__(
+        self,
+        *,
+        backbone: nn.Module,
+        heads: nn.Module,
+        losses: WeightedLosses,
+        batch_transforms: list[Callable[[Batch], Batch]],
+        layout: BatchLayout,
+        modality_specific: tuple[str, ...],
+        channels_last: bool,
+        pixel_mean: list[float],
+        pixel_std: list[float],
+    ):
+        super().__init__(backbone=backbone, heads=heads, pixel_mean=pixel_mean, pixel_std=pixel_std)
+        self.weighted_losses = losses
+        self.batch_transforms = batch_transforms
+        self.layout = layout
+        self.modality_specific = modality_specific
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.to(memory_format=self.memory_format)
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
+        host.check_config(cfg)
+        layout = BatchLayout()
+        backbone = build_backbone(cfg)
+        insert_adapters(cfg, backbone)
+        cfg = with_feature_size(cfg, backbone)
+        specific = split_streams(
+            backbone,
+            cfg.MODEL.BACKBONE.NAME,
+            cfg.MODEL.TWO_STREAM.SPECIFIC,
+            cfg.MODEL.TWO_STREAM.MIXED_STEM,
+            layout,
+        )
+        head = cfg.MODEL.HEADS.NAME
+        if head not in REID_HEADS_REGISTRY._obj_map:
+            raise ConfigError(f"MODEL.HEADS.NAME is {head!r}; {closest(head, REID_HEADS_REGISTRY._obj_map)}")
+        return {
+            "backbone": backbone,
+            "heads": REID_HEADS_REGISTRY.get(head)(cfg),
+            "losses": build_losses(cfg),
+            "batch_transforms": build_batch_transforms(cfg),
+            "layout": layout,
+            "modality_specific": specific,
+            "channels_last": cfg.MODEL.CHANNELS_LAST,
+            "pixel_mean": cfg.MODEL.PIXEL_MEAN,
+            "pixel_std": cfg.MODEL.PIXEL_STD,
+        }
+
+    def forward(self, batched_inputs: dict[str, Any]) -> dict[str, Tensor] | Tensor:
+        batch = self.preprocess(batched_inputs)
+        modalities = batch["modalities"]
+        order = None
+        if bool((modalities[1:] < modalities[:-1]).any()):
+            order = torch.argsort(modalities, stable=True)
+            batch = {key: value[order] for key, value in batch.items()}
+        if self.training:
+            return self.train_losses(batch)
+        self.layout.set(batch["modalities"])
+        embeddings: Tensor = self.heads(self.backbone(batch["images"]))
+        if order is None:
+            return embeddings
+        restored = torch.empty_like(embeddings)
+        restored[order] = embeddings
+        return restored
+
+    def train_losses(self, batch: Batch) -> dict[str, Tensor]:
+        """batch: as ``preprocess`` gives it, ordered by modality -> {"loss_...": weighted scalar}."""
+        if bool(batch["targets"].sum() < 0):  # the toolkit's PreciseBN hook marks batches without labels so
+            batch["targets"] = torch.zeros_like(batch["targets"])
+        for transform in self.batch_transforms:
+            batch = transform(batch)
+        self.layout.set(batch["modalities"])
+        outputs = self.heads(self.backbone(batch.pop("images")), batch["targets"])
+        outputs = {name: value.float() for name, value in outputs.items()}
+        if events._CURRENT_STORAGE_STACK:
+            log_accuracy(outputs["pred_class_logits"].detach(), batch["targets"])
+        outputs["logits"] = outputs.pop("cls_outputs")
+        outputs["embeddings"] = outputs["features"]
+        with torch.autocast(self.device.type, enabled=False):
+            return self.weighted_losses({**batch, **outputs})
+
+    def preprocess(self, batched_inputs: dict[str, Any]) -> Batch:
+        """Move a batch to the model's device and normalize its images."""
+        if not isinstance(batched_inputs, dict) or "modalities" not in batched_inputs:
+            got = list(batched_inputs) if isinstance(batched_inputs, dict) else type(batched_inputs)
+            raise ValueError(
+                "a batch is a dict with images (N, 3, H, W) in 0..255 and modalities (N,), and targets (N,) "
+                f"in training; got {got}"
+            )
+        batch = {
+            key: batched_inputs[key].to(self.device, non_blocking=True)
+            for key in ("targets", "camids", "modalities")
+            if key in batched_inputs
+        }
+        batch["images"] = self.preprocess_image(batched_inputs)
+        return batch
+
+    def preprocess_image(self, batched_inputs: dict[str, Any]) -> Tensor:
+        """Normalized images, the batch's own left as they are.
+
+        The toolkit normalizes in place, so that a flipped test batch is normalized twice; and it takes
+        float images only.
+        """
+        images = batched_inputs["images"].to(self.device, non_blocking=True)
+        images = images.to(self.pixel_mean.dtype).sub(self.pixel_mean).div_(self.pixel_std)
+        return images.contiguous(memory_format=self.memory_format)
+
+
+def with_feature_size(cfg: CfgNode, backbone: nn.Module) -> CfgNode:
+    """A copy of ``cfg`` with FEAT_DIM, and the feature map's size as COMPUTED_MAP_SIZE, found out.
+
+    Raises:
+        ConfigError: FEAT_DIM is set to something else than the backbone gives.
+    """
+    channels, height, width = feature_map_size(backbone, tuple(cfg.INPUT.SIZE_TRAIN))
+    stated = cfg.MODEL.BACKBONE.FEAT_DIM
+    if stated not in (0, channels):
+        raise ConfigError(
+            f"MODEL.BACKBONE.FEAT_DIM is {stated}, but {cfg.MODEL.BACKBONE.NAME} {cfg.MODEL.BACKBONE.DEPTH} "
+            f"gives {channels} channels; set it to {channels}, or leave it 0"
+        )
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.MODEL.BACKBONE.FEAT_DIM = channels
+    cfg.MODEL.BACKBONE.COMPUTED_MAP_SIZE = (height, width)
+    return cfg

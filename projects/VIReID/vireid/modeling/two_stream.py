@@ -1,0 +1,133 @@
+"""Two streams over any backbone: shallow modules of each modality's own, the rest shared."""
+
+from collections.abc import Sequence
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+
+from vireid.errors import ConfigError
+from vireid.modality import Modality
+
+# The stem of each backbone: what "auto" gives each modality a copy of.
+STEMS: dict[str, tuple[str, ...]] = {
+    "build_small_resnet_backbone": ("conv1", "bn1"),
+    "build_resnet_backbone": ("conv1", "bn1"),
+    "build_resnext_backbone": ("conv1", "bn1"),
+    "build_resnest_backbone": ("conv1", "bn1"),
+    "build_osnet_backbone": ("conv1",),
+    "build_regnet_backbone": ("stem",),
+    "build_effnet_backbone": ("stem",),
+    "build_shufflenetv2_backbone": ("first_conv",),
+    "build_mobilenetv2_backbone": ("features.0",),
+    "build_mobilenetv3_backbone": ("features.0",),
+    "build_repvgg_backbone": ("stage0",),
+    "build_vit_backbone": ("patch_embed",),
+}
+
+MIXED_STEMS = ("visible", "infrared", "own")
+
+
+class BatchLayout:
+    """How many images of each modality the batch in flight holds, in that order.
+
+    One object is shared by the meta-architecture, which sets it, and every route, which reads it.
+    """
+
+    def __init__(self) -> None:
+        self.sizes: tuple[int, ...] = ()
+
+    def set(self, modalities: Tensor) -> None:
+        """modalities: (N,) int64, ascending."""
+        self.sizes = tuple(torch.bincount(modalities, minlength=len(Modality)).tolist())
+
+
+class ModalityRoute(nn.Module):
+    """Stands in a backbone for one module and sends each modality's images to its own copy of it.
+
+    Args:
+        module: the module replaced; every copy starts from its weights.
+        layout: the batch's layout, shared with the meta-architecture.
+        mixed_stem: which copy MIXED images go through: "visible", "infrared" or "own". Images of two
+            modalities that share a copy go through it together, so its batch norm sees both.
+    """
+
+    def __init__(self, module: nn.Module, layout: BatchLayout, mixed_stem: str = "visible"):
+        super().__init__()
+        self.layout = layout
+        self.visible = module
+        self.infrared = deepcopy(module)
+        if mixed_stem == "own":
+            self.mixed = deepcopy(module)
+        mixed_branch = "mixed" if mixed_stem == "own" else mixed_stem
+        self.branch_of = {
+            Modality.VISIBLE: "visible",
+            Modality.INFRARED: "infrared",
+            Modality.MIXED: mixed_branch,
+        }
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (N, ...), images ordered as the layout says -> (N, ...) in the same order."""
+        sizes = self.layout.sizes
+        if sum(sizes) != len(x):
+            raise RuntimeError(
+                f"a two-stream backbone got {len(x)} images where the batch layout has {sizes}: "
+                "call it through the meta-architecture, which sets the layout"
+            )
+        present = [modality for modality in Modality if sizes[modality]]
+        branches = list(dict.fromkeys(self.branch_of[modality] for modality in present))
+        if len(branches) == 1:
+            return self.get_submodule(branches[0])(x)
+        slices = dict(zip(Modality, x.split(sizes)))
+        outputs: dict[Modality, Tensor] = {}
+        for branch in branches:
+            members = [modality for modality in present if self.branch_of[modality] == branch]
+            joined = torch.cat([slices[m] for m in members]) if len(members) > 1 else slices[members[0]]
+            out = self.get_submodule(branch)(joined)
+            outputs.update(zip(members, out.split([sizes[m] for m in members])))
+        return torch.cat([outputs[modality] for modality in present])
+
+
+def split_streams(
+    backbone: nn.Module,
+    builder: str,
+    specific: Sequence[str],
+    mixed_stem: str,
+    layout: BatchLayout,
+) -> tuple[str, ...]:
+    """Replace modules of ``backbone``, in place, by routes with a copy for each modality.
+
+    Args:
+        backbone: any of the toolkit's, with its pretrained weights already loaded.
+        builder: MODEL.BACKBONE.NAME, by which "auto" finds the stem.
+        specific: MODEL.TWO_STREAM.SPECIFIC; names as in ``backbone.named_modules()``.
+        mixed_stem: MODEL.TWO_STREAM.MIXED_STEM.
+        layout: shared by the routes.
+
+    Returns:
+        The names of the modules replaced.
+
+    Raises:
+        ConfigError: no stem known for this backbone, or no module of that name.
+    """
+    if mixed_stem not in MIXED_STEMS:
+        raise ConfigError(f"MODEL.TWO_STREAM.MIXED_STEM is {mixed_stem!r}; expected one of {MIXED_STEMS}")
+    names = tuple(specific)
+    if names == ("auto",):
+        if builder not in STEMS:
+            children = [name for name, _ in backbone.named_children()]
+            raise ConfigError(
+                f"MODEL.TWO_STREAM.SPECIFIC ('auto',): the stem of {builder} is not known; name its "
+                f"modules instead (it has {', '.join(children)}), or () for one stream"
+            )
+        names = STEMS[builder]
+    modules = dict(backbone.named_modules())
+    for name in names:
+        if name not in modules or not name:
+            raise ConfigError(
+                f"MODEL.TWO_STREAM.SPECIFIC names {name!r}, which {builder} does not have; its modules "
+                f"are {', '.join(child for child, _ in backbone.named_children())} and those below them"
+            )
+        parent, _, child = name.rpartition(".")
+        setattr(backbone.get_submodule(parent), child, ModalityRoute(modules[name], layout, mixed_stem))
+    return names

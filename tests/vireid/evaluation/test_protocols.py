@@ -1,0 +1,149 @@
+import numpy as np
+import pytest
+import torch
+from plain_ranking import plain_metrics
+
+from vireid.errors import ConfigError, UserError
+from vireid.evaluation import METRICS, Setting, Trial, evaluate_settings
+
+
+def random_settings(seed, num_images=120, num_trials=7):
+    """Settings that share queries (one of them with keys of its own) and one that does not."""
+    generator = np.random.default_rng(seed)
+    query, pool = np.arange(0, num_images, 3), np.flatnonzero(np.arange(num_images) % 3)
+    keys = generator.integers(0, 4, num_images)
+
+    def gallery(size):
+        return generator.permutation(pool)[:size]
+
+    def trials(size, keyed):
+        drawn = [gallery(size) for _ in range(num_trials)]
+        return tuple(Trial(query, g, keys[query], keys[g]) if keyed else Trial(query, g) for g in drawn)
+
+    other = tuple(
+        Trial(generator.permutation(query)[:20], gallery(40), np.zeros(20, dtype=int), np.arange(40))
+        for _ in range(3)
+    )
+    clashing = tuple(
+        Trial(query, g, keys[query], keys[g] + shift) for shift, g in enumerate([gallery(30), gallery(30)])
+    )
+    return [
+        Setting("small", trials(20, True), True, "i2v"),
+        Setting("large", trials(60, True), False, "i2v"),
+        Setting("without keys", trials(50, False), True, "i2v"),
+        Setting("other queries", other, False, "v2i"),
+        Setting("keys of each trial", clashing, True, "i2v"),
+    ]
+
+
+def features_and_pids(seed, num_images=120, coarse=False):
+    generator = np.random.default_rng(seed)
+    pids = np.tile(np.arange(10), num_images // 10)
+    if coarse:  # exact in float32, with equal distances by the dozen
+        return generator.integers(0, 2, (num_images, 4)).astype(np.float32), pids
+    return generator.standard_normal((num_images, 16)).astype(np.float32), pids
+
+
+def plain(features, pids, settings, metric):
+    expected = {}
+    if metric == "cosine":
+        features = features / np.linalg.norm(features, axis=1, keepdims=True)
+    for setting in settings:
+        rows = []
+        for trial in setting.trials:
+            difference = features[trial.query][:, None].astype(float) - features[trial.gallery][None]
+            dist = (difference**2).sum(axis=2)
+            cmc, mean_ap, mean_inp, _ = plain_metrics(
+                dist, pids[trial.query], pids[trial.gallery], trial.exclude(), setting.unique_pids
+            )
+            rows.append([cmc[0], cmc[4], cmc[9], cmc[19], mean_ap, mean_inp])
+        expected[setting.name] = 100 * np.array(rows)
+    return expected
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("coarse", [False, True])
+def test_equals_scoring_each_trial_by_sorting(metric, coarse):
+    if metric == "cosine" and coarse:
+        pytest.skip("normalized features are not exact: equal distances would differ by rounding")
+    settings = random_settings(1)
+    features, pids = features_and_pids(2, coarse=coarse)
+    found = evaluate_settings(features, pids, settings, metric=metric)
+    expected = plain(features, pids, settings, metric)
+    assert list(found) == [setting.name for setting in settings]
+    for name, result in found.items():
+        table = np.array([[trial[m] for m in METRICS] for trial in result.trials])
+        np.testing.assert_allclose(table, expected[name], atol=1e-9)
+        np.testing.assert_allclose([result.mean[m] for m in METRICS], expected[name].mean(axis=0), atol=1e-9)
+        np.testing.assert_allclose([result.std[m] for m in METRICS], expected[name].std(axis=0), atol=1e-9)
+
+
+def test_a_distance_function_is_called_for_each_trial():
+    settings = random_settings(1)
+    features, pids = features_and_pids(2)
+    seen = []
+
+    def distance(trial, setting):
+        seen.append(setting.name)
+        return torch.cdist(torch.from_numpy(features[trial.query]), torch.from_numpy(features[trial.gallery]))
+
+    found = evaluate_settings(features, pids, settings, distance=distance)
+    expected = evaluate_settings(features, pids, settings, metric="euclidean")
+    assert found == expected
+    assert seen == [setting.name for setting in settings for _ in setting.trials]
+
+
+def test_many_trials_and_blocks_of_rows(monkeypatch):
+    features, pids = features_and_pids(3)
+    settings = [random_settings(seed, num_trials=50)[0] for seed in (1, 2)]
+    settings[1] = Setting("again", settings[1].trials, True, "i2v")
+    expected = plain(features, pids, settings, "cosine")
+    monkeypatch.setattr("vireid.evaluation.protocols._BLOCK_VALUES", 700)
+    for name, result in evaluate_settings(features, pids, settings).items():
+        table = np.array([[trial[m] for m in METRICS] for trial in result.trials])
+        np.testing.assert_allclose(table, expected[name], atol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_tensors_of_other_dtypes(dtype):
+    features, pids = features_and_pids(2)
+    tensor = torch.from_numpy(features).to(dtype)
+    settings = random_settings(1)
+    found = evaluate_settings(tensor, torch.from_numpy(pids), settings)
+    expected = plain(tensor.double().numpy(), pids, settings, "cosine")
+    for name, result in found.items():
+        np.testing.assert_allclose(result.mean["mAP"], expected[name][:, 4].mean(), atol=1e-9)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_features_on_a_gpu():
+    settings = random_settings(1)
+    features, pids = features_and_pids(2)
+    found = evaluate_settings(torch.from_numpy(features).cuda(), pids, settings)
+    for name, result in evaluate_settings(features, pids, settings).items():
+        assert found[name].mean["mAP"] == pytest.approx(result.mean["mAP"], abs=0.05)
+
+
+def test_errors():
+    settings = random_settings(1)
+    features, pids = features_and_pids(2)
+    bad = features.copy()
+    bad[3, 2], bad[7] = np.nan, np.inf
+    with pytest.raises(UserError, match=r"2 of 120 features are NaN or infinite: rows 3, 7;"):
+        evaluate_settings(bad, pids, settings)
+    with pytest.raises(UserError, match=r"rows 3 \(3\.jpg\), 7 \(7\.jpg\)"):
+        evaluate_settings(bad, pids, settings, names=[f"{i}.jpg" for i in range(120)])
+    with pytest.raises(ConfigError, match='metric is "dot"'):
+        evaluate_settings(features, pids, settings, metric="dot")
+    with pytest.raises(UserError, match=r"shape \(120, 16\); 119 pids"):
+        evaluate_settings(features, pids[1:], settings)
+    strangers = np.where(np.isin(np.arange(120), settings[0].trials[0].query), 99, pids)
+    for distance in (None, lambda trial, setting: np.zeros((len(trial.query), len(trial.gallery)))):
+        with pytest.raises(UserError, match='setting "small": none of the 40 queries'):
+            evaluate_settings(features, strangers, settings, distance=distance)
+    with pytest.raises(UserError, match=r'setting "small": dist has shape \(1, 1\)'):
+        evaluate_settings(features, pids, settings, distance=lambda trial, setting: np.zeros((1, 1)))
+    with pytest.raises(ValueError, match="an image twice"):
+        Trial(np.arange(2), np.array([3, 3]))
+    with pytest.raises(ValueError, match="both or neither"):
+        Trial(np.arange(2), np.arange(2, 4), query_keys=np.arange(2))

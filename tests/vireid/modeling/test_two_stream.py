@@ -1,0 +1,83 @@
+import copy
+
+import pytest
+import torch
+from configs import tiny_config
+from torch import nn
+
+from vireid.errors import ConfigError
+from vireid.modeling.backbones import build_backbone
+from vireid.modeling.two_stream import STEMS, BatchLayout, ModalityRoute, split_streams
+
+VISIBLE_INFRARED_MIXED = torch.tensor([0, 0, 0, 1, 1, 2, 2])
+
+
+def routed(module, mixed_stem="visible", modalities=VISIBLE_INFRARED_MIXED):
+    layout = BatchLayout()
+    layout.set(modalities)
+    return ModalityRoute(module, layout, mixed_stem), layout
+
+
+@pytest.mark.parametrize("mixed_stem", ["visible", "infrared", "own"])
+def test_copies_start_alike_so_the_output_is_unchanged(mixed_stem):
+    module = nn.Conv2d(3, 4, 3)
+    images = torch.randn(7, 3, 8, 8)
+    expected = module(images)
+    route, _ = routed(module, mixed_stem)
+    torch.testing.assert_close(route(images), expected)
+
+
+@pytest.mark.parametrize(
+    ("mixed_stem", "changed"), [("visible", [3, 4]), ("infrared", [3, 4, 5, 6]), ("own", [3, 4])]
+)
+def test_only_the_images_of_a_copy_feel_its_change(mixed_stem, changed):
+    route, _ = routed(nn.Conv2d(3, 4, 3), mixed_stem)
+    images = torch.randn(7, 3, 8, 8)
+    before = route(images)
+    nn.init.normal_(route.infrared.weight)
+    differs = (route(images) - before).abs().amax(dim=(1, 2, 3)) > 1e-4
+    assert differs.nonzero().flatten().tolist() == changed
+
+
+def test_images_that_share_a_copy_share_its_batch_norm():
+    route, _ = routed(nn.BatchNorm2d(3), "visible")
+    images = torch.randn(7, 3, 8, 8) + torch.arange(7).view(7, 1, 1, 1)
+    route.train()(images)
+    seen = images[[0, 1, 2, 5, 6]].mean(dim=(0, 2, 3))
+    torch.testing.assert_close(route.visible.running_mean, 0.1 * seen)
+    torch.testing.assert_close(route.infrared.running_mean, 0.1 * images[[3, 4]].mean(dim=(0, 2, 3)))
+
+
+def test_a_batch_of_one_modality_leaves_the_other_copy_alone():
+    route, _ = routed(nn.Conv2d(3, 4, 3), modalities=torch.ones(4, dtype=torch.long))
+    route(torch.randn(4, 3, 8, 8)).sum().backward()
+    assert route.infrared.weight.grad is not None
+    assert route.visible.weight.grad is None
+
+
+def test_a_batch_that_the_layout_does_not_describe_is_refused():
+    route, _ = routed(nn.Conv2d(3, 4, 3))
+    with pytest.raises(RuntimeError, match=r"got 5 images where the batch layout has \(3, 2, 2\)"):
+        route(torch.randn(5, 3, 8, 8))
+
+
+def test_auto_splits_the_stem_and_keeps_the_outputs():
+    cfg = tiny_config()
+    backbone = build_backbone(cfg).eval()
+    images = torch.randn(7, 3, 64, 32)
+    expected = copy.deepcopy(backbone)(images)
+    layout = BatchLayout()
+    layout.set(VISIBLE_INFRARED_MIXED)
+    names = split_streams(backbone, cfg.MODEL.BACKBONE.NAME, ("auto",), "own", layout)
+    assert names == STEMS["build_small_resnet_backbone"] == ("conv1", "bn1")
+    torch.testing.assert_close(backbone(images), expected)
+
+
+def test_unknown_stem_and_unknown_module_are_named():
+    layout = BatchLayout()
+    with pytest.raises(ConfigError, match=r"stem of build_mine is not known; name its modules.*0"):
+        split_streams(nn.Sequential(nn.ReLU()), "build_mine", ("auto",), "visible", layout)
+    with pytest.raises(ConfigError, match="SPECIFIC names 'conv9'"):
+        split_streams(nn.Sequential(nn.ReLU()), "build_mine", ("conv9",), "visible", layout)
+    with pytest.raises(ConfigError, match="MIXED_STEM is 'both'"):
+        split_streams(nn.Sequential(nn.ReLU()), "build_mine", ("0",), "both", layout)
