@@ -50,3 +50,69 @@ def plain_sysu(features, pids, camids, numbers, permutations, search, shots, tri
         cmc, mean_ap, mean_inp, _ = plain_metrics(dist, pids[query], pids[gallery], same_place, True)
         rows.append(100 * np.array([cmc[0], cmc[4], cmc[9], cmc[19], mean_ap, mean_inp]))
     return np.array(rows)
+
+
+def squared_distances(features):
+    """(N, N) float64."""
+    features = features.astype(np.float64)
+    return ((features[:, None] - features[None]) ** 2).sum(axis=2)
+
+
+def plain_jaccard_of_rows(rows):
+    """(N, N): 1 - sum(min) / (2 - sum(min)), not below 0."""
+    shared = np.array([[np.minimum(a, b).sum() for b in rows] for a in rows])
+    return np.maximum(1 - shared / (2 - shared), 0)
+
+
+def plain_k_reciprocal_jaccard(query, gallery, k1, k2):
+    """The toolkit's definition: lists of k1 with the item itself, 2/3 expansion, softmax of -distance."""
+    features = np.concatenate([query, gallery])
+    dist = squared_distances(features)
+    ranked = np.argsort(dist, axis=1, kind="stable")
+    items = range(len(features))
+
+    def reciprocal(i, length):
+        return [j for j in ranked[i, :length] if i in ranked[j, :length]]
+
+    half = min(k1, int(np.around(k1 / 2)) + 1)
+    rows = np.zeros_like(dist)
+    for i in items:
+        own = set(reciprocal(i, k1))
+        members = set(own)
+        for j in own:
+            other = set(reciprocal(j, half))
+            if len(other & own) > 2 / 3 * len(other):
+                members |= other
+        members = sorted(members)
+        weights = np.exp(-dist[i, members])
+        rows[i, members] = weights / weights.sum()
+    if k2 != 1:
+        rows = np.array([rows[ranked[i, : min(k1, k2)]].mean(axis=0) for i in items])
+    return plain_jaccard_of_rows(rows)[: len(query), len(query) :]
+
+
+def plain_mser(queries, galleries, k1, k2, lambda_value, query_neighbours_only):
+    """Multi-spectral enhanced ranking with dense matrices."""
+    num_query, num_gallery = sum(map(len, queries)), len(galleries[0])
+    dist = squared_distances(np.concatenate([*queries, *galleries]))
+    dist /= dist.max(axis=1, keepdims=True)
+    items = range(len(dist))
+    allowed = num_query if query_neighbours_only else len(dist)
+    ranked = np.argsort(dist[:, :allowed], axis=1, kind="stable")[:, : k1 + 1]
+    rows = np.zeros_like(dist)
+    for i in items:
+        members = [j for j in ranked[i] if i in ranked[j]]
+        weights = np.exp(-dist[i, members])
+        rows[i, members] = weights / weights.sum()
+    rows = np.array([rows[ranked[i, :k2]].mean(axis=0) for i in items])
+    result = (1 - lambda_value) * plain_jaccard_of_rows(rows) + lambda_value * dist
+    result = result[:num_query, num_query:]
+    size, spectra = len(queries[0]), max(len(queries), len(galleries))
+    blocks = [
+        result[
+            (s if len(queries) > 1 else 0) * size :,
+            (s if len(galleries) > 1 else 0) * num_gallery :,
+        ][:size, :num_gallery]
+        for s in range(spectra)
+    ]
+    return np.mean(blocks, axis=0)

@@ -41,13 +41,19 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--layout", required=True, choices=sorted(LAYOUTS), help="which data set's files and lists")
-    parser.add_argument("--output", required=True, metavar="DIR", help="the data set's own folder, new or empty")
+    parser.add_argument(
+        "--layout", required=True, choices=sorted(LAYOUTS), help="which data set's files and lists"
+    )
+    parser.add_argument(
+        "--output", required=True, metavar="DIR", help="the data set's own folder, new or empty"
+    )
     parser.add_argument("--identities", required=True, type=int, metavar="N", help="persons in all")
     parser.add_argument("--images", required=True, type=int, metavar="K", help="images of each, see below")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="same seed, same files (default 0)")
     parser.add_argument("--size", type=parse_size, default=(256, 128), metavar="HxW", help="default 256x128")
-    parser.add_argument("--test-identities", type=int, metavar="N", help="how many of them are for testing, see below")
+    parser.add_argument(
+        "--test-identities", type=int, metavar="N", help="how many of them are for testing, see below"
+    )
     parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one for each core)")
     parser.add_argument("--preview", metavar="FILE.png", help="also draw a contact sheet of some identities")
     return parser
@@ -57,9 +63,15 @@ def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     try:
         report = generate_dataset(
-            args.layout, args.output, identities=args.identities, images=args.images, seed=args.seed,
-            size=args.size, workers=args.workers, test_identities=args.test_identities,
-        )  # fmt: skip
+            args.layout,
+            args.output,
+            identities=args.identities,
+            images=args.images,
+            seed=args.seed,
+            size=args.size,
+            workers=args.workers,
+            test_identities=args.test_identities,
+        )
         if args.preview:
             write_contact_sheet(args.preview, report.output, report.plan)
     except UserError as error:
@@ -68,9 +80,13 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"make_dataset.py: interrupted; {args.output} is incomplete: delete it", file=sys.stderr)
         return 130
-    print(f"{len(report.plan.shots)} images in {report.seconds:.1f} s, {report.images_per_second:.0f} images/s")
-    print(f"{report.output}: use it with FASTREID_DATASETS={report.output.parent} if its name is"
-          f" {LAYOUTS[args.layout].folder}")  # fmt: skip
+    print(
+        f"{len(report.plan.shots)} images in {report.seconds:.1f} s, {report.images_per_second:.0f} images/s"
+    )
+    print(
+        f"{report.output}: use it with FASTREID_DATASETS={report.output.parent} if its name is"
+        f" {LAYOUTS[args.layout].folder}"
+    )
     return 0
 
 

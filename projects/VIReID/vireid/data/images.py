@@ -21,9 +21,7 @@ def read_image(path: str | PathLike[str]) -> Image.Image:
                 ImageOps.exif_transpose(image, in_place=True)
             return image.convert("RGB")
     except Exception as error:  # Pillow's decoders raise many types for a damaged file
-        reason = getattr(error, "strerror", None) or " ".join(
-            str(error).replace(f" {str(path)!r}", "").split()
-        )
+        reason = getattr(error, "strerror", None) or str(error).replace(f" {str(path)!r}", "")
         raise DatasetError(
             f"{path}: the image cannot be read ({reason}); replace it, or train without it by "
             'INPUT.UNREADABLE "skip"'

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from fastreid.engine import hooks
 from fastreid.engine.train_loop import HookBase
 from fastreid.evaluation.testing import flatten_results_dict
 from fastreid.utils import comm
@@ -24,6 +25,20 @@ class LearningRate(HookBase):
         rate = self.scheduler.get_last_lr()[self.largest]
         self.trainer.storage.put_scalar("lr", rate, smoothing_hint=False)
         self.scheduler.step()
+
+
+class Writers(hooks.PeriodicWriter):
+    """The toolkit's writers every ``period`` iterations and at the end of an epoch, after its evaluation.
+
+    The toolkit's hook also writes before the last evaluation: its JSON writer then drops the figures,
+    which are of an iteration that it has written already.
+    """
+
+    def after_step(self) -> None:
+        done = self.trainer.iter + 1
+        if done % self._period == 0 and done % self.trainer.iters_per_epoch:
+            for writer in self._writers:
+                writer.write()
 
 
 class PeriodicEvaluation(HookBase):

@@ -19,7 +19,7 @@ from yacs.config import CfgNode
 
 from vireid.data import build_dataset, build_train_loader
 from vireid.engine.checkpoint import AtomicCheckpointer, load_weights, read_checkpoint
-from vireid.engine.hooks import Checkpoints, LearningRate, PeriodicEvaluation
+from vireid.engine.hooks import Checkpoints, LearningRate, PeriodicEvaluation, Writers
 from vireid.engine.schedule import build_schedule
 from vireid.engine.setup import seed_everything
 from vireid.engine.step import OptimizationStep, build_optimizer
@@ -117,7 +117,7 @@ class VIReIDTrainer(DefaultTrainer):
             tags = {d.dataset_name: d.checkpoint_tag() for d in self.data_loader.dataset.datasets}
             extras = {"num_classes": cfg.MODEL.HEADS.NUM_CLASSES, "datasets": tags, "seed": cfg.SEED}
             built.append(Checkpoints(cfg.SOLVER.CHECKPOINT_PERIOD, self.best, lambda: extras))
-            built.append(hooks.PeriodicWriter(self.build_writers(), min(200, self.iters_per_epoch)))
+            built.append(Writers(self.build_writers(), period=200))
         return built
 
     def train(self) -> dict[str, Any]:

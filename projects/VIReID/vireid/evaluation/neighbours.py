@@ -11,7 +11,7 @@ from vireid.errors import ConfigError
 from vireid.evaluation.compiled import kernel
 
 # Distances held at a time.
-_BLOCK_VALUES = 1 << 23
+_BLOCK_VALUES = 1 << 21
 
 
 def squared_distance_blocks(

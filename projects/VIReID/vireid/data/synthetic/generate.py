@@ -56,8 +56,7 @@ class _Worker:
             # a generator for each image: the files do not depend on the number of processes
             key = [self.seed, 31, shot.pid, self.camera_numbers[shot.camera], shot.number]
             pixels = self.renderer.photograph(person, shot.camera, np.random.default_rng(key), back)
-            options = {"quality": _JPEG_QUALITY} if shot.path.endswith(".jpg") else {}
-            Image.fromarray(pixels).save(self.output / shot.path, **options)
+            Image.fromarray(pixels).save(self.output / shot.path, quality=_JPEG_QUALITY)  # BMP has none
         return len(shots)
 
 
@@ -109,7 +108,9 @@ def check_size(size: tuple[int, int]) -> tuple[int, int]:
     """
     height, width = size
     if not (32 <= height <= 1024 and 16 <= width <= 1024):
-        raise UserError(f"size is {height}x{width}; expected a height of 32 to 1024 and a width of 16 to 1024")
+        raise UserError(
+            f"size is {height}x{width}; expected a height of 32 to 1024 and a width of 16 to 1024"
+        )
     return height, width
 
 
@@ -148,7 +149,9 @@ def generate_dataset(
     """
     folder = check_output(output)
     size = check_size(size)
-    workers = workers if workers is not None else len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
+    workers = (
+        workers if workers is not None else len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
+    )
     if workers < 1:
         raise UserError(f"workers is {workers}; expected 1 or more")
     plan = make_plan(layout, identities, images, seed, test_identities)

@@ -15,9 +15,11 @@ from scipy.io import savemat
 
 from vireid.errors import UserError
 
+from .person import person_of
 from .scene import Camera, sample_camera
 
 TRIALS = 10
+Draw = Callable[[str], np.random.Generator]  # a generator for each purpose
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,12 @@ class Layout:
     real_test: int
     real_total: int
     minimum: int
-    plan: Callable[[np.ndarray, np.ndarray, int, int, Callable[[str], np.ndarray]], Plan]
+    plan: Callable[[np.ndarray, np.ndarray, int, int, Draw], Plan]
 
 
-def make_plan(layout: str, identities: int, images: int, seed: int, test_identities: int | None = None) -> Plan:
+def make_plan(
+    layout: str, identities: int, images: int, seed: int, test_identities: int | None = None
+) -> Plan:
     """What to render for a layout.
 
     Args:
@@ -90,7 +94,9 @@ def make_plan(layout: str, identities: int, images: int, seed: int, test_identit
     if test_identities is None:
         test_identities = min(max(1, round(identities * real.real_test / real.real_total)), most)
     if not 1 <= test_identities <= most:
-        raise UserError(f"test_identities is {test_identities}; with {identities} identities expected 1 to {most}")
+        raise UserError(
+            f"test_identities is {test_identities}; with {identities} identities expected 1 to {most}"
+        )
 
     def draw(purpose: str) -> np.random.Generator:
         return np.random.default_rng([seed, *purpose.encode()])
@@ -100,7 +106,7 @@ def make_plan(layout: str, identities: int, images: int, seed: int, test_identit
     return real.plan(train, test, images, seed, draw)
 
 
-def _camera(draw: Callable, name: str, infrared: bool, place: int, outdoor: bool) -> Camera:
+def _camera(draw: Draw, name: str, infrared: bool, place: int, outdoor: bool) -> Camera:
     return sample_camera(draw(f"camera {name}"), infrared, place, outdoor)
 
 
@@ -108,25 +114,33 @@ def _id_list(pids: np.ndarray) -> bytes:
     return (",".join(str(pid) for pid in pids) + "\n").encode()
 
 
-def _sysu(train: np.ndarray, test: np.ndarray, images: int, seed: int, draw: Callable) -> Plan:
-    """cam1..cam6/<id>/<number>.jpg; cameras 3 and 6 are infrared, 3 is in the place of 2, 4..6 are outdoors."""
+def _sysu(train: np.ndarray, test: np.ndarray, images: int, seed: int, draw: Draw) -> Plan:
+    """cam1..cam6/<id>/<number>.jpg; 3 and 6 are infrared, 3 is in the place of 2, 4..6 are outdoors."""
     cameras = {
-        f"cam{n}": _camera(draw, f"cam{n}", infrared=n in (3, 6), place=2 if n == 3 else n, outdoor=n in (4, 5, 6))
+        f"cam{n}": _camera(
+            draw, f"cam{n}", infrared=n in (3, 6), place=2 if n == 3 else n, outdoor=n in (4, 5, 6)
+        )
         for n in range(1, 7)
     }
     pids = np.sort(np.concatenate([train, test]))
     shots = [
         Shot(f"{camera}/{pid:04d}/{number:04d}.jpg", int(pid), camera, number)
-        for pid in pids for camera in cameras for number in range(1, images + 1)
-    ]  # fmt: skip
+        for pid in pids
+        for camera in cameras
+        for number in range(1, images + 1)
+    ]
     held_out = max(1, round(len(train) * 99 / 395))  # the real validation identities: 99 of 395
     order = draw("validation").permutation(train)
-    return Plan(cameras, shots, {
-        "exp/rand_perm_cam.mat": permutation_file(draw("permutations"), len(cameras), len(pids), images),
-        "exp/train_id.txt": _id_list(np.sort(order[held_out:])),
-        "exp/val_id.txt": _id_list(np.sort(order[:held_out])),
-        "exp/test_id.txt": _id_list(test),
-    })  # fmt: skip
+    return Plan(
+        cameras,
+        shots,
+        {
+            "exp/rand_perm_cam.mat": permutation_file(draw("permutations"), len(cameras), len(pids), images),
+            "exp/train_id.txt": _id_list(np.sort(order[held_out:])),
+            "exp/val_id.txt": _id_list(np.sort(order[:held_out])),
+            "exp/test_id.txt": _id_list(test),
+        },
+    )
 
 
 def permutation_file(rng: np.random.Generator, cameras: int, identities: int, images: int) -> bytes:
@@ -145,11 +159,12 @@ def permutation_file(rng: np.random.Generator, cameras: int, identities: int, im
     return header + file.getvalue()[116:]
 
 
-def _regdb(train: np.ndarray, test: np.ndarray, images: int, seed: int, draw: Callable) -> Plan:
+def _regdb(train: np.ndarray, test: np.ndarray, images: int, seed: int, draw: Draw) -> Plan:
     """Visible/<id>/*.bmp and Thermal/<id>/*.bmp; ten random splits. The names hold no leading zeros."""
-    from .person import person_of  # the names tell gender and side
-
-    cameras = {"Visible": _camera(draw, "Visible", False, 1, True), "Thermal": _camera(draw, "Thermal", True, 1, True)}
+    cameras = {
+        "Visible": _camera(draw, "Visible", False, 1, True),
+        "Thermal": _camera(draw, "Thermal", True, 1, True),
+    }
     pids = np.sort(np.concatenate([train, test]))
     paths: dict[tuple[str, int], list[str]] = {}
     shots = []
@@ -168,13 +183,17 @@ def _regdb(train: np.ndarray, test: np.ndarray, images: int, seed: int, draw: Ca
         order = draw(f"trial {trial}").permutation(pids)
         for part, chosen in (("train", order[len(test) :]), ("test", order[: len(test)])):
             for camera in cameras:
-                lines = [f"{path} {label}\n" for label, pid in enumerate(chosen) for path in paths[camera, int(pid)]]
+                lines = [
+                    f"{path} {label}\n"
+                    for label, pid in enumerate(chosen)
+                    for path in paths[camera, int(pid)]
+                ]
                 lists[f"idx/{part}_{camera.lower()}_{trial}.txt"] = "".join(lines).encode()
     return Plan(cameras, shots, lists, fixed_facing=True)
 
 
-def _llcm(train: np.ndarray, test: np.ndarray, images: int, seed: int, draw: Callable) -> Plan:
-    """Nine visible cameras and eight infrared ones (there is no infrared camera 3), each pair in one place."""
+def _llcm(train: np.ndarray, test: np.ndarray, images: int, seed: int, draw: Draw) -> Plan:
+    """Nine visible cameras and eight infrared ones (no camera 3), each pair in one place."""
     cameras = {}
     for modality in ("vis", "nir"):
         for number in range(1, 10):

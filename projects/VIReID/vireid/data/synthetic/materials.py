@@ -103,8 +103,13 @@ def sample_materials(rng: np.random.Generator, raglan: bool) -> Materials:
     for part in (Part.TOP, Part.BOTTOM, Part.COAT, Part.BAG, Part.HAT, Part.SHOE, Part.SCARF):
         chosen.append(_color_unlike(rng, chosen[-2:]) if chosen else _color(rng))
         visible[part] = chosen[-1]
-    for part, ground in ((Part.TOP_FIGURE, Part.TOP), (Part.COAT_FIGURE, Part.COAT),
-                         (Part.BOTTOM_FIGURE, Part.BOTTOM), (Part.LOGO, Part.TOP), (Part.HAT_BAND, Part.HAT)):
+    for part, ground in (
+        (Part.TOP_FIGURE, Part.TOP),
+        (Part.COAT_FIGURE, Part.COAT),
+        (Part.BOTTOM_FIGURE, Part.BOTTOM),
+        (Part.LOGO, Part.TOP),
+        (Part.HAT_BAND, Part.HAT),
+    ):
         visible[part] = _color_unlike(rng, [visible[ground]])
     visible[Part.LOGO] = _color_unlike(rng, [visible[Part.TOP], visible[Part.TOP_FIGURE]])
     visible[Part.SLEEVE] = visible[Part.TOP_FIGURE if raglan else Part.TOP]
@@ -120,11 +125,16 @@ def sample_materials(rng: np.random.Generator, raglan: bool) -> Materials:
     infrared[Part.BOTTOM] = _reflectance_unlike(rng, infrared[Part.TOP], 0.15)
     infrared[Part.COAT] = _reflectance_unlike(rng, infrared[Part.TOP], 0.3)
     for part, ground, contrast in (
-        (Part.TOP_FIGURE, Part.TOP, 0.4), (Part.COAT_FIGURE, Part.COAT, 0.35),
-        (Part.BOTTOM_FIGURE, Part.BOTTOM, 0.4), (Part.LOGO, Part.TOP, 0.4), (Part.BAG, Part.TOP, 0.3),
-        (Part.HAT, Part.SKIN, 0.2), (Part.HAT_BAND, Part.HAT, 0.3), (Part.SHOE, Part.BOTTOM, 0.2),
+        (Part.TOP_FIGURE, Part.TOP, 0.3),
+        (Part.COAT_FIGURE, Part.COAT, 0.3),
+        (Part.BOTTOM_FIGURE, Part.BOTTOM, 0.3),
+        (Part.LOGO, Part.TOP, 0.3),
+        (Part.BAG, Part.TOP, 0.3),
+        (Part.HAT, Part.SKIN, 0.2),
+        (Part.HAT_BAND, Part.HAT, 0.3),
+        (Part.SHOE, Part.BOTTOM, 0.2),
         (Part.SCARF, Part.TOP, 0.3),
-    ):  # fmt: skip
+    ):
         infrared[part] = _reflectance_unlike(rng, infrared[ground], contrast)
     infrared[Part.SLEEVE] = infrared[Part.TOP_FIGURE if raglan else Part.TOP]
     infrared[Part.STRAP] = infrared[Part.BAG]

@@ -14,10 +14,21 @@ import numpy as np
 from .materials import Materials, sample_materials
 
 PATTERNS = (
-    "plain", "hoops", "pinstripes", "checks", "dots", "diagonal", "yoke", "halves", "chest_band",
-    "diamonds", "blobs", "placket", "hem",
-)  # fmt: skip
-PATTERN_ODDS = (0.06, 0.13, 0.1, 0.09, 0.09, 0.08, 0.07, 0.08, 0.08, 0.08, 0.06, 0.04, 0.04)
+    "plain",
+    "hoops",
+    "pinstripes",
+    "checks",
+    "dots",
+    "diagonal",
+    "yoke",
+    "halves",
+    "chest_band",
+    "diamonds",
+    "blobs",
+    "placket",
+    "hem",
+)
+PATTERN_ODDS = (0.15, 0.11, 0.09, 0.08, 0.08, 0.08, 0.07, 0.08, 0.07, 0.06, 0.05, 0.04, 0.04)
 COAT_PATTERNS = ("plain", "hoops", "checks", "hem", "halves")
 BOTTOM_PATTERNS = ("plain", "side_stripe", "checks", "hoops", "cuffs", "pinstripes")
 HAIR_STYLES = ("short", "bald", "long", "bun", "ponytail", "afro", "bob")
@@ -102,7 +113,9 @@ def _pick(rng: np.random.Generator, names: tuple[str, ...], odds: tuple[float, .
     return names[int(rng.choice(len(names), p=odds))]
 
 
-def _pattern(rng: np.random.Generator, names: tuple[str, ...], odds: tuple[float, ...] | None = None) -> Pattern:
+def _pattern(
+    rng: np.random.Generator, names: tuple[str, ...], odds: tuple[float, ...] | None = None
+) -> Pattern:
     kind = _pick(rng, names, odds)
     return Pattern(kind, rng.uniform(0.055, 0.12), rng.uniform(0.35, 0.6), rng.random())
 
@@ -133,27 +146,33 @@ def sample_identity(rng: np.random.Generator) -> Identity:
     bottom = _pick(rng, ("trousers", "shorts", "skirt"), (0.55, 0.22, 0.23) if female else (0.7, 0.3, 0.0))
     raglan = bool(rng.random() < 0.35)
     coat = bool(rng.random() < 0.35)
-    bag = _pick(rng, BAGS, (0.25, 0.2, 0.13, 0.13, 0.1, 0.1, 0.09))
+    bag = _pick(rng, BAGS, (0.34, 0.18, 0.11, 0.11, 0.09, 0.09, 0.08))
     return Identity(
         body=sample_body(rng, female),
         gait=Gait(
-            stride=rng.uniform(0.15, 0.5), arm_swing=rng.uniform(0.1, 0.5), elbow=rng.uniform(0.05, 0.6),
-            stance=rng.uniform(0.035, 0.075), lean=rng.uniform(-0.02, 0.05),
+            stride=rng.uniform(0.15, 0.5),
+            arm_swing=rng.uniform(0.1, 0.5),
+            elbow=rng.uniform(0.05, 0.6),
+            stance=rng.uniform(0.035, 0.075),
+            lean=rng.uniform(-0.02, 0.05),
             arms=_pick(rng, ARMS, (0.56, 0.14, 0.1, 0.1, 0.1)),
             loaded={"handbag_left": 1, "handbag_right": -1}.get(bag, 0),
         ),
         materials=sample_materials(rng, raglan),
         gender="female" if female else "male",
         facing="front" if rng.random() < 0.4 else "back",
-        hair=_pick(rng, HAIR_STYLES, (0.05, 0.0, 0.4, 0.15, 0.2, 0.05, 0.15) if female
-                   else (0.6, 0.17, 0.08, 0.02, 0.03, 0.1, 0.0)),
-        hat=_pick(rng, HATS, (0.54, 0.14, 0.12, 0.1, 0.1)),
+        hair=_pick(
+            rng,
+            HAIR_STYLES,
+            (0.05, 0.0, 0.4, 0.15, 0.2, 0.05, 0.15) if female else (0.6, 0.17, 0.08, 0.02, 0.03, 0.1, 0.0),
+        ),
+        hat=_pick(rng, HATS, (0.6, 0.12, 0.1, 0.08, 0.1)),
         glasses=bool(rng.random() < 0.2),
         top=_pattern(rng, PATTERNS, PATTERN_ODDS),
         sleeve=float(rng.choice([0.0, 0.3, 0.5, 0.95], p=[0.12, 0.33, 0.1, 0.45])),
         raglan=raglan,
         top_length=rng.uniform(-0.04, 0.1),
-        logo=_pick(rng, LOGOS, (0.4, 0.12, 0.1, 0.1, 0.1, 0.1, 0.08)),
+        logo=_pick(rng, LOGOS, (0.46, 0.1, 0.09, 0.09, 0.09, 0.09, 0.08)),
         logo_place=(rng.uniform(-0.5, 0.5), rng.uniform(0.1, 0.2)),
         logo_size=rng.uniform(0.025, 0.048),
         coat=coat,
@@ -161,14 +180,14 @@ def sample_identity(rng: np.random.Generator) -> Identity:
         coat_opening=float(rng.choice([0.0, 0.35, 0.65], p=[0.3, 0.35, 0.35])),
         coat_pattern=_pattern(rng, COAT_PATTERNS, (0.4, 0.2, 0.15, 0.15, 0.1)),
         bottom=bottom,
-        bottom_pattern=_pattern(rng, BOTTOM_PATTERNS, (0.4, 0.2, 0.12, 0.08, 0.12, 0.08)),
+        bottom_pattern=_pattern(rng, BOTTOM_PATTERNS, (0.5, 0.17, 0.1, 0.06, 0.11, 0.06)),
         bottom_length=rng.uniform(0.35, 0.75) if bottom != "trousers" else 1.0,
         flare=rng.uniform(0.75, 1.7),
         boots=float(rng.choice([0.0, 0.2, 0.42], p=[0.65, 0.2, 0.15])),
         scarf=bool(rng.random() < 0.15),
         bag=bag,
         bag_size=rng.uniform(0.8, 1.35),
-    )  # fmt: skip
+    )
 
 
 def person_of(seed: int, pid: int) -> Identity:

@@ -70,11 +70,15 @@ def _arm(body: Body, gait: Gait, shoulder: Point, side: int, swing: float) -> tu
     upper, lower = 0.52 * body.arm_length, 0.48 * body.arm_length
     posture = gait.arms if side != gait.loaded else "swing"
     if posture == "pockets":
-        return _swing(shoulder, upper, -0.25, side * 0.42), (side * (body.hip + 0.005), shoulder[1] - 0.29, 0.03)
+        return _swing(shoulder, upper, -0.25, side * 0.42), (
+            side * (body.hip + 0.005),
+            shoulder[1] - 0.29,
+            0.03,
+        )
     if posture == ("phone_left" if side > 0 else "phone_right"):
         return _swing(shoulder, upper, 0.15, side * 0.3), (side * 0.045, shoulder[1] - 0.015, 0.13)
     if posture == "crossed_back":
-        return _swing(shoulder, upper, -0.35, side * 0.35), (side * 0.02, shoulder[1] - 0.27, -0.1)
+        return _swing(shoulder, upper, -0.35, side * 0.35), (side * 0.02, shoulder[1] - 0.27, -0.2)
     elbow = _swing(shoulder, upper, swing, side * 0.16)
     return elbow, _swing(elbow, lower, swing + gait.elbow, side * 0.05)
 
@@ -93,7 +97,9 @@ def skeleton(body: Body, gait: Gait, phase: float) -> Skeleton:
         knee = _swing(hip, bone, angle + 0.35 * gait.stride * lift, spread)
         ankle = _swing(knee, bone, angle - 0.9 * gait.stride * lift, spread)
         shoulder = (side * (body.shoulder - 0.6 * body.limb), shoulder_height - 0.02, gait.lean)
-        elbow, wrist = _arm(body, gait, shoulder, side, -gait.arm_swing * math.sin(phase + (side > 0) * math.pi))
+        elbow, wrist = _arm(
+            body, gait, shoulder, side, -gait.arm_swing * math.sin(phase + (side > 0) * math.pi)
+        )
         hips.append(hip)
         knees.append(knee)
         ankles.append(ankle)
@@ -101,7 +107,14 @@ def skeleton(body: Body, gait: Gait, phase: float) -> Skeleton:
         elbows.append(elbow)
         wrists.append(wrist)
     return Skeleton(
-        (0.0, 1.0 - 1.22 * body.head, 1.3 * gait.lean), chin, shoulder_height, body.leg_length,
-        (shoulders[0], shoulders[1]), (elbows[0], elbows[1]), (wrists[0], wrists[1]),
-        (hips[0], hips[1]), (knees[0], knees[1]), (ankles[0], ankles[1]),
-    )  # fmt: skip
+        (0.0, 1.0 - 1.22 * body.head, 1.3 * gait.lean),
+        chin,
+        shoulder_height,
+        body.leg_length,
+        (shoulders[0], shoulders[1]),
+        (elbows[0], elbows[1]),
+        (wrists[0], wrists[1]),
+        (hips[0], hips[1]),
+        (knees[0], knees[1]),
+        (ankles[0], ankles[1]),
+    )

@@ -12,7 +12,9 @@ from .layout import Plan, Shot
 _GAP, _LABEL = 3, 14
 
 
-def write_contact_sheet(path: str | os.PathLike, folder: str | os.PathLike, plan: Plan, rows: int = 8) -> Path:
+def write_contact_sheet(
+    path: str | os.PathLike, folder: str | os.PathLike, plan: Plan, rows: int = 8
+) -> Path:
     """Draw the first image (the first two where there are few cameras) of some identities in each camera.
 
     Args:
@@ -31,7 +33,9 @@ def write_contact_sheet(path: str | os.PathLike, folder: str | os.PathLike, plan
     with Image.open(Path(folder) / next(iter(chosen.values())).path) as first:
         width, height = first.size
     left = 34
-    sheet = Image.new("RGB", (left + len(columns) * (width + _GAP), _LABEL + len(pids) * (height + _GAP)), "white")
+    sheet = Image.new(
+        "RGB", (left + len(columns) * (width + _GAP), _LABEL + len(pids) * (height + _GAP)), "white"
+    )
     pen = ImageDraw.Draw(sheet)
     for column, (camera, number) in enumerate(columns):
         if number == 1:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from .materials import Part
-from .person import Pattern
+from .person import Body, Pattern
 from .pose import View
 
 
@@ -56,22 +56,28 @@ def figure(pattern: Pattern, across: np.ndarray, below: np.ndarray, angle: np.nd
     return None
 
 
-def apply_print(labels: np.ndarray, view: View, around: tuple[float, float, float, float], ground: Part,
-                tone: Part, pattern: Pattern) -> None:  # fmt: skip
+def apply_print(
+    labels: np.ndarray,
+    view: View,
+    collar: tuple[float, float],
+    body: Body,
+    ground: Part,
+    tone: Part,
+    pattern: Pattern,
+) -> None:
     """Turn `ground` into `tone` where the pattern's second tone shows, in place.
 
     Args:
         labels: (H, W) uint8 label map.
-        around: column and row of the trunk's top center in pixels, its seen half width and its true half
-            width in body heights.
+        collar: column and row of the trunk's top.
     """
-    column, row, seen, true = around
+    column, row = collar
     height, width = labels.shape
-    x = (np.arange(width, dtype=np.float32)[None] - column) / (view.scale * seen)
-    inside = np.arcsin(np.clip(x, -1, 1)) + np.sign(x) * np.maximum(np.abs(x) - 1, 0)
-    angle = inside - view.yaw
+    radius = view.scale * body.shoulder * view.half_width(1.0, body.depth)
+    x = (np.arange(width, dtype=np.float32)[None] - column) / radius
+    angle = np.arcsin(np.clip(x, -1, 1)) + np.sign(x) * np.maximum(np.abs(x) - 1, 0) - view.yaw
     angle = angle - 2 * math.pi * np.round(angle / (2 * math.pi))
     below = (np.arange(height, dtype=np.float32)[:, None] - row) / view.scale
-    mask = figure(pattern, angle * true, below, angle)
+    mask = figure(pattern, angle * body.shoulder, below, angle)
     if mask is not None:
         labels += np.uint8(4 * (tone - ground)) * (((labels >> 2) == ground) & mask)

@@ -28,10 +28,15 @@ class Renderer:
     def __init__(self, cameras: dict[str, Camera], seed: int, height: int, width: int) -> None:
         self.cameras, self.height, self.width = cameras, height, width
         self._backgrounds = {
-            key: background(camera, np.random.default_rng([seed, 11, camera.place]),
-                            np.random.default_rng([seed, 12, camera.place, camera.infrared]), height, width)
+            key: background(
+                camera,
+                np.random.default_rng([seed, 11, camera.place]),
+                np.random.default_rng([seed, 12, camera.place, camera.infrared]),
+                height,
+                width,
+            )
             for key, camera in cameras.items()
-        }  # fmt: skip
+        }
         rng = np.random.default_rng([seed, 13])
         self._noise = rng.standard_normal(_NOISE, dtype=np.float32)
         self._folds = self._fold_bank(rng)
@@ -44,7 +49,9 @@ class Renderer:
         grid = rng.standard_normal((28, 2 * 28 * width // height)).astype(np.float32)
         return np.asarray(Image.fromarray(grid).resize((width, height), Image.Resampling.BICUBIC))
 
-    def photograph(self, person: Identity, key: str, rng: np.random.Generator, back: bool = False) -> np.ndarray:
+    def photograph(
+        self, person: Identity, key: str, rng: np.random.Generator, back: bool = False
+    ) -> np.ndarray:
         """One image of a person.
 
         Args:
@@ -58,8 +65,13 @@ class Renderer:
         camera, height, width = self.cameras[key], self.height, self.width
         yaw = camera.yaw + camera.yaw_spread * rng.standard_normal() + (math.pi if back else 0.0)
         fill = camera.fill * rng.uniform(0.95, 1.03) * min(height, 2 * width)
-        view = View(yaw, camera.pitch, _DETAIL * fill, _DETAIL * width * rng.uniform(0.45, 0.55),
-                    _DETAIL * height * rng.uniform(0.94, 0.975))  # fmt: skip
+        view = View(
+            yaw,
+            camera.pitch,
+            _DETAIL * fill,
+            _DETAIL * width * rng.uniform(0.45, 0.55),
+            _DETAIL * height * rng.uniform(0.94, 0.975),
+        )
         labels = paint(person, rng.uniform(0, 2 * math.pi), view, _DETAIL * height, _DETAIL * width)
         alpha = labels.point([0] + [255] * 255).reduce(_DETAIL)
         if camera.infrared:
@@ -83,7 +95,9 @@ class Renderer:
         spot = ((self._rows - floor) / 0.055) ** 2 + ((self._columns - shift) / 0.55) ** 2
         return scene * (1 - 0.4 * np.exp(-spot))[..., None]
 
-    def _shading(self, rng: np.random.Generator, camera: Camera, view: View, alpha: Image.Image) -> np.ndarray:
+    def _shading(
+        self, rng: np.random.Generator, camera: Camera, view: View, alpha: Image.Image
+    ) -> np.ndarray:
         """(height, width) factor: folds, roundness at the silhouette, light from one side."""
         top, left = int(rng.integers(self.height)), int(rng.integers(self.width))
         folds = self._folds[top : top + self.height, left : left + self.width]

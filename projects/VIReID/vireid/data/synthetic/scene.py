@@ -49,19 +49,26 @@ def sample_camera(rng: np.random.Generator, infrared: bool, place: int, outdoor:
     """Draw a camera with a viewpoint and a light of its own."""
     warmth = rng.uniform(-0.08, 0.08)
     return Camera(
-        infrared, place, outdoor,
-        yaw=rng.uniform(-0.4, 0.4), yaw_spread=0.2, pitch=rng.uniform(0.0, 0.3), fill=rng.uniform(0.85, 0.9),
+        infrared,
+        place,
+        outdoor,
+        yaw=rng.uniform(-0.45, 0.45),
+        yaw_spread=0.28,
+        pitch=rng.uniform(0.0, 0.3),
+        fill=rng.uniform(0.85, 0.9),
         light=(1.0, 1.0, 1.0) if infrared else (1.0 + warmth, 1.0 + rng.uniform(-0.03, 0.03), 1.0 - warmth),
         gain=rng.uniform(0.85, 1.05) if infrared else rng.uniform(0.8, 1.08),
-        gain_spread=0.1 if infrared else 0.06, side=rng.uniform(-0.8, 0.8),
-        noise=rng.uniform(6.0, 10.0) if infrared else rng.uniform(2.0, 5.0),
+        gain_spread=0.15 if infrared else 0.06,
+        side=rng.uniform(-0.8, 0.8),
+        noise=rng.uniform(7.0, 12.0) if infrared else rng.uniform(2.0, 5.0),
         blur=rng.uniform(1.5, 3.5) if infrared else rng.uniform(0.5, 2.0),
         falloff=rng.uniform(0.35, 0.6) if infrared else rng.uniform(0.0, 0.12),
-    )  # fmt: skip
+    )
 
 
-def background(camera: Camera, layout_rng: np.random.Generator, look_rng: np.random.Generator,
-               height: int, width: int) -> np.ndarray:  # fmt: skip
+def background(
+    camera: Camera, layout_rng: np.random.Generator, look_rng: np.random.Generator, height: int, width: int
+) -> np.ndarray:
     """The view of a place without people.
 
     Args:
@@ -73,22 +80,26 @@ def background(camera: Camera, layout_rng: np.random.Generator, look_rng: np.ran
     """
     wide = PANORAMA * width
     labels, horizon = _shapes(layout_rng, camera.outdoor, height, wide)
-    table = _infrared_look(look_rng, camera.outdoor) if camera.infrared else _visible_look(look_rng, camera.outdoor)
+    table = (
+        _infrared_look(look_rng, camera.outdoor)
+        if camera.infrared
+        else _visible_look(look_rng, camera.outdoor)
+    )
     image = Image.fromarray(table[np.asarray(labels)])
     image = image.resize((wide, height), Image.Resampling.BOX).filter(ImageFilter.GaussianBlur(height / 160))
-    view = np.asarray(image, dtype=np.float32)
+    view = np.array(image, dtype=np.float32)
     rows = np.arange(height, dtype=np.float32)[:, None] / height
     depth = np.where(rows > horizon, 0.8 + 0.3 * (rows - horizon) / (1 - horizon), 1.0 - 0.2 * rows / horizon)
-    view = view * (depth * (1 + 0.08 * _clouds(look_rng, height, wide)))[..., None]
+    view *= (depth * (1 + 0.08 * _clouds(look_rng, height, wide)))[..., None]
     if camera.infrared:  # the lamp is at the camera: what is far away stays dark
-        view = view * np.where(rows > horizon, 0.75, 0.55)[..., None]
-    return np.clip(view, 0, 255).astype(np.float32)
+        view *= np.where(rows > horizon, 0.75, 0.55)[..., None]
+    return np.clip(view, 0, 255)
 
 
 def _clouds(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     """Smooth noise of unit variance at three scales, (height, width)."""
     total = np.zeros((height, width), dtype=np.float32)
-    for cells, weight in ((3, 1.0), (9, 0.35), (height // 2, 0.3)):
+    for cells, weight in ((3, 1.0), (9, 0.35), (height // 2, 0.2)):
         grid = rng.standard_normal((cells, max(2, cells * width // height))).astype(np.float32)
         total += weight * np.asarray(Image.fromarray(grid).resize((width, height), Image.Resampling.BICUBIC))
     return total / np.float32(total.std())
@@ -108,9 +119,13 @@ def _shapes(rng: np.random.Generator, outdoor: bool, height: int, width: int) ->
     pen.rectangle([0, edge, columns, rows], fill=1)
     vanish = rng.uniform(0.3, 0.7) * columns
     for x in np.linspace(-columns, 2 * columns, int(rng.integers(12, 40))):
-        pen.line([(vanish + 0.55 * (x - vanish), edge), (x, rows)], fill=2, width=2)
+        pen.line([(vanish + 0.55 * (x - vanish), edge), (x, rows)], fill=2, width=max(1, rows // 256))
     for share in np.cumsum(np.geomspace(0.03, 0.3, int(rng.integers(4, 8)))):
-        pen.line([(0, edge + share * (rows - edge)), (columns, edge + share * (rows - edge))], fill=2, width=2)
+        pen.line(
+            [(0, edge + share * (rows - edge)), (columns, edge + share * (rows - edge))],
+            fill=2,
+            width=max(1, rows // 256),
+        )
     return image, horizon
 
 
@@ -126,21 +141,32 @@ def _indoor(pen: ImageDraw.ImageDraw, rng: np.random.Generator, edge: float, row
             pen.rectangle([x + 0.02 * rows, 0.08 * rows, x + wide - 0.02 * rows, edge], fill=thing)
         elif kind < 0.55:  # window
             pen.rectangle([x, 0.05 * rows, x + wide, 0.3 * rows], fill=21)
-            pen.line([(x + wide / 2, 0.05 * rows), (x + wide / 2, 0.3 * rows)], fill=20, width=5)
+            pen.line(
+                [(x + wide / 2, 0.05 * rows), (x + wide / 2, 0.3 * rows)], fill=20, width=max(1, rows // 100)
+            )
         elif kind < 0.75:  # posters
             top = rng.uniform(0.08, 0.2) * rows
             pen.rectangle([x, top, x + 0.6 * wide, top + 0.2 * rows], fill=thing)
-            pen.rectangle([x + 8, top + 8, x + 0.6 * wide - 8, top + 0.1 * rows], fill=(thing + 3) % 15 + 5)
+            rim = 0.015 * rows
+            pen.rectangle(
+                [x + rim, top + rim, x + 0.6 * wide - rim, top + 0.1 * rows], fill=(thing + 3) % 15 + 5
+            )
         elif kind < 0.9:  # pillar
             pen.rectangle([x, 0, x + 0.35 * wide, edge], fill=thing)
         x += wide + rng.uniform(0.05, 0.3) * rows
 
 
-def _outdoor(pen: ImageDraw.ImageDraw, rng: np.random.Generator, edge: float, rows: int, columns: int) -> None:
+def _outdoor(
+    pen: ImageDraw.ImageDraw, rng: np.random.Generator, edge: float, rows: int, columns: int
+) -> None:
     pen.rectangle([0, 0, columns, edge], fill=21)  # sky
     x = 0.0
     while x < columns:  # houses
-        wide, top, thing = rng.uniform(0.3, 0.9) * rows, rng.uniform(0.0, 0.35) * rows, int(rng.integers(5, 12))
+        wide, top, thing = (
+            rng.uniform(0.3, 0.9) * rows,
+            rng.uniform(0.0, 0.35) * rows,
+            int(rng.integers(5, 12)),
+        )
         pen.rectangle([x, top, x + wide, edge], fill=thing)
         for row in np.arange(top + 0.05 * rows, edge - 0.1 * rows, 0.13 * rows):
             for column in np.arange(x + 0.05 * rows, x + wide - 0.06 * rows, 0.12 * rows):
@@ -155,8 +181,15 @@ def _outdoor(pen: ImageDraw.ImageDraw, rng: np.random.Generator, edge: float, ro
     for _ in range(int(rng.integers(1, 4))):  # parked cars
         x, thing = rng.uniform(0, columns), int(rng.integers(12, 20))
         pen.rectangle([x, edge - 0.1 * rows, x + 0.5 * rows, edge], fill=thing)
-        pen.polygon([(x + 0.08 * rows, edge - 0.1 * rows), (x + 0.14 * rows, edge - 0.18 * rows),
-                     (x + 0.36 * rows, edge - 0.18 * rows), (x + 0.44 * rows, edge - 0.1 * rows)], fill=20)  # fmt: skip
+        pen.polygon(
+            [
+                (x + 0.08 * rows, edge - 0.1 * rows),
+                (x + 0.14 * rows, edge - 0.18 * rows),
+                (x + 0.36 * rows, edge - 0.18 * rows),
+                (x + 0.44 * rows, edge - 0.1 * rows),
+            ],
+            fill=20,
+        )
 
 
 def _visible_look(rng: np.random.Generator, outdoor: bool) -> np.ndarray:

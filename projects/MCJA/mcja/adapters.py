@@ -1,0 +1,150 @@
+"""What MCJA changes in a backbone: modality distribution adapters, and the padded max-pooling."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from torch import Tensor, nn
+from yacs.config import CfgNode
+
+from mcja.mda import ModalityDistributionAdapter
+from vireid.errors import ConfigError
+from vireid.modeling.adapters import ADAPTER_REGISTRY
+from vireid.modeling.backbones import feature_map_size
+
+# Adapters stand after the last 2 blocks of stage 2 and the last 3 of stage 3, where a stage is what has
+# one resolution: 1/8 and 1/16 of the image (in EfficientNet the second of two parts at 1/16).
+COUNTS = (2, 3)
+STAGES: dict[str, tuple[str, str]] = {
+    "build_resnet_backbone": ("layer2", "layer3"),
+    "build_small_resnet_backbone": ("layer2", "layer3"),
+    "build_resnext_backbone": ("layer2", "layer3"),
+    "build_resnest_backbone": ("layer2", "layer3"),
+    "build_osnet_backbone": ("conv3", "conv4"),
+    "build_regnet_backbone": ("s2", "s3"),
+    "build_effnet_backbone": ("s3", "s5"),
+    "build_repvgg_backbone": ("stage2", "stage3"),
+}
+# Backbones whose blocks of all resolutions are in one list.
+FLAT: dict[str, str] = {
+    "build_shufflenetv2_backbone": "features",
+    "build_mobilenetv2_backbone": "features",
+    "build_mobilenetv3_backbone": "features",
+}
+PROBE_SIZE = (64, 64)
+
+
+@ADAPTER_REGISTRY.register()
+def MDA(cfg: CfgNode, backbone: nn.Module) -> None:
+    """Insert a ModalityDistributionAdapter after each block that MODEL.MDA.STAGES names, as its child
+    ``mda``: the backbone's own weights keep their names, and its output is unchanged at the start.
+
+    Raises:
+        ConfigError: a backbone without stages, or a name that is not one of its modules.
+    """
+    modalities = cfg.MODEL.MDA.MODALITIES
+    if modalities < 1:
+        raise ConfigError(f"MODEL.MDA.MODALITIES is {modalities}; expected a number of maps, 1 or more")
+    blocks = adapted_blocks(backbone, cfg.MODEL.BACKBONE.NAME, cfg.MODEL.MDA.STAGES)
+    shapes = probe(backbone, blocks)
+    for name in blocks:
+        if name not in shapes or len(shapes[name]) != 4:
+            raise ConfigError(f"MODEL.MDA.STAGES names {name}, whose output is no feature map (N, C, H, W)")
+        backbone.get_submodule(name).mda = ModalityDistributionAdapter(shapes[name][1], modalities)
+    # A module that calls its children in order (nn.Sequential, a stage) calls the adapter, too.
+    called = probe(backbone, [f"{name}.mda" for name in blocks])
+    for name in blocks:
+        if f"{name}.mda" not in called:
+            backbone.get_submodule(name).register_forward_hook(apply_adapter)
+
+
+def apply_adapter(block: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    """Forward hook of an adapted block."""
+    adapted: Tensor = block.mda(output)
+    return adapted
+
+
+@ADAPTER_REGISTRY.register()
+def PaddedMaxPool(cfg: CfgNode, backbone: nn.Module) -> None:
+    """Pad the max-pooling of the toolkit's ResNet by 1 and round its output size down, as in torchvision,
+    where its pretrained weights come from, and in the published MCJA.
+
+    Raises:
+        ConfigError: another backbone (they pad as torchvision does).
+    """
+    if cfg.MODEL.BACKBONE.NAME != "build_resnet_backbone":
+        raise ConfigError(
+            f"MODEL.ADAPTERS: PaddedMaxPool is for build_resnet_backbone, not {cfg.MODEL.BACKBONE.NAME}; "
+            "leave it out"
+        )
+    backbone.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+
+
+def adapted_blocks(backbone: nn.Module, builder: str, stages: Iterable[Any]) -> list[str]:
+    """Names of the blocks that MODEL.MDA.STAGES means, in order, each once."""
+    modules = dict(backbone.named_modules())
+    names: list[str] = []
+    for entry in stages:
+        if entry == "auto":
+            names += default_blocks(backbone, builder)
+            continue
+        name, count = (entry, 0) if isinstance(entry, str) else _container(entry)
+        if name not in modules or not name:
+            raise ConfigError(
+                f"MODEL.MDA.STAGES names {name!r}, which {builder} does not have; its modules are "
+                f"{', '.join(child for child, _ in backbone.named_children())} and those below them"
+            )
+        names += blocks_of(modules[name], name)[-count:] if count else [name]
+    return list(dict.fromkeys(names))
+
+
+def default_blocks(backbone: nn.Module, builder: str) -> list[str]:
+    """The last 2 blocks of stage 2 and the last 3 of stage 3, or as many as there are."""
+    if builder == "build_vit_backbone":
+        raise ConfigError(
+            "MODEL.ADAPTERS: MDA attends over feature maps, and a vision transformer has none (its blocks "
+            "pass tokens, at one resolution); leave MDA out, or use another MODEL.BACKBONE.NAME"
+        )
+    if builder in STAGES:
+        stages = [blocks_of(backbone.get_submodule(name), name) for name in STAGES[builder]]
+    elif builder in FLAT:
+        blocks = blocks_of(backbone.get_submodule(FLAT[builder]), FLAT[builder])
+        shapes = probe(backbone, blocks)
+        stages = [[b for b in blocks if PROBE_SIZE[0] // shapes[b][2] == stride] for stride in (8, 16)]
+    else:
+        raise ConfigError(
+            f"MODEL.MDA.STAGES ['auto']: the stages of {builder} are not known; name its containers and "
+            "counts instead, as in [['layer2', 2], ['layer3', 3]]"
+        )
+    return [name for stage, count in zip(stages, COUNTS) for name in stage[-count:]]
+
+
+def blocks_of(container: nn.Module, name: str) -> list[str]:
+    """The blocks of a stage: its children of the most frequent class (OSNet's end with a transition)."""
+    children = dict(container.named_children())
+    if not children:
+        raise ConfigError(f"MODEL.MDA.STAGES: {name} has no blocks")
+    block = Counter(type(child) for child in children.values()).most_common(1)[0][0]
+    return [f"{name}.{child}" for child, module in children.items() if type(module) is block]
+
+
+def probe(backbone: nn.Module, names: list[str]) -> dict[str, tuple[int, ...]]:
+    """Shapes of the outputs of the named modules for one image, of those that are called."""
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def record(name: str) -> Any:
+        return lambda module, inputs, output: shapes.update({name: tuple(getattr(output, "shape", ()))})
+
+    hooks = [backbone.get_submodule(name).register_forward_hook(record(name)) for name in names]
+    feature_map_size(backbone, PROBE_SIZE)
+    for hook in hooks:
+        hook.remove()
+    return shapes
+
+
+def _container(entry: Any) -> tuple[str, int]:
+    if len(entry) == 2 and isinstance(entry[0], str) and isinstance(entry[1], int) and entry[1] > 0:
+        return entry[0], entry[1]
+    raise ConfigError(
+        f"MODEL.MDA.STAGES has {entry!r}; expected 'auto', a module's name, or [container, number of blocks]"
+    )

@@ -1,0 +1,90 @@
+"""Multi-spectral enhanced ranking as a re-ranker that TEST.MSER switches on."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from yacs.config import CfgNode
+
+from mcja.mser import MultiSpectralReranker
+from vireid.errors import ConfigError
+from vireid.evaluation.protocols import Setting, Trial
+from vireid.evaluation.rerankers import RERANKER_REGISTRY, Distance
+
+
+@RERANKER_REGISTRY.register()
+class MSER:
+    """Ranks by four spectra of the visible images: the image, and its red, green and blue channel.
+
+    Args:
+        dataset_name: for error messages.
+        k1, k2, lambda_value, query_neighbours_only: as of ``multi_spectral_rerank``.
+        device: where distances are computed.
+    """
+
+    views: tuple[str, ...] = ("image", "red", "green", "blue")
+
+    def __init__(
+        self,
+        dataset_name: str,
+        k1: int,
+        k2: int,
+        lambda_value: float,
+        query_neighbours_only: bool,
+        device: str = "cpu",
+    ):
+        self.dataset_name, self.device = dataset_name, device
+        self.k1, self.k2, self.lambda_value = k1, k2, lambda_value
+        self.query_neighbours_only = query_neighbours_only
+
+    @classmethod
+    def is_enabled(cls, cfg: CfgNode) -> bool:
+        return "MSER" in cfg.TEST and bool(cfg.TEST.MSER.ENABLED)
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode, dataset_name: str) -> "MSER":
+        node = cfg.TEST.MSER
+        return cls(
+            dataset_name, node.K1, node.K2, node.LAMBDA, node.QUERY_NEIGHBOURS_ONLY, cfg.MODEL.DEVICE
+        )
+
+    def bind(self, features: dict[str, Tensor]) -> Distance:
+        spectra = [F.normalize(features[view].to(self.device)) for view in self.views]
+        latest: tuple[np.ndarray, str, MultiSpectralReranker] | None = None
+
+        def distance(trial: Trial, setting: Setting) -> np.ndarray:
+            nonlocal latest
+            if setting.direction not in ("i2v", "v2i"):
+                raise ConfigError(
+                    f"TEST.MSER.ENABLED: {self.dataset_name} ({setting.name}) has no visible side opposite "
+                    "an infrared one, and so no spectra to compare; set it False"
+                )
+            query, gallery = (
+                torch.from_numpy(part).to(self.device) for part in (trial.query, trial.gallery)
+            )
+            query_spectra, gallery_spectra = (1, 4) if setting.direction == "i2v" else (4, 1)
+            try:
+                # Trials of one query set share what does not depend on the gallery.
+                if (
+                    latest is None
+                    or latest[1] != setting.direction
+                    or not np.array_equal(latest[0], trial.query)
+                ):
+                    reranker = self.prepare([view[query] for view in spectra[:query_spectra]], setting)
+                    latest = trial.query, setting.direction, reranker
+                return latest[2].rank([view[gallery] for view in spectra[:gallery_spectra]])
+            except ConfigError as error:
+                raise ConfigError(f"TEST.MSER on {self.dataset_name} ({setting.name}): {error}") from None
+
+        return distance
+
+    def prepare(self, queries: list[Tensor], setting: Setting) -> MultiSpectralReranker:
+        """queries: one (Q, D) for each spectrum that the query side has."""
+        return MultiSpectralReranker(
+            queries,
+            self.k1,
+            self.k2,
+            self.lambda_value,
+            query_neighbours_only=self.query_neighbours_only,
+            direction=setting.direction,
+        )

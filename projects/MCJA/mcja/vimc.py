@@ -1,0 +1,195 @@
+"""MCJA's augmentations of visible images (VIMC), each of which a config can also name alone.
+
+They take a uint8 tensor (3, H, W) or a PIL image, return what they got, and leave their input as it is.
+Both kinds of input go through the same arithmetic: with the same state of Python's ``random``, the
+result is the same to the last bit.
+"""
+
+import random
+from typing import Any, TypeVar, cast
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms.functional import adjust_hue
+
+from vireid.data.augmentations import TRANSFORM_REGISTRY, RandomErasing, image_to_tensor, probability
+from vireid.errors import ConfigError
+
+ImageType = TypeVar("ImageType", Tensor, Image.Image)
+
+
+class SpectralTransform:
+    """What these augmentations share: a probability, and either type of image.
+
+    Args:
+        prob: of changing an image.
+    """
+
+    def __init__(self, prob: float = 0.5) -> None:
+        self.prob = prob
+
+    def __call__(self, image: ImageType) -> ImageType:
+        if random.random() >= self.prob:
+            return image
+        if isinstance(image, Tensor):
+            return self.change(image)
+        changed = self.change(image_to_tensor(image.convert("RGB")))
+        return cast(ImageType, tensor_to_image(changed))
+
+    def change(self, image: Tensor) -> Tensor:
+        """uint8 (3, H, W) -> a new one."""
+        raise NotImplementedError
+
+
+@TRANSFORM_REGISTRY.register()
+class HueJitter(SpectralTransform):
+    """Turn the hue by a uniform share of the circle.
+
+    Args:
+        prob: of changing an image.
+        hue: the share is drawn from -hue to hue, 0..0.5.
+    """
+
+    def __init__(self, prob: float = 0.5, hue: float = 0.2) -> None:
+        super().__init__(prob)
+        self.hue = hue
+
+    @classmethod
+    def from_config(cls, cfg: Any) -> "HueJitter":
+        """Read INPUT.HUE_JITTER."""
+        hue = cfg.INPUT.HUE_JITTER.HUE
+        if not 0 <= hue <= 0.5:
+            raise ConfigError(f"INPUT.HUE_JITTER.HUE is {hue}; expected a share of the circle, 0 to 0.5")
+        return cls(probability(cfg, "HUE_JITTER"), hue)
+
+    def change(self, image: Tensor) -> Tensor:
+        # As the published code: by Pillow, whose hue, saturation and value have 8 bits.
+        return image_to_tensor(adjust_hue(tensor_to_image(image), random.uniform(-self.hue, self.hue)))
+
+
+@TRANSFORM_REGISTRY.register()
+class WeightedGrayscale(SpectralTransform):
+    """Set all three channels to their sum with random weights, truncated to an integer."""
+
+    @classmethod
+    def from_config(cls, cfg: Any) -> "WeightedGrayscale":
+        """Read INPUT.WEIGHTED_GRAYSCALE."""
+        return cls(probability(cfg, "WEIGHTED_GRAYSCALE"))
+
+    def change(self, image: Tensor) -> Tensor:
+        # Weights of 16 bits that sum to one exactly, so that gray stays the same gray.
+        weights = [random.random() for _ in range(3)]
+        red, green = (round(weight / sum(weights) * 65536) for weight in weights[:2])
+        channels = image.int()
+        gray = (channels[0] * red + channels[1] * green + channels[2] * (65536 - red - green)) >> 16
+        return gray.to(torch.uint8).repeat(3, 1, 1)
+
+
+@TRANSFORM_REGISTRY.register()
+class ChannelCutMix(SpectralTransform):
+    """Set all three channels to one of them, with a random box from another.
+
+    Args:
+        prob: of changing an image.
+        scale: bounds of the box's share of the image.
+        ratio: bounds of its height by its width, drawn log-uniformly.
+        published_box: draw the box as the published code does: for an image of exchanged height and
+            width, and cut off what lies outside.
+    """
+
+    def __init__(
+        self,
+        prob: float = 0.5,
+        scale: tuple[float, float] = (0.02, 0.33),
+        ratio: tuple[float, float] = (0.3, 3.3),
+        published_box: bool = False,
+    ) -> None:
+        super().__init__(prob)
+        self.published_box = published_box
+        self.draw_box = RandomErasing(1.0, [1], scale, ratio)  # on a mask
+
+    @classmethod
+    def from_config(cls, cfg: Any) -> "ChannelCutMix":
+        """Read INPUT.CHANNEL_CUTMIX."""
+        node = cfg.INPUT.CHANNEL_CUTMIX
+        if len(node.SCALE) != 2 or not 0 < node.SCALE[0] <= node.SCALE[1] <= 1:
+            raise ConfigError(
+                f"INPUT.CHANNEL_CUTMIX.SCALE is {node.SCALE}; expected two shares of the image, (0.02, 0.33)"
+            )
+        if len(node.RATIO) != 2 or not 0 < node.RATIO[0] <= node.RATIO[1]:
+            raise ConfigError(
+                f"INPUT.CHANNEL_CUTMIX.RATIO is {node.RATIO}; expected bounds of height / width, (0.3, 3.3)"
+            )
+        return cls(
+            probability(cfg, "CHANNEL_CUTMIX"), tuple(node.SCALE), tuple(node.RATIO), node.PUBLISHED_BOX
+        )
+
+    def change(self, image: Tensor) -> Tensor:
+        background, foreground = random.sample(range(3), 2)
+        mask = self.draw_mask(*image.shape[1:])
+        return torch.where(mask, image[foreground], image[background]).repeat(3, 1, 1)
+
+    def draw_mask(self, height: int, width: int) -> Tensor:
+        """(H, W) bool, True in the box."""
+        if not self.published_box:
+            return self.draw_box(torch.zeros(1, height, width, dtype=torch.uint8))[0].bool()
+        exchanged = self.draw_box(torch.zeros(1, width, height, dtype=torch.uint8))[0].bool()
+        side = min(height, width)
+        mask = torch.zeros(height, width, dtype=torch.bool)
+        mask[:side, :side] = exchanged[:side, :side]
+        return mask
+
+
+@TRANSFORM_REGISTRY.register()
+class SpectrumJitter(SpectralTransform):
+    """Blend an image with one of its channels, replicated.
+
+    Args:
+        prob: of changing an image.
+        factor: bounds of the image's share in the blend: 0 is the channel, 1 the image.
+    """
+
+    def __init__(self, prob: float = 0.5, factor: tuple[float, float] = (0.0, 1.0)) -> None:
+        super().__init__(prob)
+        self.factor = factor
+
+    @classmethod
+    def from_config(cls, cfg: Any) -> "SpectrumJitter":
+        """Read INPUT.SPECTRUM_JITTER."""
+        factor = cfg.INPUT.SPECTRUM_JITTER.FACTOR
+        if len(factor) != 2 or not 0 <= factor[0] <= factor[1] <= 1:
+            raise ConfigError(f"INPUT.SPECTRUM_JITTER.FACTOR is {factor}; expected two shares, (0.0, 1.0)")
+        return cls(probability(cfg, "SPECTRUM_JITTER"), tuple(factor))
+
+    def change(self, image: Tensor) -> Tensor:
+        channel = image[random.randrange(3)].float()
+        blend = channel + random.uniform(*self.factor) * (image.float() - channel)
+        return blend.to(torch.uint8)  # truncated, as Pillow blends
+
+
+@TRANSFORM_REGISTRY.register()
+class VIMC:
+    """Visible-infrared modality coordinator: one of the four above, chosen uniformly, which is then
+    applied with its own probability.
+
+    Source: MCJA (Liang et al., IEEE TCSVT 2024), section VIMC; arXiv 2307.08316 v1, modality alignment
+    augmentation.
+    """
+
+    def __init__(self, choices: list[SpectralTransform] | None = None) -> None:
+        self.choices = choices or [HueJitter(), WeightedGrayscale(), ChannelCutMix(), SpectrumJitter()]
+
+    @classmethod
+    def from_config(cls, cfg: Any) -> "VIMC":
+        """Read the keys of the four."""
+        kinds = (HueJitter, WeightedGrayscale, ChannelCutMix, SpectrumJitter)
+        return cls([kind.from_config(cfg) for kind in kinds])
+
+    def __call__(self, image: ImageType) -> ImageType:
+        return random.choice(self.choices)(image)
+
+
+def tensor_to_image(image: Tensor) -> Image.Image:
+    """uint8 (3, H, W) as an RGB image."""
+    return Image.fromarray(image.permute(1, 2, 0).contiguous().numpy())

@@ -1,0 +1,26 @@
+"""Small generated datasets, shared by the tests that train."""
+
+import pytest
+import torch
+
+from vireid.data.synthetic import generate_dataset
+
+torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def generated_root(tmp_path_factory):
+    """A folder of datasets: SYSU-MM01, RegDB and LLCM, 12 identities each, images of 64x32."""
+    root = tmp_path_factory.mktemp("datasets")
+    for layout, folder in (("sysu", "SYSU-MM01"), ("regdb", "RegDB"), ("llcm", "LLCM")):
+        generate_dataset(
+            layout, root / folder, identities=12, images=3, seed=0, size=(64, 32), workers=1, progress=False
+        )
+    return root
+
+
+@pytest.fixture
+def datasets(generated_root, monkeypatch):
+    """FASTREID_DATASETS set to the generated datasets."""
+    monkeypatch.setenv("FASTREID_DATASETS", str(generated_root))
+    return generated_root

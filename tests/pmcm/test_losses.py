@@ -1,0 +1,122 @@
+"""The losses against plain loops."""
+
+import math
+
+import pytest
+import torch
+
+from pmcm.losses import CenterToCenterLoss, PartAlignmentLoss, PatchMixedModalityLoss
+from vireid.errors import ConfigError
+
+
+def softmax(row):
+    exponents = [math.exp(value - max(row)) for value in row]
+    return [value / sum(exponents) for value in exponents]
+
+
+def kl(first, second):
+    return sum(p * math.log(p / q) for p, q in zip(softmax(first), softmax(second)))
+
+
+def plain_center_to_center(features, targets, modalities):
+    rows = [[value / math.sqrt(sum(v * v for v in row)) for value in row] for row in features.tolist()]
+    distances = []
+    for identity in set(targets.tolist()):
+        centers = {}
+        for modality in (0, 1, 2):
+            members = [
+                row for row, t, m in zip(rows, targets.tolist(), modalities.tolist()) if (t, m) == (identity, modality)
+            ]
+            if members:
+                centers[modality] = [sum(column) / len(members) for column in zip(*members)]
+        for a, b in ((0, 1), (0, 2), (1, 2)):
+            if a in centers and b in centers:
+                distances.append(sum((x - y) ** 2 for x, y in zip(centers[a], centers[b])))
+    return sum(distances) / len(distances) if distances else 0.0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_center_to_center_equals_the_plain_loop(seed):
+    torch.manual_seed(seed)
+    features = torch.randn(20, 6, dtype=torch.double)
+    targets, modalities = torch.randint(0, 5, (20,)), torch.randint(0, 3, (20,))
+    loss = CenterToCenterLoss()(features, targets, modalities)
+    assert loss.item() == pytest.approx(plain_center_to_center(features, targets, modalities), abs=1e-10)
+
+
+def test_center_to_center_does_not_depend_on_order_or_scale():
+    torch.manual_seed(0)
+    features, targets, modalities = torch.randn(12, 4), torch.arange(12) % 2, torch.arange(12) % 3
+    loss, order = CenterToCenterLoss(), torch.randperm(12)
+    expected = loss(features, targets, modalities)
+    torch.testing.assert_close(loss(features[order], targets[order], modalities[order]), expected)
+    torch.testing.assert_close(loss(3 * features, targets, modalities), expected)
+
+
+def test_center_to_center_of_one_modality_is_zero_with_a_gradient():
+    features = torch.randn(4, 3, requires_grad=True)
+    loss = CenterToCenterLoss()(features, torch.tensor([0, 0, 1, 1]), torch.zeros(4, dtype=torch.long))
+    loss.backward()
+    assert loss.item() == 0
+    assert features.grad.abs().sum() == 0
+
+
+def test_part_alignment_equals_the_plain_loop_and_does_not_move_the_global_prediction():
+    torch.manual_seed(0)
+    parts = torch.randn(3, 4, 5, dtype=torch.double, requires_grad=True)
+    whole = torch.randn(4, 5, dtype=torch.double, requires_grad=True)
+    targets = torch.tensor([0, 2, 4, 1])
+    loss = PartAlignmentLoss()(parts, whole, targets)
+    terms = [
+        -math.log(softmax(parts[s, n].tolist())[targets[n]]) + kl(whole[n].tolist(), parts[s, n].tolist())
+        for s in range(3)
+        for n in range(4)
+    ]
+    assert loss.item() == pytest.approx(sum(terms) / len(terms), abs=1e-10)
+    loss.backward()
+    assert whole.grad is None
+
+
+def plain_pmml(predictions, sources):
+    """predictions: (heads, N, C); the last len(sources) rows are of mixed images."""
+    total, count = 0.0, predictions.shape[1]
+    for head in predictions.tolist():
+        for m, (v, i) in enumerate(sources.tolist()):
+            mixed = head[count - len(sources) + m]
+            total += (kl(head[v], mixed) + kl(head[i], mixed)) / (len(sources) * len(predictions))
+    return total
+
+
+@pytest.mark.parametrize("with_parts", [False, True])
+def test_pmml_equals_the_plain_loop(with_parts):
+    torch.manual_seed(0)
+    whole = torch.randn(9, 5, dtype=torch.double)
+    parts = torch.randn(2, 9, 5, dtype=torch.double) if with_parts else None
+    sources = torch.tensor([[0, 3], [2, 5], [1, 4]])
+    predictions = torch.cat([whole[None], parts]) if with_parts else whole[None]
+    loss = PatchMixedModalityLoss()(whole, sources, parts)
+    assert loss.item() == pytest.approx(plain_pmml(predictions, sources), abs=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("detach", "moved"), [("none", (True, True)), ("originals", (False, True)), ("mixed", (True, False))]
+)
+def test_pmml_detaches_the_side_it_is_told(detach, moved):
+    logits = torch.randn(6, 5, requires_grad=True)
+    PatchMixedModalityLoss(detach)(logits, torch.tensor([[0, 2], [1, 3]])).backward()
+    gradient = logits.grad.abs().sum(dim=1) > 0
+    assert (gradient[:4].any().item(), gradient[4:].any().item()) == moved
+
+
+def test_pmml_is_zero_without_mixed_images_and_where_predictions_agree():
+    logits = torch.randn(4, 5, requires_grad=True)
+    loss = PatchMixedModalityLoss()(logits, torch.empty(0, 2, dtype=torch.long))
+    loss.backward()
+    assert loss.item() == 0
+    same = torch.randn(1, 5).expand(6, 5)
+    assert PatchMixedModalityLoss()(same, torch.tensor([[0, 2], [1, 3]])).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_an_unknown_side_is_refused():
+    with pytest.raises(ConfigError, match="DETACH is 'both'; expected one of none, originals, mixed"):
+        PatchMixedModalityLoss("both")

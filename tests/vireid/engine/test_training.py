@@ -1,0 +1,217 @@
+"""Training and evaluation end to end, on generated data in each layout."""
+
+import json
+import os
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+import torch
+from configs import PROJECTS, TINY, tiny_config
+
+from vireid.engine import VIReIDTrainer, evaluate_weights, setup
+from vireid.errors import CheckpointError, TrainingError
+
+TRAIN_NET = Path(__file__).parents[3] / "tools" / "train_net.py"
+METRICS = {"Rank-1", "Rank-5", "Rank-10", "Rank-20", "mAP", "mINP"}
+
+SETTINGS = {
+    "sysu": {
+        "all-search single-shot",
+        "all-search multi-shot",
+        "indoor-search single-shot",
+        "indoor-search multi-shot",
+    },
+    "regdb": {"visible-to-infrared", "infrared-to-visible"},
+    "llcm": {"visible-to-infrared", "infrared-to-visible"},
+}
+
+
+def trained(tmp_path, file="VIReID/configs/sysu.yml", resume=False, **overrides):
+    overrides = {
+        "MODEL__HEADS__NUM_CLASSES": 0,
+        "MODEL__HEADS__PARTS__COUNT": 2,
+        "OUTPUT_DIR": str(tmp_path / "run"),
+        "SOLVER__MAX_EPOCH": 1,
+        "SOLVER__WARMUP_EPOCHS": 0,
+        "SOLVER__WARMUP_ITERS": 0,
+        "SOLVER__CHECKPOINT_PERIOD": 1,
+        "TEST__EVAL_PERIOD": 1,
+        "DATALOADER__MAX_BATCHES_PER_EPOCH": 4,
+        "DATASETS__TRIALS": 2,
+        **overrides,
+    }
+    cfg = setup(tiny_config(file, **overrides), Namespace(config_file="", eval_only=False))
+    trainer = VIReIDTrainer(cfg)
+    trainer.resume_or_load(resume=resume)
+    return trainer, trainer.train()
+
+
+@pytest.mark.parametrize("project", ["VIReID", "PMCM"])
+@pytest.mark.parametrize("layout", ["sysu", "regdb", "llcm"])
+def test_each_layout_trains_an_epoch_and_eval_only_repeats_its_figures(datasets, tmp_path, project, layout):
+    trainer, results = trained(tmp_path, f"{project}/configs/{layout}.yml")
+    (name, settings), *others = results.items()
+    assert others == []
+    assert set(settings) == SETTINGS[layout]
+    assert all(set(metrics) == METRICS for metrics in settings.values())
+    assert all(0 <= value <= 100 for metrics in settings.values() for value in metrics.values())
+
+    output = tmp_path / "run"
+    first = json.loads((output / "results.json").read_text())
+    trials = first["results"][name][next(iter(settings))]["trials"]
+    assert len(trials) == (1 if layout == "regdb" else 2)
+    assert {"config.yaml", "log.txt", "metrics.json", "model_best.pth", "model_final.pth"} <= set(
+        os.listdir(output)
+    )
+    assert any(file.startswith("events.out.tfevents") for file in os.listdir(output))
+
+    cfg = trainer.cfg.clone()
+    cfg.defrost()
+    cfg.MODEL.WEIGHTS = str(output / "model_final.pth")
+    cfg.MODEL.HEADS.NUM_CLASSES = 0
+    assert evaluate_weights(cfg) == results
+    again = json.loads((output / "results.json").read_text())
+    assert again["results"] == first["results"]
+
+
+def test_the_same_seed_repeats_a_run_and_another_does_not(datasets, tmp_path):
+    def weights(folder, seed, workers):
+        trainer, _ = trained(
+            tmp_path / folder, "PMCM/configs/sysu.yml", SEED=seed, DATALOADER__NUM_WORKERS=workers
+        )
+        return trainer.model.state_dict()
+
+    first, second, other = weights("a", 3, 0), weights("b", 3, 2), weights("c", 4, 0)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(first["backbone.conv1.visible.weight"], other["backbone.conv1.visible.weight"])
+
+
+def test_a_resumed_run_ends_as_an_uninterrupted_one(datasets, tmp_path):
+    whole, whole_results = trained(tmp_path / "whole", "PMCM/configs/sysu.yml", SOLVER__MAX_EPOCH=3)
+
+    trained(tmp_path / "parts", "PMCM/configs/sysu.yml", SOLVER__MAX_EPOCH=3)
+    run = tmp_path / "parts" / "run"
+    (run / "model_final.pth").unlink()
+    (run / "last_checkpoint").write_text("model_0001.pth")  # as if killed in the last epoch
+    resumed, resumed_results = trained(
+        tmp_path / "parts", "PMCM/configs/sysu.yml", resume=True, SOLVER__MAX_EPOCH=3
+    )
+    assert resumed.start_epoch == 2
+    expected = whole.model.state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in resumed.model.state_dict().items())
+    assert resumed_results == whole_results
+
+
+def test_resuming_a_finished_run_evaluates_it(datasets, tmp_path):
+    _, results = trained(tmp_path)
+    trainer, again = trained(tmp_path, resume=True)
+    assert trainer.start_epoch == 1
+    assert again == results
+
+
+def test_the_best_checkpoint_is_that_of_the_best_evaluation(datasets, tmp_path):
+    trainer, _ = trained(tmp_path, SOLVER__MAX_EPOCH=4, TEST__BEST_METRIC="indoor-search multi-shot/mAP")
+    written = [json.loads(line) for line in (tmp_path / "run" / "metrics.json").read_text().splitlines()]
+    name = "SYSUMM01/indoor-search multi-shot/mAP"
+    figures = [line[name] for line in written if name in line]
+    assert len(figures) == 4
+    best = torch.load(tmp_path / "run" / "model_best.pth", weights_only=True)
+    assert best["metric"] == best["best_metric"] == max(figures)
+    assert best["epoch"] == figures.index(max(figures))
+    final = torch.load(tmp_path / "run" / "model_final.pth", weights_only=True)
+    assert final["best_metric"] == max(figures)
+
+
+@pytest.mark.parametrize(("period", "evaluations"), [(0, 1), (-1, 0), (2, 2)])
+def test_evaluation_periods(datasets, tmp_path, period, evaluations):
+    calls = []
+
+    class Counting(VIReIDTrainer):
+        def evaluate(self):
+            calls.append(self.epoch)
+            return super().evaluate()
+
+    cfg = tiny_config(
+        MODEL__HEADS__NUM_CLASSES=0,
+        OUTPUT_DIR=str(tmp_path),
+        SOLVER__MAX_EPOCH=3,
+        TEST__EVAL_PERIOD=period,
+        DATALOADER__MAX_BATCHES_PER_EPOCH=1,
+        DATASETS__TRIALS=1,
+    )
+    trainer = Counting(cfg)
+    trainer.resume_or_load(resume=False)
+    trainer.train()
+    assert len(calls) == evaluations
+
+
+def test_another_split_of_regdb_is_refused(datasets, tmp_path):
+    trainer, _ = trained(tmp_path, "VIReID/configs/regdb.yml", DATASETS__REGDB__SPLIT=2)
+    cfg = trainer.cfg.clone()
+    cfg.defrost()
+    cfg.MODEL.WEIGHTS = str(tmp_path / "run" / "model_final.pth")
+    cfg.DATASETS.REGDB.SPLIT = 3
+    with pytest.raises(CheckpointError, match="trained on RegDB split 2, but the config says 3"):
+        evaluate_weights(cfg)
+
+
+def test_a_loss_that_blows_up_names_iteration_losses_and_checkpoint(datasets, tmp_path):
+    trained(tmp_path, SOLVER__MAX_EPOCH=1)
+    intact = (tmp_path / "run" / "model_final.pth").read_bytes()
+    with pytest.raises(TrainingError, match=r"iteration \d+ \(epoch \d\): a loss is not finite: loss_ce .*model_final.pth"):
+        trained(tmp_path, SOLVER__MAX_EPOCH=20, SOLVER__BASE_LR=1e30, TEST__EVAL_PERIOD=-1, SOLVER__CHECKPOINT_PERIOD=0)
+    assert (tmp_path / "run" / "model_final.pth").read_bytes() == intact
+
+
+def test_flipped_images_are_averaged_at_test_time(datasets, tmp_path):
+    trainer, plain = trained(tmp_path)
+    cfg = trainer.cfg.clone()
+    cfg.defrost()
+    cfg.TEST.FLIP.ENABLED = True
+    assert VIReIDTrainer.test(cfg, trainer.model) != plain
+
+
+def run_train_net(*arguments, launcher=(), **environment):
+    options = [str(item) for pair in TINY.items() if pair[0] != "MODEL.HEADS.NUM_CLASSES" for item in pair]
+    return subprocess.run(
+        [sys.executable, *launcher, str(TRAIN_NET), *arguments, *options],
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def test_two_processes_train_as_one(datasets, tmp_path):
+    config = ["--config-file", str(PROJECTS / "PMCM/configs/sysu.yml")]
+    options = ["MODEL.HEADS.PARTS.COUNT", "2", "SOLVER.MAX_EPOCH", "1", "DATALOADER.MAX_BATCHES_PER_EPOCH", "3"]
+    run = run_train_net(
+        *config,
+        *options,
+        "OUTPUT_DIR",
+        str(tmp_path),
+        launcher=("-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29611"),
+    )
+    assert run.returncode == 0, run.stderr[-3000:]
+    assert "World size: 2" in run.stdout
+    record = json.loads((tmp_path / "results.json").read_text())
+    assert set(record["results"]["SYSUMM01"]) == SETTINGS["sysu"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["SOLVER.BASE_RL", "1"], "error: unknown config key SOLVER.BASE_RL"),
+        (["MODEL.WEIGHTS", "none.pth"], "error: MODEL.WEIGHTS: no file none.pth"),
+    ],
+)
+def test_an_error_of_the_user_is_one_line(datasets, tmp_path, options, message):
+    config = ["--config-file", str(PROJECTS / "VIReID/configs/sysu.yml"), "--eval-only"]
+    run = run_train_net(*config, *options, "OUTPUT_DIR", str(tmp_path))
+    assert run.returncode == 2
+    assert run.stderr.strip().splitlines()[-1].startswith(message)
+    assert "Traceback" not in run.stdout + run.stderr

@@ -1,0 +1,125 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from plain_ranking import plain_k_reciprocal_jaccard
+
+from vireid.errors import ConfigError, UserError
+from vireid.evaluation import k_reciprocal_jaccard
+from vireid.evaluation.neighbours import lists_and_furthest, nearest, neighbour_lists
+
+
+def unit_features(count, size=16, identities=8, seed=0):
+    generator = np.random.default_rng(seed)
+    centers = generator.standard_normal((identities, size))
+    features = centers[generator.integers(0, identities, count)] + generator.standard_normal((count, size))
+    return (features / np.linalg.norm(features, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("queries", "gallery", "k1", "k2"),
+    [
+        (30, 60, 20, 6),
+        (1, 25, 5, 1),
+        (40, 3, 7, 3),
+        (10, 10, 1, 1),
+        (10, 10, 2, 6),
+        (5, 15, 20, 20),
+        (20, 9, 6, 29),
+    ],
+)
+def test_equals_dense_loops(queries, gallery, k1, k2):
+    features = unit_features(queries + gallery, seed=k1)
+    found = k_reciprocal_jaccard(features[:queries], features[queries:], k1, k2)
+    expected = plain_k_reciprocal_jaccard(features[:queries], features[queries:], k1, k2)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(2, 40), st.integers(1, 12), st.integers(1, 8))
+def test_equal_distances_go_by_position(seed, count, k1, k2):
+    """Small integers: distances are exact, and many of them equal, between copies too."""
+    features = np.random.default_rng(seed).integers(0, 3, (count, 3)).astype(np.float32)
+    k1, k2, queries = min(k1, count), min(k2, count), count // 2
+    found = k_reciprocal_jaccard(features[:queries], features[queries:], k1, k2)
+    expected = plain_k_reciprocal_jaccard(features[:queries], features[queries:], k1, k2)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("k1", "k2"), [(20, 6), (30, 1), (7, 12)])
+def test_equals_the_toolkit(k1, k2):
+    pytest.importorskip("fastreid")
+    from fastreid.utils.compute_dist import compute_jaccard_distance
+
+    import vireid  # noqa: F401  (makes the toolkit importable)
+
+    features = torch.from_numpy(unit_features(700, 64, 40))
+    expected = compute_jaccard_distance(features, k1, k2, search_option=3)[:250, 250:]
+    found = k_reciprocal_jaccard(features[:250], features[250:], k1, k2)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_permuting_the_gallery_permutes_the_columns():
+    features = unit_features(90)
+    order = np.random.default_rng(1).permutation(60)
+    found = k_reciprocal_jaccard(features[:30], features[30:])
+    again = k_reciprocal_jaccard(features[:30], features[30:][order])
+    np.testing.assert_allclose(again, found[:, order], atol=1e-5)
+
+
+def test_other_input_types():
+    features = unit_features(60)
+    expected = k_reciprocal_jaccard(features[:20], features[20:], 10, 4)
+    for convert in (torch.from_numpy, lambda x: x.astype(np.float64), lambda x: torch.from_numpy(x).double()):
+        found = k_reciprocal_jaccard(convert(features[:20]), convert(features[20:]), 10, 4)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    track = torch.from_numpy(features[:20]).requires_grad_()
+    np.testing.assert_allclose(k_reciprocal_jaccard(track, features[20:], 10, 4), expected, atol=1e-5)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_features_on_a_gpu():
+    features = torch.from_numpy(unit_features(500))
+    expected = k_reciprocal_jaccard(features[:200], features[200:])
+    found = k_reciprocal_jaccard(features[:200].cuda(), features[200:].cuda())
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_inverted_lists_find_nearly_the_same_neighbours():
+    features = torch.from_numpy(unit_features(5000, 32, 300))
+    exact, inverted = neighbour_lists(features, 10), neighbour_lists(features, 10, "ivf")
+    shared = [len(set(a) & set(b)) for a, b in zip(exact.tolist(), inverted.tolist())]
+    assert np.mean(shared) > 8
+    assert k_reciprocal_jaccard(features[:50], features[50:], 10, 4, index="ivf").shape == (50, 4950)
+
+
+def test_blocks_of_distances_give_the_lists_of_a_full_sort(monkeypatch):
+    monkeypatch.setattr("vireid.evaluation.neighbours._BLOCK_VALUES", 1000)
+    features = np.random.default_rng(0).integers(0, 3, (150, 4)).astype(np.float32)
+    lists, furthest = lists_and_furthest(torch.from_numpy(features), 12)
+    dist = ((features[:, None] - features[None]) ** 2).sum(axis=2)
+    np.testing.assert_array_equal(lists, np.argsort(dist, axis=1, kind="stable")[:, :12])
+    np.testing.assert_array_equal(furthest, dist.max(axis=1))
+    np.testing.assert_array_equal(neighbour_lists(torch.from_numpy(features), 12), lists)
+    np.testing.assert_array_equal(
+        nearest(torch.from_numpy(dist), 150), np.argsort(dist, axis=1, kind="stable")
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "gallery", "options", "error", "message"),
+    [
+        (np.ones((3, 4)), np.ones((5, 4)), {"k1": 9, "k2": 1}, ConfigError, r"k1 is 9; it must be in 1\.\.8"),
+        (np.ones((3, 4)), np.ones((5, 4)), {"k1": 8, "k2": 9}, ConfigError, r"k2 is 9; it must be in 1\.\.8"),
+        (np.ones((3, 4)), np.ones((5, 4)), {"k1": 4, "k2": 0}, ConfigError, "k2 is 0"),
+        (np.ones((3, 4)), np.ones((5, 3)), {}, UserError, r"gallery has shape \(5, 3\); expected \(n, 4\)"),
+        (np.ones(4), np.ones((5, 4)), {}, UserError, r"query has shape \(4,\); expected \(n, D\)"),
+        (np.ones((3, 4)), np.full((5, 4), np.nan), {}, UserError, "gallery: 5 of 5 features are NaN"),
+        (np.ones((9, 4)), np.ones((9, 4)), {"k1": 3, "index": "hnsw"}, ConfigError, 'index is "hnsw"'),
+    ],
+)
+def test_errors(query, gallery, options, error, message):
+    with pytest.raises(error, match=message):
+        k_reciprocal_jaccard(query, gallery, **options)

@@ -1,0 +1,20 @@
+#!/usr/bin/env python
+"""Time parts of the project on this machine, beside what others do for the same work."""
+
+import _checkout  # noqa: F401  isort: skip  (finds the packages in a checkout)
+
+import argparse
+
+import benchmark_ranking
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    subparsers = parser.add_subparsers(dest="subject", required=True)
+    benchmark_ranking.add_parser(subparsers)
+    arguments = parser.parse_args()
+    arguments.run(arguments)
+
+
+if __name__ == "__main__":
+    main()
