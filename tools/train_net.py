@@ -45,16 +45,12 @@ def parse_arguments() -> argparse.Namespace:
 
 def run(args: argparse.Namespace) -> None:
     """Train, or evaluate with --eval-only."""
-    from fastreid.config import get_cfg
+    from configurations import full_config
 
-    from pmcm import add_pmcm_config
-    from vireid import add_vireid_config, host
-    from vireid.engine import VIReIDTrainer, evaluate_weights, merge_config, setup
+    from vireid import host
+    from vireid.engine import VIReIDTrainer, evaluate_weights, setup
 
-    cfg = get_cfg()
-    add_vireid_config(cfg)
-    add_pmcm_config(cfg)
-    merge_config(cfg, args.config_file, args.opts)
+    cfg = full_config(args.config_file, args.opts)
     host.join_process_group()
     cfg = setup(cfg, args)
     if args.eval_only:

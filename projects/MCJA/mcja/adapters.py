@@ -48,8 +48,12 @@ def MDA(cfg: CfgNode, backbone: nn.Module) -> None:
     blocks = adapted_blocks(backbone, cfg.MODEL.BACKBONE.NAME, cfg.MODEL.MDA.STAGES)
     shapes = probe(backbone, blocks)
     for name in blocks:
-        if name not in shapes or len(shapes[name]) != 4:
-            raise ConfigError(f"MODEL.MDA.STAGES names {name}, whose output is no feature map (N, C, H, W)")
+        if name not in shapes:
+            raise ConfigError(
+                f"MODEL.MDA.STAGES names {name!r}, which is not called itself; name one of its blocks"
+            )
+        if len(shapes[name]) != 4:
+            raise ConfigError(f"MODEL.MDA.STAGES names {name!r}, whose output is no feature map (N, C, H, W)")
         backbone.get_submodule(name).mda = ModalityDistributionAdapter(shapes[name][1], modalities)
     # A module that calls its children in order (nn.Sequential, a stage) calls the adapter, too.
     called = probe(backbone, [f"{name}.mda" for name in blocks])
@@ -66,18 +70,12 @@ def apply_adapter(block: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Ten
 
 @ADAPTER_REGISTRY.register()
 def PaddedMaxPool(cfg: CfgNode, backbone: nn.Module) -> None:
-    """Pad the max-pooling of the toolkit's ResNet by 1 and round its output size down, as in torchvision,
-    where its pretrained weights come from, and in the published MCJA.
-
-    Raises:
-        ConfigError: another backbone (they pad as torchvision does).
+    """Pad the max-pooling of the toolkit's ResNet by 1 instead of rounding its size up: so it is in the
+    published MCJA, and where the pretrained weights come from. Other backbones have it so, or have none.
     """
-    if cfg.MODEL.BACKBONE.NAME != "build_resnet_backbone":
-        raise ConfigError(
-            f"MODEL.ADAPTERS: PaddedMaxPool is for build_resnet_backbone, not {cfg.MODEL.BACKBONE.NAME}; "
-            "leave it out"
-        )
-    backbone.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+    pooling = getattr(backbone, "maxpool", None)
+    if isinstance(pooling, nn.MaxPool2d) and pooling.ceil_mode:
+        backbone.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
 
 
 def adapted_blocks(backbone: nn.Module, builder: str, stages: Iterable[Any]) -> list[str]:

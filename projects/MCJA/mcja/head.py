@@ -31,7 +31,7 @@ class MCJAHead(EmbeddingHead):
         pooling = cfg.MODEL.HEADS.POOL_LAYER
         if pooling != "GeneralizedMeanPooling":
             raise ConfigError(
-                f"MODEL.HEADS.POOL_LAYER is {pooling}, but MCJAHead is EmbeddingHead with another generalized "
-                "mean; set it to GeneralizedMeanPooling, or MODEL.HEADS.NAME to EmbeddingHead"
+                f"MODEL.HEADS.POOL_LAYER is {pooling}, but MCJAHead is EmbeddingHead with another "
+                "generalized mean; set it to GeneralizedMeanPooling, or MODEL.HEADS.NAME to EmbeddingHead"
             )
         self.pool_layer = UnclampedGeM()

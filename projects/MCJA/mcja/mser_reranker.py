@@ -44,9 +44,7 @@ class MSER:
     @classmethod
     def from_config(cls, cfg: CfgNode, dataset_name: str) -> "MSER":
         node = cfg.TEST.MSER
-        return cls(
-            dataset_name, node.K1, node.K2, node.LAMBDA, node.QUERY_NEIGHBOURS_ONLY, cfg.MODEL.DEVICE
-        )
+        return cls(dataset_name, node.K1, node.K2, node.LAMBDA, node.QUERY_NEIGHBOURS_ONLY, cfg.MODEL.DEVICE)
 
     def bind(self, features: dict[str, Tensor]) -> Distance:
         spectra = [F.normalize(features[view].to(self.device)) for view in self.views]
@@ -59,9 +57,7 @@ class MSER:
                     f"TEST.MSER.ENABLED: {self.dataset_name} ({setting.name}) has no visible side opposite "
                     "an infrared one, and so no spectra to compare; set it False"
                 )
-            query, gallery = (
-                torch.from_numpy(part).to(self.device) for part in (trial.query, trial.gallery)
-            )
+            query, gallery = (torch.from_numpy(part).to(self.device) for part in (trial.query, trial.gallery))
             query_spectra, gallery_spectra = (1, 4) if setting.direction == "i2v" else (4, 1)
             try:
                 # Trials of one query set share what does not depend on the gallery.

@@ -146,7 +146,7 @@ def test_a_sample_is_resized_and_augmented_by_its_modality_alone(sysu):
         assert torch.equal(sample, resized(visible) // 2 + sum(drawn))
 
 
-def test_the_callers_generators_are_left_as_they_were(sysu):
+def test_the_callers_generators_and_threads_are_left_as_they_were(sysu):
     sysu.INPUT.INFRARED_TRANSFORMS = sysu.INPUT.VISIBLE_TRANSFORMS
 
     def states():
@@ -154,11 +154,12 @@ def test_the_callers_generators_are_left_as_they_were(sysu):
         return random.getstate(), torch.get_rng_state().tolist(), numpy_state[1].tolist(), numpy_state[2]
 
     loader = build_train_loader(sysu)
-    before = states()
+    before, threads = states(), torch.get_num_threads()
     loader.dataset[0, 3]
     batches_of(loader)
     list(build_test_loader(sysu, build_dataset(sysu, "SYSUMM01").test))
     assert states() == before
+    assert torch.get_num_threads() == threads
 
 
 def test_identities_of_two_datasets_are_different_persons(sysu, tmp_path):

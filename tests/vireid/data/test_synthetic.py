@@ -167,6 +167,15 @@ def test_infrared_images_alone_are_gray(layout, infrared, tmp_path):
         assert gray == bool(re.match(infrared, str(path.relative_to(tmp_path)))), path
 
 
+@pytest.mark.parametrize("size", [(32, 16), (1024, 16), (32, 1024), (640, 640)])
+def test_extreme_sizes(size, tmp_path):
+    report = make("regdb", tmp_path, identities=2, images=1, size=size)
+    for shot in report.plan.shots:
+        image = pixels(tmp_path / shot.path)
+        assert image.shape == (*size, 3)
+        assert image.std() > 5
+
+
 def test_refuses_a_folder_that_is_not_empty(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(DatasetError, match="is not empty"):
@@ -289,4 +298,4 @@ def test_color_tells_much_among_visible_images(small):
         thirds = [np.bincount(third.ravel(), minlength=64) for third in np.split(bin_map, 3)]
         features[index] = np.sqrt(np.concatenate(thirds))
     rate = rank1(features, pids, cameras, visible, visible)
-    assert rate > 0.5
+    assert rate > 0.8

@@ -4,7 +4,7 @@ import pytest
 import torch
 from configs import tiny_config
 
-from vireid.errors import ConfigError
+from vireid.errors import ConfigError, UserError
 from vireid.modeling.backbones import build_backbone
 from vireid.modeling.pretrained import pretrained_url
 
@@ -52,7 +52,7 @@ def test_a_regnet_is_loaded_too(tmp_path):
 )
 def test_a_wrong_file_is_refused(tmp_path, write, message):
     write(tmp_path / "weights.pth")
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(UserError, match=message):
         build_backbone(config_with(tmp_path / "weights.pth"))
 
 

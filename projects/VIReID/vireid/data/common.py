@@ -76,13 +76,13 @@ class TrainSet(Dataset):
     def __getitem__(self, sample: Sample) -> dict[str, Any]:
         """The image ``sample[0]``, augmented from the seed ``sample[1]``; the caller's generators are left
         as they were."""
-        with _preserved_generators():
+        with _preserved_generators(), _one_thread():
             return self._load(*sample)
 
     def __getitems__(self, samples: list[Sample]) -> list[dict[str, Any]] | DatasetError:
         """A batch of samples, or the error, which a worker process would bury in its traceback."""
         try:
-            with _preserved_generators():
+            with _preserved_generators(), _one_thread():
                 return [self._load(*sample) for sample in samples]
         except DatasetError as error:
             return error
@@ -135,7 +135,8 @@ class TestSet(Dataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         """One image."""
         item = self.items[index]
-        return _sample(_resized(read_image(item.path), self.size), item)
+        with _one_thread():
+            return _sample(_resized(read_image(item.path), self.size), item)
 
     def __getitems__(self, indices: list[int]) -> list[dict[str, Any]] | DatasetError:
         """A batch of samples, or the error."""
@@ -169,6 +170,18 @@ def _sample(image: torch.Tensor, item: ImageItem) -> dict[str, Any]:
 def _resized(image: Image.Image, size: Sequence[int]) -> torch.Tensor:
     height, width = size
     return image_to_tensor(image.resize((width, height), Image.Resampling.BICUBIC))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    # One image is too little to share out: where cores are busy, threads that wait for each other take
+    # 8 ms for a flip that takes one of them 6 us. Worker processes have one thread anyway.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @contextmanager

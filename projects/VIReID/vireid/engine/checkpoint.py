@@ -2,7 +2,6 @@
 
 import logging
 import os
-import pickle
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from fastreid.utils.checkpoint import Checkpointer
 from torch import Tensor
 
 from vireid.errors import CheckpointError
+from vireid.weights import read_tensors
 
 logger = logging.getLogger("fastreid.vireid.checkpoint")
 
@@ -24,15 +24,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     Raises:
         CheckpointError: no such file, or not a checkpoint of tensors and plain values.
     """
-    if not os.path.isfile(path):
-        raise CheckpointError(f"MODEL.WEIGHTS: no file {path}")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise CheckpointError(
-            f"{path} is not a checkpoint of plain tensors, or is damaged; it was not executed ({reason})"
-        ) from None
+    content = read_tensors(path, "MODEL.WEIGHTS")
     if isinstance(content, dict) and isinstance(content.get("model"), dict):
         return content
     if isinstance(content, dict) and content and all(isinstance(value, Tensor) for value in content.values()):

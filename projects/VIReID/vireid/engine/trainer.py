@@ -227,32 +227,39 @@ class VIReIDTrainer(DefaultTrainer):
 def evaluate_weights(cfg: CfgNode) -> dict[str, Any]:
     """Evaluate MODEL.WEIGHTS on DATASETS.TESTS; the untrained model where it is empty.
 
-    The number of classes is the checkpoint's: no training set is needed.
-
     Returns:
         dataset -> setting -> metric in percent.
 
     Raises:
         CheckpointError: it cannot be read or does not fit, or is of another RegDB split.
     """
+    return VIReIDTrainer.test(cfg, load_for_evaluation(cfg), weights=cfg.MODEL.WEIGHTS)
+
+
+def load_for_evaluation(cfg: CfgNode) -> nn.Module:
+    """The model of MODEL.WEIGHTS, or the untrained one where it is empty, with a warning.
+
+    The number of classes is the checkpoint's: no training set is needed.
+
+    Raises:
+        CheckpointError: it cannot be read or does not fit, or is of another RegDB split.
+    """
     cfg = cfg.clone()
     cfg.defrost()
-    source = cfg.MODEL.WEIGHTS
-    content: dict[str, Any] = {}
-    if source:
-        content = read_checkpoint(source)
-        check_tags(content, [build_dataset(cfg, name) for name in cfg.DATASETS.TESTS], source)
-        classifier = content["model"].get("heads.weight")
-        if classifier is not None:
-            cfg.MODEL.HEADS.NUM_CLASSES = len(classifier)
-        cfg.MODEL.BACKBONE.PRETRAIN = False
-    else:
-        logger.warning("MODEL.WEIGHTS is empty: evaluating a model that is not trained")
     seed_everything(cfg.SEED)
+    source = cfg.MODEL.WEIGHTS
+    if not source:
+        logger.warning("MODEL.WEIGHTS is empty: evaluating a model that is not trained")
+        return VIReIDTrainer.build_model(cfg)
+    content = read_checkpoint(source)
+    check_tags(content, [build_dataset(cfg, name) for name in cfg.DATASETS.TESTS], source)
+    classifier = content["model"].get("heads.weight")
+    if classifier is not None:
+        cfg.MODEL.HEADS.NUM_CLASSES = len(classifier)
+    cfg.MODEL.BACKBONE.PRETRAIN = False
     model = VIReIDTrainer.build_model(cfg)
-    if source:
-        load_weights(model, content["model"], source, strict=cfg.MODEL.WEIGHTS_STRICT)
-    return VIReIDTrainer.test(cfg, model, weights=source, epoch=content.get("epoch"))
+    load_weights(model, content["model"], source, strict=cfg.MODEL.WEIGHTS_STRICT)
+    return model
 
 
 def endless(loader: DataLoader, start_epoch: int, seed: int) -> Iterator[dict[str, Any]]:

@@ -13,6 +13,8 @@ from vireid.evaluation.compiled import kernel
 # The galleries a candidate is in are the bits of one word.
 MAX_GALLERIES = 64
 _LANES = 16
+# Where among its matches' distances a candidate lies is looked up in a grid of so many cells.
+_CELLS = 512
 _NONE = np.zeros((0, 0), dtype=bool)
 
 
@@ -98,9 +100,6 @@ def _rank_matches(
     most = 0
     for i in range(num_pids):
         most = max(most, starts[i + 1] - starts[i])
-    size = 1
-    while size < most + 1:
-        size *= 2
     unique_bits = np.uint64(0)
     for t in range(galleries):
         if unique[t]:
@@ -108,7 +107,8 @@ def _rank_matches(
 
     chunks = min(num_queries, 64)
     for chunk in numba.prange(chunks):
-        near = np.empty(size, dtype=dist.dtype)  # distances of the matches, ascending, then infinity
+        near = np.empty(most + 1, dtype=dist.dtype)  # distances of the matches, ascending, then infinity
+        table = np.empty(_CELLS + 1, dtype=np.int64)  # [cell]: matches in earlier cells
         match = np.empty(most, dtype=np.int64)
         counts = np.empty((most + 1, lanes), dtype=np.int32)  # [b]: others nearer than match b, not b - 1
         tied = np.empty((most, galleries), dtype=np.int64)  # others at the distance of match b, before it
@@ -136,11 +136,21 @@ def _rank_matches(
             order = np.argsort(near[:found], kind="mergesort")
             match[:found] = match[:found][order]
             near[:found] = near[:found][order]
-            near[found:] = np.inf
-            step = 1
-            while step < found + 1:
-                step *= 2
-            half = step // 2
+            near[found] = np.inf
+            # Cells of equal width from the first to the last match. Rounding keeps order, so a match in
+            # an earlier cell than a candidate is nearer.
+            low, last = near[0], near[found - 1]
+            scale = 0.0
+            if last > low:
+                scale = _CELLS / (np.float64(last) - np.float64(low))
+                if not np.isfinite(scale):
+                    scale = 0.0
+            offset = low * scale
+            b = 0
+            for cell in range(_CELLS + 1):
+                table[cell] = b
+                while b < found and min(np.int64(near[b] * scale - offset), _CELLS) == cell:
+                    b += 1
 
             before[:found] = 0
             for t in range(galleries):
@@ -162,7 +172,6 @@ def _rank_matches(
             tied[:found] = 0
             seen[:] = 0
 
-            last = near[found - 1]
             for p in range(num_candidates):
                 d = row[p]
                 if d > last:
@@ -175,11 +184,10 @@ def _rank_matches(
                 if masked and exclude[q, p]:
                     continue
                 b = 0
-                jump = half
-                while jump > 0:
-                    if near[b + jump - 1] <= d:
-                        b += jump
-                    jump >>= 1
+                if d >= low:
+                    b = table[min(np.int64(d * scale - offset), _CELLS)]
+                    while near[b] <= d:
+                        b += 1
                 if b > 0 and near[b - 1] == d:
                     for t in range(galleries):
                         if place[p, t] < 0:

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import pickle
 import sys
 from pathlib import Path
 from urllib.error import URLError
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from vireid.errors import ConfigError
+from vireid.weights import read_tensors
 
 logger = logging.getLogger("fastreid.vireid.pretrained")
 
@@ -25,19 +25,12 @@ def load_pretrained(backbone: nn.Module, cfg: CfgNode) -> None:
     """Load MODEL.BACKBONE.PRETRAIN_PATH, or the toolkit's weights for this backbone, into it.
 
     Raises:
-        ConfigError: no such file, no download, not a checkpoint of tensors, or nothing in it fits.
+        CheckpointError: no such file, or not a checkpoint of tensors.
+        ConfigError: no download, or nothing in the file fits.
     """
     path = cfg.MODEL.BACKBONE.PRETRAIN_PATH
-    if path and not os.path.isfile(path):
-        raise ConfigError(f"MODEL.BACKBONE.PRETRAIN_PATH: no file {path}")
     path = path or str(_download(cfg))
-    try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ConfigError(
-            f"{path} is not a checkpoint of plain tensors ({str(error).splitlines()[0]}); "
-            "set MODEL.BACKBONE.PRETRAIN_PATH to one, or MODEL.BACKBONE.PRETRAIN False"
-        ) from None
+    weights = read_tensors(path, "MODEL.BACKBONE.PRETRAIN_PATH")
     while isinstance(weights, dict) and (wrapper := next((w for w in WRAPPERS if w in weights), None)):
         weights = weights[wrapper]
     own = backbone.state_dict()

@@ -49,8 +49,7 @@ class _Worker:
     def write(self, shots: list[Shot]) -> int:
         person = person_of(self.seed, shots[0].pid)
         back = self.plan.fixed_facing and person.facing == "back"
-        folders = {os.path.dirname(shot.path) for shot in shots}
-        for folder in folders:
+        for folder in {os.path.dirname(shot.path) for shot in shots}:
             os.makedirs(self.output / folder, exist_ok=True)
         for shot in shots:
             # a generator for each image: the files do not depend on the number of processes
@@ -84,6 +83,10 @@ def _write_all(output: Path, plan: Plan, seed: int, size: tuple[int, int], worke
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     with context.Pool(workers, _start, (output, plan, seed, size)) as pool:
         yield from pool.imap_unordered(_write, groups, chunksize=4)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def check_output(output: str | os.PathLike) -> Path:
@@ -149,9 +152,7 @@ def generate_dataset(
     """
     folder = check_output(output)
     size = check_size(size)
-    workers = (
-        workers if workers is not None else len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1
-    )
+    workers = _cores() if workers is None else workers
     if workers < 1:
         raise UserError(f"workers is {workers}; expected 1 or more")
     plan = make_plan(layout, identities, images, seed, test_identities)

@@ -13,7 +13,6 @@ from .pose import View
 from .scene import PANORAMA, Camera, background
 
 _DETAIL = 2  # a person is painted at this many times the size and reduced
-_NOISE = 1 << 20  # length of the noise bank
 
 
 class Renderer:
@@ -38,7 +37,7 @@ class Renderer:
             for key, camera in cameras.items()
         }
         rng = np.random.default_rng([seed, 13])
-        self._noise = rng.standard_normal(_NOISE, dtype=np.float32)
+        self._noise = rng.standard_normal(max(1 << 20, 6 * height * width), dtype=np.float32)
         self._folds = self._fold_bank(rng)
         self._rows = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
         self._columns = np.linspace(-1, 1, width, dtype=np.float32)[None]
@@ -46,7 +45,7 @@ class Renderer:
     def _fold_bank(self, rng: np.random.Generator) -> np.ndarray:
         """Smooth noise with vertical grain, as of cloth; twice the image each way."""
         height, width = 2 * self.height, 2 * self.width
-        grid = rng.standard_normal((28, 2 * 28 * width // height)).astype(np.float32)
+        grid = rng.standard_normal((28, max(4, 28 * width // height * 2))).astype(np.float32)
         return np.asarray(Image.fromarray(grid).resize((width, height), Image.Resampling.BICUBIC))
 
     def photograph(
@@ -80,12 +79,12 @@ class Renderer:
             labels.putpalette(person.materials.visible_palette().tobytes())
             figure = labels.convert("RGB")
         colors = np.asarray(figure.reduce(_DETAIL), dtype=np.float32).reshape(height, width, -1)
-        scene = self._scene(key, rng, view, alpha)[..., : colors.shape[2]]
+        scene = self._scene(key, rng, view)[..., : colors.shape[2]]
         cover = np.asarray(alpha, dtype=np.float32)[..., None] * np.float32(1 / 255)
         image = colors * self._shading(rng, camera, view, alpha)[..., None] + (1 - cover) * scene
         return self._develop(image, camera, rng)
 
-    def _scene(self, key: str, rng: np.random.Generator, view: View, alpha: Image.Image) -> np.ndarray:
+    def _scene(self, key: str, rng: np.random.Generator, view: View) -> np.ndarray:
         """The background behind the person, with the person's shadow on the floor."""
         start = int(rng.integers((PANORAMA - 1) * self.width))
         scene = self._backgrounds[key][:, start : start + self.width]
@@ -120,7 +119,7 @@ class Renderer:
             blurred = Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[..., 0])
             image = np.asarray(blurred.filter(ImageFilter.BoxBlur(radius)), dtype=np.float32)
             image = image.reshape(self.height, self.width, -1)
-        start = int(rng.integers(_NOISE - image.size))
+        start = int(rng.integers(self._noise.size - image.size))
         grain = self._noise[start : start + image.size].reshape(image.shape)
         pixels = np.clip(image + camera.noise * grain + 0.5, 0, 255).astype(np.uint8)
         return np.repeat(pixels, 3, axis=2) if camera.infrared else pixels
