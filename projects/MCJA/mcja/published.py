@@ -1,0 +1,109 @@
+"""Checkpoints of the published MCJA code, and ours: the same tensors under other names."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vireid.errors import CheckpointError
+from vireid.modeling.pretrained import WRAPPERS
+from vireid.weights import read_tensors
+
+# The block behind which the first adapter of a stage of ResNet-50 stands.
+FIRST_ADAPTED = {"2": 2, "3": 3}
+# The ImageNet classifier that the published backbone still holds; it is never called.
+UNUSED = {"backbone.fc.weight": (1000, 2048), "backbone.fc.bias": (1000,)}
+
+
+def published_name(name: str) -> str:
+    """The name of one of our tensors in the published code.
+
+    backbone.layer2.3.mda.sc_conv.weight -> MDA_2.1.sc_conv.weight; heads.bottleneck.0.* -> bn_neck.*;
+    heads.weight -> classifier.weight; the rest of the backbone is named alike.
+    """
+    adapter = re.fullmatch(r"backbone\.layer([23])\.(\d+)\.mda\.(.+)", name)
+    if adapter:
+        stage, block, rest = adapter.groups()
+        return f"MDA_{stage}.{int(block) - FIRST_ADAPTED[stage]}.{rest}"
+    if name == "heads.weight":
+        return "classifier.weight"
+    return re.sub(r"^heads\.bottleneck\.0\.", "bn_neck.", name)
+
+
+def from_published(weights: dict[str, Tensor], own: dict[str, Tensor], source: str) -> dict[str, Tensor]:
+    """The state dict of our model from that of the published code.
+
+    Args:
+        weights: of the published code; backbone.fc.* is dropped.
+        own: our model's, for its names and shapes.
+        source: the file, for the error.
+
+    Raises:
+        CheckpointError: lists what is missing, extra or of another shape.
+    """
+    weights = {name: value for name, value in weights.items() if name not in UNUSED}
+    require_fit(weights, {published_name(name): value for name, value in own.items()}, source)
+    return {name: weights[published_name(name)] for name in own}
+
+
+def to_published(weights: dict[str, Tensor], own: dict[str, Tensor], source: str) -> dict[str, Tensor]:
+    """The reverse of ``from_published``; backbone.fc.*, which nothing calls, is zero."""
+    require_fit(weights, own, source)
+    unused = {name: torch.zeros(shape) for name, shape in UNUSED.items()}
+    return {**{published_name(name): value for name, value in weights.items()}, **unused}
+
+
+def model_size(weights: dict[str, Tensor], source: str) -> tuple[int, int]:
+    """Number of identities and of attention maps (0 without MDA) of either kind of state dict.
+
+    Raises:
+        CheckpointError: there is no classifier.
+    """
+    classifier = weights.get("classifier.weight", weights.get("heads.weight"))
+    if classifier is None or classifier.ndim != 2:
+        raise CheckpointError(
+            f"{source} is not a checkpoint of MCJA: it has no classifier.weight (published) or heads.weight "
+            f"(ours), but {_listed(weights)}"
+        )
+    maps = [value.shape[-1] for name, value in weights.items() if name.endswith(".ca_conv.weight")]
+    return len(classifier), maps[0] if maps else 0
+
+
+def read_state_dict(path: str | Path) -> dict[str, Tensor]:
+    """The tensors of a checkpoint by name, whatever they are wrapped in.
+
+    Raises:
+        CheckpointError: no such file, or no state dict in it.
+    """
+    content: Any = read_tensors(path, "checkpoint")
+    while isinstance(content, dict) and (wrapper := next((w for w in WRAPPERS if w in content), None)):
+        content = content[wrapper]
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise CheckpointError(f"{path} holds no state dict: expected a dict of tensors, or one under 'model'")
+    return {str(name).removeprefix("module."): value for name, value in content.items()}
+
+
+def require_fit(weights: dict[str, Tensor], expected: dict[str, Tensor], source: str) -> None:
+    """Raise CheckpointError where names or shapes differ."""
+    problems = {
+        "missing": [name for name in expected if name not in weights],
+        "not of this model": [name for name in weights if name not in expected],
+        "of another shape": [
+            f"{name} {tuple(weights[name].shape)} instead of {tuple(value.shape)}"
+            for name, value in expected.items()
+            if name in weights and weights[name].shape != value.shape
+        ],
+    }
+    if any(problems.values()):
+        found = "; ".join(
+            f"{len(names)} {what}: {_listed(names)}" for what, names in problems.items() if names
+        )
+        raise CheckpointError(f"{source} does not fit MCJA with ResNet-50; {found}")
+
+
+def _listed(names: Iterable[str], count: int = 12) -> str:
+    names = list(names)
+    return ", ".join(names[:count]) + (f", ... ({len(names) - count} more)" if len(names) > count else "")

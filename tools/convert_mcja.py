@@ -1,0 +1,97 @@
+#!/usr/bin/env python
+"""Convert a checkpoint of the published MCJA code for this project, or the reverse."""
+
+import _checkout  # noqa: F401  isort: skip  (finds the packages in a checkout)
+
+import argparse
+import sys
+from pathlib import Path
+
+CONFIGS = Path(__file__).resolve().parents[1] / "projects" / "MCJA" / "configs"
+EPILOG = """
+The published code trains a ResNet-50 with five adapters (MDA), or with none. Its backbone.fc.* is not used
+and dropped; the reverse writes zeros there. Optimizer and epoch are not converted.
+
+examples:
+  python tools/convert_mcja.py official_sysu.pth mcja_sysu.pth
+  python tools/convert_mcja.py official_regdb_1.pth mcja_regdb_1.pth --regdb-split 1
+  python tools/convert_mcja.py --reverse logs/sysu/mcja/model_best.pth official.pth
+"""
+
+
+def main() -> int:
+    """Convert; the exit status, 2 for what the user can mend."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("checkpoint", type=Path, metavar="OFFICIAL.pth", help="what is converted")
+    parser.add_argument("output", type=Path, metavar="OUT.pth", help="where it goes")
+    parser.add_argument("--reverse", action="store_true", help="from ours to the published code's")
+    parser.add_argument(
+        "--regdb-split",
+        type=int,
+        choices=range(1, 11),
+        metavar="N",
+        help="which split of RegDB it was trained on: testing it on another is then refused",
+    )
+    args = parser.parse_args()
+
+    from vireid.errors import UserError
+
+    try:
+        convert(args)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def convert(args: argparse.Namespace) -> None:
+    """Read, rename and write."""
+    import torch
+
+    from mcja.published import from_published, model_size, read_state_dict, to_published
+    from vireid.engine.checkpoint import write_atomically
+    from vireid.errors import UserError
+
+    if not args.output.resolve().parent.is_dir():
+        raise UserError(
+            f"there is no folder {args.output.resolve().parent} for {args.output.name}; create it"
+        )
+    weights = read_state_dict(args.checkpoint)
+    identities, maps = model_size(weights, str(args.checkpoint))
+    own = reference_state(identities, maps)
+    content: dict[str, object]
+    if args.reverse:
+        content = {**to_published(weights, own, str(args.checkpoint))}
+    else:
+        content = {"model": from_published(weights, own, str(args.checkpoint)), "num_classes": identities}
+        if args.regdb_split:
+            content["datasets"] = {"RegDB": {"split": args.regdb_split}}
+    write_atomically(args.output, lambda file: torch.save(content, file))
+    adapters = f"MDA with {maps} maps" if maps else "no MDA"
+    print(f"{args.output}: {len(own)} tensors, {identities} identities, {adapters}")
+
+
+def reference_state(identities: int, maps: int) -> dict:
+    """The state dict of our untrained model of this size."""
+    import vireid  # noqa: F401  isort: skip  (makes the toolkit importable)
+    from fastreid.config import get_cfg
+
+    from mcja import add_mcja_config
+    from vireid import add_vireid_config
+    from vireid.engine import VIReIDTrainer, merge_config
+
+    cfg = get_cfg()
+    add_vireid_config(cfg)
+    add_mcja_config(cfg)
+    merge_config(cfg, str(CONFIGS / ("sysu.yml" if maps else "sysu_v1.yml")), [])
+    cfg.MODEL.DEVICE = "cpu"
+    cfg.MODEL.BACKBONE.PRETRAIN = False
+    cfg.MODEL.HEADS.NUM_CLASSES = identities
+    cfg.MODEL.MDA.MODALITIES = max(maps, 1)
+    return dict(VIReIDTrainer.build_model(cfg).state_dict())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
