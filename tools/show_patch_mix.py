@@ -54,9 +54,9 @@ def person_images(persons: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
         generate_dataset(
             "sysu", root, identities=max(persons, 6), images=1, seed=seed, size=SIZE, progress=False
         )
+        names = [f"{pid:04d}/0001.jpg" for pid in range(1, persons + 1)]
         cameras = [
-            [np.asarray(Image.open(root / camera / f"{pid:04d}" / "0001.jpg")) for pid in range(1, persons + 1)]
-            for camera in ("cam1", "cam3")
+            [np.asarray(Image.open(root / camera / name)) for name in names] for camera in ("cam1", "cam3")
         ]
     visible, infrared = (torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2) for images in cameras)
     return visible, infrared

@@ -46,7 +46,6 @@ def parse_arguments() -> argparse.Namespace:
 def run(args: argparse.Namespace) -> None:
     """Train, or evaluate with --eval-only."""
     from configurations import full_config
-
     from vireid import host
     from vireid.engine import VIReIDTrainer, evaluate_weights, setup
 

@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from plain_soft_rank import plain_soft_rank
 
 from mcja import CrossModalityRetrievalLoss
+from plain_soft_rank import plain_soft_rank
 from vireid.errors import ConfigError
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "cmr.npz")

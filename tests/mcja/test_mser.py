@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from plain_ranking import plain_mser
 
 from mcja.mser import MultiSpectralReranker, multi_spectral_rerank
+from plain_ranking import plain_mser
 from vireid.errors import ConfigError, UserError
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "mser.npz")

@@ -6,9 +6,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plain_soft_rank import plain_blocks, plain_soft_rank
 
 from mcja import soft_rank
+from plain_soft_rank import plain_blocks, plain_soft_rank
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "cmr.npz")
 

@@ -24,9 +24,8 @@ def plain_center_to_center(features, targets, modalities):
     for identity in set(targets.tolist()):
         centers = {}
         for modality in (0, 1, 2):
-            members = [
-                row for row, t, m in zip(rows, targets.tolist(), modalities.tolist()) if (t, m) == (identity, modality)
-            ]
+            labels = zip(rows, targets.tolist(), modalities.tolist())
+            members = [row for row, t, m in labels if (t, m) == (identity, modality)]
             if members:
                 centers[modality] = [sum(column) / len(members) for column in zip(*members)]
         for a, b in ((0, 1), (0, 2), (1, 2)):

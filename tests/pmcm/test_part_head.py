@@ -1,9 +1,9 @@
 import pytest
 import torch
-from configs import tiny_config
 from fastreid.modeling import build_model
 from torch.nn import functional as F
 
+from configs import tiny_config
 from pmcm.part_head import stripes
 from vireid.errors import ConfigError
 

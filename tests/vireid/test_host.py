@@ -9,24 +9,25 @@ import sys
 
 import pytest
 import torch
-from configs import tiny_config
 from fastreid.modeling.backbones import build_backbone as build_toolkit_backbone
 
+from configs import tiny_config
 from vireid import host
 
 
 def python(code, cwd=None):
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    return subprocess.run(
-        [sys.executable, "-W", "always", "-c", code], env=env, cwd=cwd, capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-W", "always", "-c", code]
+    return subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize(
     "order", ["import fastreid, vireid", "import vireid, fastreid.engine", "import fastreid; import pmcm"]
 )
 def test_import_works_in_either_order(order):
-    run = python(f"{order}\nfrom fastreid.data.datasets import DATASET_REGISTRY as r; print(r.get('SYSUMM01'))")
+    run = python(
+        f"{order}\nfrom fastreid.data.datasets import DATASET_REGISTRY as r\nprint(r.get('SYSUMM01'))"
+    )
     assert run.returncode == 0, run.stderr
     assert "sysu_mm01.SYSUMM01" in run.stdout
     assert "Cython" not in run.stderr

@@ -16,7 +16,8 @@ def test_saved_and_loaded_with_optimizer_and_extras(tmp_path):
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
     model(torch.ones(1, 3)).sum().backward()
     optimizer.step()
-    AtomicCheckpointer(model, str(tmp_path), optimizer=optimizer).save("model_0001", epoch=1, best_metric=12.5)
+    saving = AtomicCheckpointer(model, str(tmp_path), optimizer=optimizer)
+    saving.save("model_0001", epoch=1, best_metric=12.5)
     other = nn.Linear(3, 2)
     restored = torch.optim.SGD(other.parameters(), lr=0.5, momentum=0.9)
     checkpointer = AtomicCheckpointer(other, str(tmp_path), optimizer=restored)
@@ -24,9 +25,8 @@ def test_saved_and_loaded_with_optimizer_and_extras(tmp_path):
     assert rest == {"epoch": 1, "best_metric": 12.5}
     assert torch.equal(other.weight, model.weight)
     assert restored.param_groups[0]["lr"] == 0.1
-    assert torch.equal(
-        restored.state_dict()["state"][0]["momentum_buffer"], optimizer.state_dict()["state"][0]["momentum_buffer"]
-    )
+    momenta = [o.state_dict()["state"][0]["momentum_buffer"] for o in (restored, optimizer)]
+    assert torch.equal(*momenta)
 
 
 KILLED_WHILE_WRITING = """

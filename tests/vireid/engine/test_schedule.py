@@ -2,8 +2,8 @@ import math
 
 import pytest
 import torch
-from configs import tiny_config
 
+from configs import tiny_config
 from vireid.engine.schedule import build_schedule, learning_rate_factor
 from vireid.errors import ConfigError
 

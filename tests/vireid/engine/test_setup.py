@@ -1,7 +1,7 @@
 import pytest
 import torch
-from configs import all_keys, tiny_config
 
+from configs import all_keys, tiny_config
 from vireid.engine.setup import check_config, merge_config
 from vireid.errors import ConfigError
 
@@ -9,7 +9,7 @@ from vireid.errors import ConfigError
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("SOLVER: {BASE_RL: 0.1}", r"unknown config key SOLVER.BASE_RL \(value 0.1\); did you mean SOLVER.BASE_LR"),
+        ("SOLVER: {BASE_RL: 0.1}", r"key SOLVER.BASE_RL \(value 0.1\); did you mean SOLVER.BASE_LR"),
         ("MODEL: {PATCH_MIX: {RATE: 0.1}}", r"unknown config key MODEL.PATCH_MIX.RATE.*did you mean .*RATIO"),
         ("SOLVER: {MAX_EPOCH: many}", "MAX_EPOCH"),
         ("SOLVER: 3", "SOLVER is a group of keys; got 3"),
@@ -30,7 +30,7 @@ def test_a_wrong_file_is_refused_with_file_key_and_value(tmp_path, text, message
 @pytest.mark.parametrize(
     ("opts", "message"),
     [
-        (["MODEL.DEVISE", "cpu"], r"unknown config key MODEL.DEVISE \(value 'cpu'\); did you mean MODEL.DEVICE"),
+        (["MODEL.DEVISE", "cpu"], r"key MODEL.DEVISE \(value 'cpu'\); did you mean MODEL.DEVICE"),
         (["SOLVER.MAX_EPOCH", "two"], "SOLVER.MAX_EPOCH"),
         (["SOLVER.MAX_EPOCH"], "pairs KEY VALUE"),
         (["MODEL", "3"], "unknown config key MODEL"),

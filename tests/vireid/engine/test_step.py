@@ -1,9 +1,9 @@
 import pytest
 import torch
-from configs import tiny_config
 from fastreid.modeling import build_model
 from fastreid.solver import build_optimizer as build_toolkit_optimizer
 
+from configs import tiny_config
 from vireid.engine.step import OptimizationStep, build_optimizer
 from vireid.errors import TrainingError
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from configs import PROJECTS, TINY, tiny_config
 
+from configs import PROJECTS, TINY, tiny_config
 from vireid.engine import VIReIDTrainer, evaluate_weights, setup
 from vireid.errors import CheckpointError, TrainingError
 
@@ -113,7 +113,7 @@ def test_resuming_a_finished_run_evaluates_it(datasets, tmp_path):
 
 
 def test_the_best_checkpoint_is_that_of_the_best_evaluation(datasets, tmp_path):
-    trainer, _ = trained(tmp_path, SOLVER__MAX_EPOCH=4, TEST__BEST_METRIC="indoor-search multi-shot/mAP")
+    trained(tmp_path, SOLVER__MAX_EPOCH=4, TEST__BEST_METRIC="indoor-search multi-shot/mAP")
     written = [json.loads(line) for line in (tmp_path / "run" / "metrics.json").read_text().splitlines()]
     name = "SYSUMM01/indoor-search multi-shot/mAP"
     figures = [line[name] for line in written if name in line]
@@ -161,8 +161,10 @@ def test_another_split_of_regdb_is_refused(datasets, tmp_path):
 def test_a_loss_that_blows_up_names_iteration_losses_and_checkpoint(datasets, tmp_path):
     trained(tmp_path, SOLVER__MAX_EPOCH=1)
     intact = (tmp_path / "run" / "model_final.pth").read_bytes()
-    with pytest.raises(TrainingError, match=r"iteration \d+ \(epoch \d\): a loss is not finite: loss_ce .*model_final.pth"):
-        trained(tmp_path, SOLVER__MAX_EPOCH=20, SOLVER__BASE_LR=1e30, TEST__EVAL_PERIOD=-1, SOLVER__CHECKPOINT_PERIOD=0)
+    diverging = {"SOLVER__MAX_EPOCH": 20, "SOLVER__BASE_LR": 1e30}
+    message = r"iteration \d+ \(epoch \d\): a loss is not finite: loss_ce .*model_final.pth"
+    with pytest.raises(TrainingError, match=message):
+        trained(tmp_path, TEST__EVAL_PERIOD=-1, SOLVER__CHECKPOINT_PERIOD=0, **diverging)
     assert (tmp_path / "run" / "model_final.pth").read_bytes() == intact
 
 
@@ -188,7 +190,8 @@ def run_train_net(*arguments, launcher=(), **environment):
 
 def test_two_processes_train_as_one(datasets, tmp_path):
     config = ["--config-file", str(PROJECTS / "PMCM/configs/sysu.yml")]
-    options = ["MODEL.HEADS.PARTS.COUNT", "2", "SOLVER.MAX_EPOCH", "1", "DATALOADER.MAX_BATCHES_PER_EPOCH", "3"]
+    options = ["MODEL.HEADS.PARTS.COUNT", "2", "SOLVER.MAX_EPOCH", "1"]
+    options += ["DATALOADER.MAX_BATCHES_PER_EPOCH", "3"]
     run = run_train_net(
         *config,
         *options,

@@ -3,8 +3,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plain_ranking import plain_metrics
 
+from plain_ranking import plain_metrics
 from vireid.errors import UserError
 from vireid.evaluation import rank_metrics
 

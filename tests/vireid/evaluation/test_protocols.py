@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import torch
-from plain_ranking import plain_metrics
 
+from plain_ranking import plain_metrics
 from vireid.errors import ConfigError, UserError
 from vireid.evaluation import METRICS, Setting, Trial, evaluate_settings
 

@@ -2,8 +2,8 @@ import random
 
 import numpy as np
 import pytest
-from plain_ranking import plain_metrics
 
+from plain_ranking import plain_metrics
 from vireid.errors import ConfigError
 from vireid.evaluation import evaluate_settings, llcm_settings, regdb_settings
 

@@ -3,8 +3,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plain_ranking import plain_k_reciprocal_jaccard
 
+from plain_ranking import plain_k_reciprocal_jaccard
 from vireid.errors import ConfigError, UserError
 from vireid.evaluation import k_reciprocal_jaccard
 from vireid.evaluation.neighbours import lists_and_furthest, nearest, neighbour_lists

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from plain_ranking import plain_sysu
 from scipy.io import savemat
 
+from plain_ranking import plain_sysu
 from vireid.errors import ConfigError, DatasetError
 from vireid.evaluation import METRICS, SYSUProtocol, evaluate_settings, sysu_settings
 

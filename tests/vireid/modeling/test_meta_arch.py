@@ -1,8 +1,8 @@
 import pytest
 import torch
-from configs import tiny_config
 from fastreid.modeling import build_model
 
+from configs import tiny_config
 from vireid.errors import ConfigError
 from vireid.modality import Modality
 

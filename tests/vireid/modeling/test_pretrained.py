@@ -2,17 +2,15 @@ from urllib.error import URLError
 
 import pytest
 import torch
-from configs import tiny_config
 
+from configs import tiny_config
 from vireid.errors import ConfigError, UserError
 from vireid.modeling.backbones import build_backbone
 from vireid.modeling.pretrained import pretrained_url
 
 
 def config_with(path="", **overrides):
-    return tiny_config(
-        MODEL__BACKBONE__PRETRAIN=True, MODEL__BACKBONE__PRETRAIN_PATH=str(path), **overrides
-    )
+    return tiny_config(MODEL__BACKBONE__PRETRAIN=True, MODEL__BACKBONE__PRETRAIN_PATH=str(path), **overrides)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +33,7 @@ def test_weights_are_loaded_however_they_are_wrapped(tmp_path, wrap):
 
 
 def test_a_regnet_is_loaded_too(tmp_path):
-    regnet = {"MODEL__BACKBONE__NAME": "build_regnet_backbone", "MODEL__BACKBONE__DEPTH": "200x"}
+    regnet = named("regnet", "200x")
     source = build_backbone(tiny_config(**regnet))
     torch.save({"model_state": source.state_dict()}, tmp_path / "regnet.pth")
     loaded = build_backbone(config_with(tmp_path / "regnet.pth", **regnet))
@@ -47,7 +45,7 @@ def test_a_regnet_is_loaded_too(tmp_path):
     [
         (lambda path: None, "PRETRAIN_PATH: no file"),
         (lambda path: path.write_bytes(b"html"), "not a checkpoint of plain tensors"),
-        (lambda path: torch.save({"other.weight": torch.zeros(3)}, path), "nothing in .* fits build_small_resnet"),
+        (lambda path: torch.save({"other": torch.zeros(3)}, path), "nothing in .* fits build_small_resnet"),
     ],
 )
 def test_a_wrong_file_is_refused(tmp_path, write, message):
@@ -56,7 +54,11 @@ def test_a_wrong_file_is_refused(tmp_path, write, message):
         build_backbone(config_with(tmp_path / "weights.pth"))
 
 
-RESNET = {"MODEL__BACKBONE__NAME": "build_resnet_backbone", "MODEL__BACKBONE__DEPTH": "18x"}
+def named(family, depth):
+    return {"MODEL__BACKBONE__NAME": f"build_{family}_backbone", "MODEL__BACKBONE__DEPTH": depth}
+
+
+RESNET = named("resnet", "18x")
 
 
 def test_no_network_names_the_url_and_where_to_put_the_file(tmp_path, monkeypatch):
@@ -92,9 +94,9 @@ def test_a_download_is_loaded_and_kept(tmp_path, monkeypatch):
     [
         (RESNET, "resnet18-5c106cde.pth"),
         ({**RESNET, "MODEL__BACKBONE__WITH_IBN": True}, "resnet18_ibn_a-2f571257.pth"),
-        ({"MODEL__BACKBONE__NAME": "build_resnest_backbone", "MODEL__BACKBONE__DEPTH": "50x"}, "resnest50-528c19ca.pth"),
-        ({"MODEL__BACKBONE__NAME": "build_mobilenetv3_backbone", "MODEL__BACKBONE__DEPTH": "Small"}, "047dcff4.pth"),
-        ({"MODEL__BACKBONE__NAME": "build_regnet_backbone", "MODEL__BACKBONE__DEPTH": "800y"}, ".pyth"),
+        (named("resnest", "50x"), "resnest50-528c19ca.pth"),
+        (named("mobilenetv3", "Small"), "047dcff4.pth"),
+        (named("regnet", "800y"), ".pyth"),
     ],
 )
 def test_the_toolkits_urls(overrides, end):

@@ -2,9 +2,9 @@ import copy
 
 import pytest
 import torch
-from configs import tiny_config
 from torch import nn
 
+from configs import tiny_config
 from vireid.errors import ConfigError
 from vireid.modeling.backbones import build_backbone
 from vireid.modeling.two_stream import STEMS, BatchLayout, ModalityRoute, split_streams

@@ -49,7 +49,8 @@ class VIReIDTrainer(DefaultTrainer):
         TrainerBase.__init__(self)
         os.makedirs(cfg.OUTPUT_DIR, exist_ok=True)  # the next but one line writes config.yaml there
         data_loader = self.build_train_loader(cfg)
-        cfg = self.auto_scale_hyperparams(cfg, data_loader.dataset.num_classes)
+        train_set: Any = data_loader.dataset
+        cfg = self.auto_scale_hyperparams(cfg, train_set.num_classes)
         seed_everything(cfg.SEED)  # the same weights whatever was drawn before, on every process
         model = self.build_model(cfg)
         optimizer = build_optimizer(cfg, model)

@@ -25,7 +25,8 @@ class SmallResNet(ResNet):
         for stage, (count, stride) in enumerate(zip(blocks, strides)):
             layer = self._make_layer(BasicBlock, width * 2**stage, count, stride, norm)
             self.add_module(f"layer{stage + 1}", layer)
-        self.NL_1_idx = self.NL_2_idx = self.NL_3_idx = self.NL_4_idx = []
+        for stage in (1, 2, 3, 4):
+            setattr(self, f"NL_{stage}_idx", [])  # no non-local blocks
         self.random_init()
 
 

@@ -122,7 +122,7 @@ class VIReID(Baseline):
                 "a batch is a dict with images (N, 3, H, W) in 0..255 and modalities (N,), and targets (N,) "
                 f"in training; got {got}"
             )
-        batch = {
+        batch: Batch = {
             key: batched_inputs[key].to(self.device, non_blocking=True)
             for key in ("targets", "camids", "modalities")
             if key in batched_inputs

@@ -107,7 +107,6 @@ def sample_materials(rng: np.random.Generator, raglan: bool) -> Materials:
         (Part.TOP_FIGURE, Part.TOP),
         (Part.COAT_FIGURE, Part.COAT),
         (Part.BOTTOM_FIGURE, Part.BOTTOM),
-        (Part.LOGO, Part.TOP),
         (Part.HAT_BAND, Part.HAT),
     ):
         visible[part] = _color_unlike(rng, [visible[ground]])

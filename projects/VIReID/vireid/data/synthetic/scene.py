@@ -80,11 +80,7 @@ def background(
     """
     wide = PANORAMA * width
     labels, horizon = _shapes(layout_rng, camera.outdoor, height, wide)
-    table = (
-        _infrared_look(look_rng, camera.outdoor)
-        if camera.infrared
-        else _visible_look(look_rng, camera.outdoor)
-    )
+    table = _infrared_look(look_rng, camera.outdoor) if camera.infrared else _visible_look(look_rng)
     image = Image.fromarray(table[np.asarray(labels)])
     image = image.resize((wide, height), Image.Resampling.BOX).filter(ImageFilter.GaussianBlur(height / 160))
     view = np.array(image, dtype=np.float32)
@@ -192,7 +188,7 @@ def _outdoor(
         )
 
 
-def _visible_look(rng: np.random.Generator, outdoor: bool) -> np.ndarray:
+def _visible_look(rng: np.random.Generator) -> np.ndarray:
     table = np.zeros((256, 3))
     for label in range(_MATERIALS):
         value = rng.uniform(0.3, 0.85)

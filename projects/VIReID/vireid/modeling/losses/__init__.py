@@ -45,6 +45,7 @@ class WeightedLosses(nn.ModuleDict):
     def __init__(self, losses: dict[str, nn.Module], scales: dict[str, float]):
         super().__init__({name: loss for name, loss in losses.items() if scales[name] != 0})
         self.scales = scales
+        self.value_names: dict[str, str] = {name: f"loss_{losses[name].config_key}".lower() for name in self}
         self.parameters_of = {name: inspect.signature(loss.forward).parameters for name, loss in self.items()}
 
     def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -60,7 +61,7 @@ class WeightedLosses(nn.ModuleDict):
                     f"MODEL.BATCH_TRANSFORMS do not give; they give {', '.join(sorted(inputs))}"
                 )
             value = loss(**{key: inputs[key] for key in parameters if key in inputs})
-            values[f"loss_{loss.config_key.lower()}"] = self.scales[name] * value
+            values[self.value_names[name]] = self.scales[name] * value
         return values
 
 
