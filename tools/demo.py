@@ -22,36 +22,10 @@ from vireid.evaluation.metrics import METRICS
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = ROOT / "demo"
-CONFIG = "projects/PMCM/configs/sysu.yml"
+CONFIG = "projects/PMCM/configs/demo.yml"  # sysu.yml with a small network and small images
 SETTING = "all-search single-shot"
 
 DATA = {"identities": 360, "test_identities": 60, "images": 8, "seed": 0, "size": (128, 64)}
-
-# A network and images small enough for two CPU cores, from scratch.
-OVERRIDES = {
-    "MODEL.BACKBONE.NAME": "build_small_resnet_backbone",
-    "MODEL.BACKBONE.DEPTH": "10x",
-    "MODEL.BACKBONE.WIDTH": "32",
-    "MODEL.BACKBONE.WITH_NL": "False",
-    "MODEL.BACKBONE.PRETRAIN": "False",
-    "MODEL.CHANNELS_LAST": "True",
-    "MODEL.HEADS.PARTS.COUNT": "4",
-    "INPUT.SIZE_TRAIN": "[128, 64]",
-    "INPUT.SIZE_TEST": "[128, 64]",
-    "INPUT.PADDING.SIZE": "5",
-    "INPUT.VISIBLE_TRANSFORMS": "['RandomGrayscale', 'PadCrop', 'Flip']",
-    "DATALOADER.NUM_WORKERS": "1",
-    "DATALOADER.MAX_BATCHES_PER_EPOCH": "100",
-    "SOLVER.OPT": "Adam",
-    "SOLVER.BASE_LR": "0.001",
-    "SOLVER.HEADS_LR_FACTOR": "1.0",
-    "SOLVER.SCHED": "CosineAnnealingLR",
-    "SOLVER.WARMUP_EPOCHS": "1",
-    "SOLVER.MAX_EPOCH": "10",
-    "SOLVER.CHECKPOINT_PERIOD": "5",
-    "SOLVER.AMP.ENABLED": "True",
-    "TEST.EVAL_PERIOD": "0",
-}
 
 
 def main() -> None:
@@ -70,9 +44,8 @@ def main() -> None:
     train_net(run)
 
     picture = OUTPUT / "ranking.png"
-    options = [item for pair in OVERRIDES.items() for item in pair]
     weights = ["MODEL.WEIGHTS", str(run / "model_final.pth")]
-    command = ["tools/show_ranking.py", "--config-file", CONFIG, "--output", str(picture), *options, *weights]
+    command = ["tools/show_ranking.py", "--config-file", CONFIG, "--output", str(picture), *weights]
     subprocess.run([sys.executable, *command], cwd=ROOT, env=environment(), check=True)
 
     rows = [[name, *figures(folder)] for name, folder in (("before training", before), ("after", run))]
@@ -104,8 +77,8 @@ def environment() -> dict[str, str]:
 
 def train_net(output: Path, *arguments: str) -> None:
     """Run tools/train_net.py with the demo's settings, showing its progress in short."""
-    options = [item for pair in {**OVERRIDES, "OUTPUT_DIR": str(output)}.items() for item in pair]
-    command = [sys.executable, "tools/train_net.py", "--config-file", CONFIG, *arguments, *options]
+    command = [sys.executable, "tools/train_net.py", "--config-file", CONFIG, *arguments]
+    command += ["OUTPUT_DIR", str(output)]
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

@@ -101,7 +101,6 @@ def test_a_converted_checkpoint_gives_the_published_embeddings_and_goes_back(
     }
     expected = published(model.preprocess_image(batch))
     torch.testing.assert_close(model(batch), expected, atol=1e-4, rtol=0)
-    print("DIFF", (model(batch) - expected).abs().max(), expected.abs().max())
 
     assert convert("--reverse", ours, back)[0] == 0
     returned = torch.load(back, weights_only=True)

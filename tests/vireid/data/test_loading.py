@@ -323,10 +323,11 @@ def test_skip_puts_an_image_like_it_in_the_place_of_a_damaged_one(sysu, tmp_path
     for one, other in zip(chain(*found), chain(*expected)):
         for key in ("targets", "modalities"):
             assert torch.equal(one[key], other[key])
-        for path, wanted, image, original in zip(
-            one["img_paths"], other["img_paths"], one["images"], other["images"]
+        for path, camid, wanted, image, original in zip(
+            one["img_paths"], one["camids"], other["img_paths"], one["images"], other["images"]
         ):
             assert path not in bad
+            assert path.split("/")[-3] == f"cam{camid + 1}"
             assert (path != wanted) == (wanted in bad)
             replaced += path != wanted
             if wanted not in bad:

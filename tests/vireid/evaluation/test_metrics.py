@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -86,6 +88,34 @@ def test_permuting_queries_or_a_gallery_without_ties_changes_nothing():
     rows, columns = generator.permutation(15), generator.permutation(60)
     again = rank_metrics(dist[rows][:, columns], query_pids[rows], gallery_pids[columns], unique_pids=True)
     assert_same(again, (found.cmc, found.mAP, found.mINP, found.num_valid_queries))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("scale", [1e-44, 1e-30, 1e37, "spread", "clustered", "negative"])
+def test_distances_of_any_size_and_spread(scale, dtype):
+    generator = np.random.default_rng(0)
+    dist = generator.random((8, 200))
+    if scale == "spread":
+        dist = 10.0 ** generator.uniform(-30, 30, dist.shape)
+    elif scale == "clustered":
+        dist = 1 + np.where(generator.random(dist.shape) < 0.9, 1e-7, 1e4) * dist
+    elif scale == "negative":
+        dist = -dist
+    else:
+        dist = dist * scale
+    dist = dist.astype(dtype)
+    query_pids, gallery_pids = np.arange(8) % 5, np.arange(200) % 6
+    for unique_pids in (False, True):
+        found = rank_metrics(dist, query_pids, gallery_pids, unique_pids=unique_pids)
+        assert_same(found, plain_metrics(dist, query_pids, gallery_pids, unique_pids=unique_pids))
+
+
+def test_threads_may_score_at_once():
+    dist, pids = np.random.default_rng(0).random((50, 300)), np.arange(300) % 9
+    expected = rank_metrics(dist, pids[:50], pids).mAP
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: rank_metrics(dist, pids[:50], pids).mAP, range(40)))
+    assert found == [expected] * 40
 
 
 def test_many_matches_and_a_single_gallery_image():

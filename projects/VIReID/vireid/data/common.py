@@ -88,8 +88,7 @@ class TrainSet(Dataset):
             return error
 
     def _load(self, index: int, seed: int) -> dict[str, Any]:
-        item = self.items[index]
-        image, path = self._read(index)
+        image, item = self._read(index)
         tensor = _resized(image, self.size)
         # Not torch.manual_seed, which visits every device and takes 0.1 ms.
         torch.default_generator.manual_seed(seed)
@@ -97,20 +96,19 @@ class TrainSet(Dataset):
         np.random.seed(seed)  # noqa: NPY002 (the generator that third-party transforms draw from)
         for transform in self.transforms[item.modality]:
             tensor = transform(tensor)
-        return _sample(tensor, item._replace(path=path))
+        return _sample(tensor, item)
 
-    def _read(self, index: int) -> tuple[Image.Image, str]:
+    def _read(self, index: int) -> tuple[Image.Image, ImageItem]:
         item = self.items[index]
         if self._damaged is None:
-            return read_image(item.path), item.path
+            return read_image(item.path), item
         alike = self._alike[item.pid, item.modality]
         place = alike.index(index)
         for candidate in alike[place:] + alike[:place]:
             if self._damaged[candidate]:
                 continue
-            path = self.items[candidate].path
             try:
-                return read_image(path), path
+                return read_image(self.items[candidate].path), self.items[candidate]
             except DatasetError as error:
                 self._damaged[candidate] = True
                 logger.warning("Skipped: %s", error)

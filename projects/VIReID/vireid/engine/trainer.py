@@ -115,7 +115,7 @@ class VIReIDTrainer(DefaultTrainer):
             built.append(hooks.PreciseBN(self.model, batches, cfg.TEST.PRECISE_BN.NUM_ITER))
         built.append(PeriodicEvaluation(cfg.TEST.EVAL_PERIOD, self.evaluate))
         if comm.is_main_process():
-            tags = {d.dataset_name: d.checkpoint_tag() for d in self.data_loader.dataset.datasets}
+            tags = {type(d).__name__: checkpoint_tag(d) for d in self.data_loader.dataset.datasets}
             extras = {"num_classes": cfg.MODEL.HEADS.NUM_CLASSES, "datasets": tags, "seed": cfg.SEED}
             built.append(Checkpoints(cfg.SOLVER.CHECKPOINT_PERIOD, self.best, lambda: extras))
             built.append(Writers(self.build_writers(), period=200))
@@ -274,6 +274,12 @@ def endless(loader: DataLoader, start_epoch: int, seed: int) -> Iterator[dict[st
         epoch += 1
 
 
+def checkpoint_tag(dataset: Any) -> dict[str, Any]:
+    """What a checkpoint trained on this dataset must agree on to be tested on it; the toolkit's own
+    datasets have nothing of the kind."""
+    return dataset.checkpoint_tag() if hasattr(dataset, "checkpoint_tag") else {}
+
+
 def check_tags(checkpoint: dict[str, Any], datasets: list[Any], source: str) -> None:
     """Refuse a checkpoint that was trained on another split of one of these datasets.
 
@@ -282,10 +288,11 @@ def check_tags(checkpoint: dict[str, Any], datasets: list[Any], source: str) -> 
     """
     trained = checkpoint.get("datasets", {})
     for dataset in datasets:
-        ours, theirs = dataset.checkpoint_tag(), trained.get(dataset.dataset_name, {})
-        for key, value in ours.items():
+        name = type(dataset).__name__
+        theirs = trained.get(name, {})
+        for key, value in checkpoint_tag(dataset).items():
             if key in theirs and theirs[key] != value:
                 raise CheckpointError(
-                    f"{source} was trained on {dataset.dataset_name} {key} {theirs[key]}, but the config "
+                    f"{source} was trained on {name} {key} {theirs[key]}, but the config "
                     f"says {value}: identities it was trained on would be tested. Set it to {theirs[key]}"
                 )

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from yacs.config import CfgNode
 
 from vireid.data import build_test_loader
+from vireid.errors import ConfigError
 from vireid.evaluation.metrics import METRICS
 from vireid.evaluation.protocols import ProtocolResult, Setting, Trial, evaluate_settings
 from vireid.evaluation.rerankers import build_reranker
@@ -38,7 +39,12 @@ def evaluate_dataset(cfg: CfgNode, model: nn.Module, dataset: Any, name: str) ->
 
     Returns:
         The result of each setting; empty on every process but the first.
+
+    Raises:
+        ConfigError: a dataset without a cross-modality protocol (the toolkit's own).
     """
+    if not hasattr(dataset, "settings"):
+        raise ConfigError(f"DATASETS.TESTS has {name}, which has no cross-modality protocol")
     reranker = build_reranker(cfg, name)
     settings = dataset.settings(cfg.DATASETS.TRIALS)
     used = used_positions(settings)

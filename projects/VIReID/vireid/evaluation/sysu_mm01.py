@@ -1,12 +1,14 @@
 """The SYSU-MM01 protocol (Wu et al., ICCV 2017): all-search and indoor-search, single- and multi-shot."""
 
 import random
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
 
 from vireid.errors import ConfigError, DatasetError
 from vireid.evaluation.metrics import as_array
@@ -187,7 +189,7 @@ def _load(path: Path) -> np.ndarray:
         ) from None
     except KeyError:
         raise DatasetError(f"{path} has no variable rand_perm_cam, a 6x1 cell array") from None
-    except (ValueError, OSError, NotImplementedError, TypeError) as error:
+    except (MatReadError, ValueError, OSError, NotImplementedError, TypeError, zlib.error) as error:
         raise DatasetError(f"{path} cannot be read as a MATLAB file: {error}") from error
 
 
