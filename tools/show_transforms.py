@@ -28,7 +28,7 @@ def main() -> int:
     )
     parser.add_argument("images", nargs="*", type=Path, metavar="IMAGE", help="visible images, one a row")
     parser.add_argument("--output", required=True, type=Path, metavar="FILE.png", help="the picture")
-    parser.add_argument("--rows", type=int, default=4, metavar="N", help="persons to generate (default 4)")
+    parser.add_argument("--rows", type=int, default=3, metavar="N", help="persons to generate (default 3)")
     parser.add_argument("--draws", type=int, default=2, metavar="N", help="of each augmentation (default 2)")
     parser.add_argument(
         "--seed", type=int, default=0, metavar="S", help="same seed, same picture (default 0)"

@@ -20,7 +20,6 @@ EXPECTED = {
     ("build_resnest_backbone", "50x"): ("layer2.2 layer2.3 layer3.3 layer3.4 layer3.5", (512, 1024)),
     ("build_osnet_backbone", "x0_25"): ("conv3.0 conv3.1 conv4.0 conv4.1", (96, 128)),
     ("build_regnet_backbone", "200x"): ("s2.b1 s3.b2 s3.b3 s3.b4", (56, 152)),
-    ("build_regnet_backbone", "400y"): ("s2.b2 s2.b3 s3.b4 s3.b5 s3.b6", (104, 208)),
     ("build_effnet_backbone", "b0"): ("s3.b1 s3.b2 s5.b1 s5.b2 s5.b3", (40, 112)),
     ("build_repvgg_backbone", "A0"): ("stage2.2 stage2.3 stage3.11 stage3.12 stage3.13", (96, 192)),
     ("build_shufflenetv2_backbone", "0.5x"): (
@@ -139,6 +138,7 @@ def test_a_whole_stage_runs_its_adapter_once(config):
     [
         ([["layer9", 2]], 2, "names 'layer9', which build_small_resnet_backbone does not have"),
         ([["layer2", 0]], 2, r"has \['layer2', 0\]; expected 'auto'"),
+        ([3], 2, "has 3; expected 'auto'"),
         ([["relu", 1]], 2, "relu has no blocks"),
         (["layer2"], 2, "names 'layer2', which is not called itself; name one of its blocks"),
         (["auto"], 0, r"MODEL\.MDA\.MODALITIES is 0"),

@@ -12,8 +12,8 @@ from vireid.data.augmentations import image_to_tensor
 from vireid.data.transforms import build_transforms
 from vireid.errors import ConfigError
 
-# Largest difference, in levels of 255, of Pillow's 8-bit hue from the exact turn.
-HUE_TOLERANCE = 14
+# Difference, in levels of 255, of Pillow's 8-bit hue from the exact turn: at most, and on average.
+HUE_TOLERANCE = (16, 1.5)
 ALL = [HueJitter, WeightedGrayscale, ChannelCutMix, SpectrumJitter]
 
 
@@ -49,6 +49,7 @@ def test_probability_zero_gives_the_image_and_one_half_gives_half(image, kind):
 
 
 def test_hue_turns_as_exact_arithmetic_does(image, monkeypatch):
+    differences = []
     for share in (-0.2, -0.07, 0.1, 0.2):
         monkeypatch.setattr(random, "uniform", lambda low, high, share=share: share)
         ours = HueJitter(1.0)(image).numpy().astype(int)
@@ -56,7 +57,8 @@ def test_hue_turns_as_exact_arithmetic_does(image, monkeypatch):
             for x in range(0, 24, 5):
                 hue, saturation, value = colorsys.rgb_to_hsv(*(image[:, y, x] / 255).tolist())
                 exact = colorsys.hsv_to_rgb((hue + share) % 1, saturation, value)
-                assert np.abs(ours[:, y, x] - 255 * np.array(exact)).max() <= HUE_TOLERANCE
+                differences.append(np.abs(ours[:, y, x] - 255 * np.array(exact)))
+    assert np.max(differences) <= HUE_TOLERANCE[0] and np.mean(differences) <= HUE_TOLERANCE[1]
 
 
 def test_weighted_grayscale_is_a_truncated_sum(image, monkeypatch):

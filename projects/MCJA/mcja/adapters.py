@@ -141,8 +141,10 @@ def probe(backbone: nn.Module, names: list[str]) -> dict[str, tuple[int, ...]]:
 
 
 def _container(entry: Any) -> tuple[str, int]:
-    if len(entry) == 2 and isinstance(entry[0], str) and isinstance(entry[1], int) and entry[1] > 0:
-        return entry[0], entry[1]
+    if isinstance(entry, list | tuple) and len(entry) == 2:
+        name, count = entry
+        if isinstance(name, str) and isinstance(count, int) and count > 0:
+            return name, count
     raise ConfigError(
         f"MODEL.MDA.STAGES has {entry!r}; expected 'auto', a module's name, or [container, number of blocks]"
     )

@@ -155,6 +155,9 @@ class VIReIDTrainer(DefaultTrainer):
                     self.after_epoch()
             finally:
                 self.after_train()
+                replaced = self.data_loader.dataset.num_unreadable
+                if replaced:
+                    logger.warning(f"{replaced} training images could not be read and were replaced")
         return self.last_results
 
     def run_step(self, batch: dict[str, Any]) -> None:
