@@ -5,6 +5,7 @@ from typing import Any
 
 from fastreid.config import CfgNode, get_cfg
 
+from mcja import add_mcja_config
 from pmcm import add_pmcm_config
 from vireid import add_vireid_config
 from vireid.engine import merge_config
@@ -32,6 +33,7 @@ def all_keys() -> CfgNode:
     cfg = get_cfg()
     add_vireid_config(cfg)
     add_pmcm_config(cfg)
+    add_mcja_config(cfg)
     return cfg
 
 

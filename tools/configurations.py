@@ -2,6 +2,7 @@
 
 from fastreid.config import CfgNode, get_cfg
 
+from mcja import add_mcja_config
 from pmcm import add_pmcm_config
 from vireid import add_vireid_config
 from vireid.engine import merge_config
@@ -16,5 +17,6 @@ def full_config(config_file: str, opts: list[str]) -> CfgNode:
     cfg = get_cfg()
     add_vireid_config(cfg)
     add_pmcm_config(cfg)
+    add_mcja_config(cfg)
     merge_config(cfg, config_file, opts)
     return cfg
