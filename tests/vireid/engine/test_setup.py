@@ -11,7 +11,7 @@ from vireid.errors import ConfigError
     [
         ("SOLVER: {BASE_RL: 0.1}", r"key SOLVER.BASE_RL \(value 0.1\); did you mean SOLVER.BASE_LR"),
         ("MODEL: {PATCH_MIX: {RATE: 0.1}}", r"unknown config key MODEL.PATCH_MIX.RATE.*did you mean .*RATIO"),
-        ("SOLVER: {MAX_EPOCH: many}", "MAX_EPOCH"),
+        ("SOLVER: {MAX_EPOCH: many}", "SOLVER.MAX_EPOCH is 'many' .str.; expected int"),
         ("SOLVER: 3", "SOLVER is a group of keys; got 3"),
         ("SOLVER: [", "is not YAML"),
         ("just words", "holds no keys"),
@@ -31,7 +31,7 @@ def test_a_wrong_file_is_refused_with_file_key_and_value(tmp_path, text, message
     ("opts", "message"),
     [
         (["MODEL.DEVISE", "cpu"], r"key MODEL.DEVISE \(value 'cpu'\); did you mean MODEL.DEVICE"),
-        (["SOLVER.MAX_EPOCH", "two"], "SOLVER.MAX_EPOCH"),
+        (["SOLVER.MAX_EPOCH", "two"], "SOLVER.MAX_EPOCH is 'two' .str.; expected int"),
         (["SOLVER.MAX_EPOCH"], "pairs KEY VALUE"),
         (["MODEL", "3"], "unknown config key MODEL"),
     ],

@@ -3,6 +3,7 @@
 import logging
 import os
 import random
+import re
 from argparse import Namespace
 from collections.abc import Iterator
 from typing import Any
@@ -22,6 +23,10 @@ from vireid.evaluation.metrics import METRICS
 logger = logging.getLogger("fastreid.vireid.setup")
 
 
+# What yacs says of a value of the wrong type.
+_TYPE_MISMATCH = re.compile(
+    r"\(<class '(\w+)'> vs\. <class '(\w+)'>\) with values \((.*) vs\. (.*)\) for config key: (\S+)"
+)
 AMP_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -60,7 +65,11 @@ def _merge(cfg: CfgNode, change: Any, source: str) -> None:
         else:
             cfg.merge_from_other_cfg(change)
     except (ValueError, SyntaxError) as error:
-        raise ConfigError(f"{source}: {' '.join(str(error).split())}") from None
+        message = " ".join(str(error).split())
+        if mismatch := _TYPE_MISMATCH.search(message):
+            expected, found, _, value, key = mismatch.groups()
+            message = f"{key} is {value!r} ({found}); expected {expected}"
+        raise ConfigError(f"{source}: {message}") from None
 
 
 def _check_keys(cfg: CfgNode, tree: dict[str, Any], source: str, prefix: str = "") -> None:

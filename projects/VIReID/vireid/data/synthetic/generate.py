@@ -159,7 +159,9 @@ def generate_dataset(
     start = time.perf_counter()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tqdm(total=len(plan.shots), unit="img", disable=None if progress else True, desc=folder.name) as bar:
+        with tqdm(
+            total=len(plan.shots), unit="img", disable=None if progress else True, desc=folder.name
+        ) as bar:
             for count in _write_all(folder, plan, seed, size, workers):
                 bar.update(count)
         for path, content in plan.lists.items():
