@@ -1,4 +1,5 @@
 import pytest
+
 from configs import tiny_config
 
 
