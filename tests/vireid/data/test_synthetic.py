@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -226,7 +227,8 @@ def make_dataset(monkeypatch):
     return run
 
 
-def test_command_line(make_dataset, tmp_path, capsys):
+def test_command_line(make_dataset, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)  # a progress bar is for a terminal
     data = ("--output", tmp_path / "data", "--identities", 2, "--images", 1)
     assert make_dataset(*data, "--preview", tmp_path / "sheet.png") == 0
     captured = capsys.readouterr()

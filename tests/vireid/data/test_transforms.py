@@ -189,7 +189,7 @@ def test_transforms_come_in_the_order_of_the_list_with_their_settings(cfg):
 WRONG = {
     "unknown": (
         ["INPUT.VISIBLE_TRANSFORMS", ("RandomErase",)],
-        r"INPUT.VISIBLE_TRANSFORMS names 'RandomErase'; did you mean RandomErasing\? known: ChannelExch",
+        r"INPUT.VISIBLE_TRANSFORMS names 'RandomErase'; did you mean RandomErasing\? known: Channel",
     ),
     "switch of an unlisted transform": (
         ["INPUT.CJ.ENABLED", True],

@@ -176,6 +176,54 @@ def test_flipped_images_are_averaged_at_test_time(datasets, tmp_path):
     assert VIReIDTrainer.test(cfg, trainer.model) != plain
 
 
+def test_the_toolkits_test_options_work(datasets, tmp_path):
+    """AQE, RERANK, ROC and METRIC against the toolkit's own functions on the same features."""
+    from fastreid.evaluation.query_expansion import aqe
+    from fastreid.utils.compute_dist import compute_jaccard_distance
+
+    from vireid.data import build_dataset, build_test_loader
+    from vireid.evaluation import rank_metrics
+    from vireid.evaluation.evaluator import extract_features
+
+    trainer, plain = trained(tmp_path, TEST__EVAL_PERIOD=0)
+    cfg = trainer.cfg.clone()
+    cfg.defrost()
+    dataset = build_dataset(cfg, "SYSUMM01")
+    setting = dataset.settings(1)[0]
+    trial = setting.trials[0]
+    features = extract_features(trainer.model, build_test_loader(cfg, dataset.test))["image"]
+    pids = torch.tensor([item.pid for item in dataset.test])
+
+    cfg.TEST.AQE.ENABLED = cfg.TEST.RERANK.ENABLED = cfg.TEST.ROC.ENABLED = True
+    cfg.TEST.AQE.QE_K, cfg.TEST.RERANK.K1, cfg.TEST.RERANK.K2 = 3, 6, 3
+    results = VIReIDTrainer.test(cfg, trainer.model)["SYSUMM01"][setting.name]
+    ours = json.loads((tmp_path / "run" / "results.json").read_text())["results"]["SYSUMM01"][setting.name]
+
+    expanded = aqe(features[trial.query], features[trial.gallery], 1, 3, 3.0)
+    expanded = [torch.nn.functional.normalize(part) for part in expanded]
+    jaccard = compute_jaccard_distance(torch.cat(expanded), k1=6, k2=3, search_option=3)
+    count = len(trial.query)
+    dist = 0.7 * jaccard[:count, count:] + 0.3 * (1 - expanded[0] @ expanded[1].T).numpy()
+    expected = rank_metrics(
+        dist, pids[trial.query], pids[trial.gallery], exclude=trial.exclude(), unique_pids=True
+    )
+    for name, value in expected.percent().items():
+        assert ours["trials"][0][name] == pytest.approx(value, abs=1e-6), name
+    assert {"TPR@FPR=1e-04", "TPR@FPR=1e-03", "TPR@FPR=1e-02"} < set(results)
+    assert results != plain["SYSUMM01"][setting.name]
+
+    cfg.TEST.AQE.ENABLED = cfg.TEST.RERANK.ENABLED = cfg.TEST.ROC.ENABLED = False
+    cfg.TEST.METRIC = "euclidean"
+    VIReIDTrainer.test(cfg, trainer.model)
+    ours = json.loads((tmp_path / "run" / "results.json").read_text())["results"]["SYSUMM01"][setting.name]
+    dist = torch.cdist(features[trial.query].double(), features[trial.gallery].double())
+    expected = rank_metrics(
+        dist, pids[trial.query], pids[trial.gallery], exclude=trial.exclude(), unique_pids=True
+    )
+    for name, value in expected.percent().items():
+        assert ours["trials"][0][name] == pytest.approx(value, abs=1e-6), name
+
+
 def run_train_net(*arguments, launcher=(), **environment):
     options = [str(item) for pair in TINY.items() if pair[0] != "MODEL.HEADS.NUM_CLASSES" for item in pair]
     return subprocess.run(

@@ -18,9 +18,9 @@ from yacs.config import CfgNode
 
 from vireid.data import build_test_loader
 from vireid.errors import ConfigError
-from vireid.evaluation.metrics import METRICS
 from vireid.evaluation.protocols import ProtocolResult, Setting, Trial, evaluate_settings
-from vireid.evaluation.rerankers import build_reranker
+from vireid.evaluation.rerankers import Distance, ToolkitReranker, build_reranker
+from vireid.evaluation.roc import verification_rates
 from vireid.modality import Modality
 
 logger = logging.getLogger("fastreid.vireid.evaluator")
@@ -58,14 +58,18 @@ def evaluate_dataset(cfg: CfgNode, model: nn.Module, dataset: Any, name: str) ->
     extracted = time.perf_counter()
     settings = renumbered(settings, used)
     distance = reranker.bind(features) if reranker else None
+    pids = np.array([item.pid for item in items])
     results = evaluate_settings(
         features["image"],
-        np.array([item.pid for item in items]),
+        pids,
         settings,
         metric=cfg.TEST.METRIC,
         distance=distance,
         names=[item.path for item in items],
     )
+    if cfg.TEST.ROC.ENABLED:
+        distance = distance or ToolkitReranker(cfg.TEST.METRIC, None, None).bind(features)
+        results = with_verification_rates(results, pids, settings, distance)
     trials = sum(len(setting.trials) for setting in settings)
     scored = time.perf_counter()
     logger.info(
@@ -73,6 +77,24 @@ def evaluate_dataset(cfg: CfgNode, model: nn.Module, dataset: Any, name: str) ->
         f"{trials} trials in {scored - extracted:.1f} s"
     )
     return results
+
+
+def with_verification_rates(
+    results: dict[str, ProtocolResult], pids: np.ndarray, settings: tuple[Setting, ...], distance: Distance
+) -> dict[str, ProtocolResult]:
+    """The results with the rates of TEST.ROC beside the metrics, in percent."""
+    extended = {}
+    for setting in settings:
+        rows = []
+        for trial, metrics in zip(setting.trials, results[setting.name].trials):
+            labels = pids[trial.query], pids[trial.gallery]
+            rates = verification_rates(distance(trial, setting), *labels, exclude=trial.exclude())
+            rows.append({**metrics, **{name: 100 * rate for name, rate in rates.items()}})
+        columns = {name: [row[name] for row in rows] for name in rows[0]}
+        mean = {name: float(np.mean(values)) for name, values in columns.items()}
+        std = {name: float(np.std(values)) for name, values in columns.items()}
+        extended[setting.name] = ProtocolResult(mean, std, rows)
+    return extended
 
 
 def used_positions(settings: tuple[Setting, ...]) -> np.ndarray:
@@ -169,13 +191,13 @@ def results_table(results: dict[str, dict[str, ProtocolResult]]) -> str:
         for setting, result in settings.items():
             several = len(result.trials) > 1
             cells = [
-                f"{result.mean[key]:.2f}" + (f" ± {result.std[key]:.2f}" if several else "")
-                for key in METRICS
+                f"{mean:.2f}" + (f" ± {result.std[name]:.2f}" if several else "")
+                for name, mean in result.mean.items()
             ]
             rows.append([dataset, setting, len(result.trials), *cells])
-    return tabulate(
-        rows, headers=["dataset", "setting", "trials", *METRICS], tablefmt="pipe", stralign="right"
-    )
+    metrics = [*next(iter(next(iter(results.values())).values())).mean]
+    headers = ["dataset", "setting", "trials", *metrics]
+    return tabulate(rows, headers=headers, tablefmt="pipe", stralign="right")
 
 
 def results_record(results: dict[str, dict[str, ProtocolResult]], **about: Any) -> dict[str, Any]:
