@@ -1,5 +1,7 @@
 """Multi-spectral enhanced ranking as a re-ranker that TEST.MSER switches on."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -46,17 +48,37 @@ class MSER:
         node = cfg.TEST.MSER
         return cls(dataset_name, node.K1, node.K2, node.LAMBDA, node.QUERY_NEIGHBOURS_ONLY, cfg.MODEL.DEVICE)
 
+    def check(self, settings: Sequence[Setting]) -> None:
+        """Raise ConfigError where K1 is more than a setting has images to choose neighbours from."""
+        for setting in settings:
+            self.require_spectra(setting)
+            of_queries, of_gallery = (1, 4) if setting.direction == "i2v" else (4, 1)
+            items = min(
+                of_queries * len(trial.query)
+                + (0 if self.query_neighbours_only else of_gallery * len(trial.gallery))
+                for trial in setting.trials
+            )
+            if self.k1 + 1 > items:
+                raise ConfigError(
+                    f"TEST.MSER.K1 is {self.k1}; {self.dataset_name} ({setting.name}) has {items} images to "
+                    f"choose neighbours from: set it to {items - 1} or less"
+                )
+
+    def require_spectra(self, setting: Setting) -> None:
+        """Raise ConfigError for a setting that does not compare visible with infrared images."""
+        if setting.direction not in ("i2v", "v2i"):
+            raise ConfigError(
+                f"TEST.MSER.ENABLED: {self.dataset_name} ({setting.name}) has no visible side opposite "
+                "an infrared one, and so no spectra to compare; set it False"
+            )
+
     def bind(self, features: dict[str, Tensor]) -> Distance:
         spectra = [F.normalize(features[view].to(self.device)) for view in self.views]
         latest: tuple[np.ndarray, str, MultiSpectralReranker] | None = None
 
         def distance(trial: Trial, setting: Setting) -> np.ndarray:
             nonlocal latest
-            if setting.direction not in ("i2v", "v2i"):
-                raise ConfigError(
-                    f"TEST.MSER.ENABLED: {self.dataset_name} ({setting.name}) has no visible side opposite "
-                    "an infrared one, and so no spectra to compare; set it False"
-                )
+            self.require_spectra(setting)
             query, gallery = (torch.from_numpy(part).to(self.device) for part in (trial.query, trial.gallery))
             query_spectra, gallery_spectra = (1, 4) if setting.direction == "i2v" else (4, 1)
             try:

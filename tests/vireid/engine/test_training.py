@@ -12,7 +12,7 @@ import torch
 
 from configs import PROJECTS, TINY, tiny_config
 from vireid.engine import VIReIDTrainer, evaluate_weights, setup
-from vireid.errors import CheckpointError, TrainingError
+from vireid.errors import CheckpointError, TrainingError, UserError
 
 TRAIN_NET = Path(__file__).parents[3] / "tools" / "train_net.py"
 METRICS = {"Rank-1", "Rank-5", "Rank-10", "Rank-20", "mAP", "mINP"}
@@ -41,6 +41,9 @@ def trained(tmp_path, file="VIReID/configs/sysu.yml", resume=False, **overrides)
         "TEST__EVAL_PERIOD": 1,
         "DATALOADER__MAX_BATCHES_PER_EPOCH": 4,
         "DATASETS__TRIALS": 2,
+        "MODEL__MDA__STAGES": ["auto"],
+        "TEST__MSER__K1": 5,
+        "TEST__MSER__K2": 3,
         **overrides,
     }
     cfg = setup(tiny_config(file, **overrides), Namespace(config_file="", eval_only=False))
@@ -49,7 +52,7 @@ def trained(tmp_path, file="VIReID/configs/sysu.yml", resume=False, **overrides)
     return trainer, trainer.train()
 
 
-@pytest.mark.parametrize("project", ["VIReID", "PMCM"])
+@pytest.mark.parametrize("project", ["VIReID", "PMCM", "MCJA"])
 @pytest.mark.parametrize("layout", ["sysu", "regdb", "llcm"])
 def test_each_layout_trains_an_epoch_and_eval_only_repeats_its_figures(datasets, tmp_path, project, layout):
     trainer, results = trained(tmp_path, f"{project}/configs/{layout}.yml")
@@ -146,6 +149,28 @@ def test_evaluation_periods(datasets, tmp_path, period, evaluations):
     trainer.resume_or_load(resume=False)
     trainer.train()
     assert len(calls) == evaluations
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            {"TEST__BEST_METRIC": "all-search/mAP"},
+            "'all-search/mAP'; the settings are SYSUMM01/all-search single",
+        ),
+        (
+            {"TEST__RERANK__ENABLED": True, "TEST__RERANK__K1": 999},
+            "TEST.RERANK.K1 is 999; all-search single",
+        ),
+        ({"TEST__MSER__ENABLED": True, "TEST__MSER__K1": 999}, "TEST.MSER.K1 is 999; SYSUMM01"),
+        ({"TEST__MSER__ENABLED": True, "TEST__AQE__ENABLED": True}, "more than one re-ranker"),
+        ({"DATASETS__TESTS": ["Market1501"]}, "Market1501"),
+    ],
+)
+def test_what_an_evaluation_would_fail_at_is_found_before_training(datasets, tmp_path, overrides, message):
+    with pytest.raises(UserError, match=message):
+        trained(tmp_path, **overrides)
+    assert not (tmp_path / "run" / "model_final.pth").exists()
 
 
 def test_another_split_of_regdb_is_refused(datasets, tmp_path):

@@ -26,6 +26,7 @@ from vireid.engine.step import OptimizationStep, build_optimizer
 from vireid.errors import CheckpointError, ConfigError, TrainingError, closest
 from vireid.evaluation.evaluator import (
     best_metric,
+    check_evaluation,
     evaluate_dataset,
     flat_means,
     results_record,
@@ -48,6 +49,7 @@ class VIReIDTrainer(DefaultTrainer):
         # PyTorch 2 no longer updates.
         TrainerBase.__init__(self)
         os.makedirs(cfg.OUTPUT_DIR, exist_ok=True)  # the next but one line writes config.yaml there
+        check_evaluation(cfg, {name: build_dataset(cfg, name) for name in cfg.DATASETS.TESTS})
         data_loader = self.build_train_loader(cfg)
         train_set: Any = data_loader.dataset
         cfg = self.auto_scale_hyperparams(cfg, train_set.num_classes)
@@ -183,13 +185,7 @@ class VIReIDTrainer(DefaultTrainer):
         """TEST.BEST_METRIC of this epoch's evaluation; None where there was none."""
         if self._results is None or self._results[0] != self.epoch or not self._results[1]:
             return None
-        try:
-            return best_metric(self._results[1], self.cfg.TEST.BEST_METRIC)
-        except KeyError:
-            rows = [f"{d}/{s}" for d, settings in self._results[1].items() for s in settings]
-            raise ConfigError(
-                f"TEST.BEST_METRIC is {self.cfg.TEST.BEST_METRIC!r}; the settings are {', '.join(rows)}"
-            ) from None
+        return best_metric(self._results[1], self.cfg.TEST.BEST_METRIC)
 
     @classmethod
     def build_model(cls, cfg: CfgNode) -> nn.Module:

@@ -28,6 +28,38 @@ logger = logging.getLogger("fastreid.vireid.evaluator")
 CHANNELS = {"red": 0, "green": 1, "blue": 2}
 
 
+def check_evaluation(cfg: CfgNode, datasets: dict[str, Any]) -> None:
+    """Find before training what an evaluation would fail at: test lists, re-ranker, TEST.BEST_METRIC.
+
+    Args:
+        datasets: the test sets by name.
+
+    Raises:
+        ConfigError, DatasetError: see ``evaluate_dataset``, and a TEST.BEST_METRIC that names no setting.
+    """
+    rows = []
+    for name, dataset in datasets.items():
+        settings = dataset_settings(cfg, dataset, name)
+        rows += [f"{name}/{setting.name}" for setting in settings]
+        if reranker := build_reranker(cfg, name):
+            reranker.check(settings)
+    path = cfg.TEST.BEST_METRIC.rpartition("/")[0]
+    if path and path not in rows and f"{next(iter(datasets), '')}/{path}" not in rows:
+        raise ConfigError(f"TEST.BEST_METRIC is {cfg.TEST.BEST_METRIC!r}; the settings are {', '.join(rows)}")
+
+
+def dataset_settings(cfg: CfgNode, dataset: Any, name: str) -> tuple[Setting, ...]:
+    """The settings of a test set, with DATASETS.TRIALS trials.
+
+    Raises:
+        ConfigError: a dataset without a cross-modality protocol (the toolkit's own).
+    """
+    if not hasattr(dataset, "settings"):
+        raise ConfigError(f"DATASETS.TESTS has {name}, which has no cross-modality protocol")
+    settings: tuple[Setting, ...] = dataset.settings(cfg.DATASETS.TRIALS)
+    return settings
+
+
 def evaluate_dataset(cfg: CfgNode, model: nn.Module, dataset: Any, name: str) -> dict[str, ProtocolResult]:
     """Score a model on all settings of a dataset.
 
@@ -43,10 +75,8 @@ def evaluate_dataset(cfg: CfgNode, model: nn.Module, dataset: Any, name: str) ->
     Raises:
         ConfigError: a dataset without a cross-modality protocol (the toolkit's own).
     """
-    if not hasattr(dataset, "settings"):
-        raise ConfigError(f"DATASETS.TESTS has {name}, which has no cross-modality protocol")
     reranker = build_reranker(cfg, name)
-    settings = dataset.settings(cfg.DATASETS.TRIALS)
+    settings = dataset_settings(cfg, dataset, name)
     used = used_positions(settings)
     items = [dataset.test[position] for position in used]
     loader = build_test_loader(cfg, items)

@@ -5,11 +5,12 @@ A re-ranker is a class in RERANKER_REGISTRY with
 - ``is_enabled(cfg) -> bool`` and ``from_config(cfg, dataset_name)``, classmethods;
 - ``views``: which views of a visible image it needs the features of: "image", and "red", "green",
   "blue" (one channel, three times);
+- ``check(settings)``, which raises ConfigError where its parameters do not fit the sizes of a setting;
 - ``bind(features) -> distance``, where ``features`` has an (N, D) tensor for each view, and
   ``distance(trial, setting)`` gives the (Q, G) distances of a trial.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -33,6 +34,7 @@ class Reranker(Protocol):
 
     views: tuple[str, ...]
 
+    def check(self, settings: Sequence[Setting]) -> None: ...
     def bind(self, features: dict[str, Tensor]) -> Distance: ...
 
 
@@ -80,6 +82,16 @@ class ToolkitReranker:
             (query.QE_TIME, query.QE_K, query.ALPHA) if query.ENABLED else None,
             (rerank.K1, rerank.K2, rerank.LAMBDA) if rerank.ENABLED else None,
         )
+
+    def check(self, settings: Sequence[Setting]) -> None:
+        for setting in settings:
+            items = min(len(trial.query) + len(trial.gallery) for trial in setting.trials)
+            for key, value in zip(("K1", "K2"), self.reciprocal or ()):
+                if not 1 <= value <= items:
+                    raise ConfigError(
+                        f"TEST.RERANK.{key} is {value}; {setting.name} has {items} images: "
+                        f"set it to 1..{items}"
+                    )
 
     def bind(self, features: dict[str, Tensor]) -> Distance:
         embeddings = features["image"].cpu()
