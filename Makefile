@@ -12,15 +12,15 @@ help:
 	@echo "make lint    ruff and mypy"
 	@echo "make clean   remove .venv and the demo's output"
 
-# torch first and alone: torchvision pins it. FastReID without its dependencies: its metadata pins
-# torch 1.13.1, which does not exist for current Pythons; pyproject.toml lists what it needs.
+# torch first and alone: torchvision pins it. FastReID last and without its dependencies: its metadata
+# pins torch 1.13.1, which does not exist for current Pythons; pyproject.toml lists what it needs.
 .venv/ready: pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10))" || \
 		{ echo "Python >= 3.10 is needed; name one with: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv .venv
 	for package in $(TORCH); do $(BIN)/pip install --quiet $$package || exit 1; done
-	$(BIN)/pip install --quiet --no-deps fastreid==1.4.0
 	$(BIN)/pip install --quiet --editable ".[dev]"
+	$(BIN)/pip install --quiet --no-deps fastreid==1.4.0
 	touch $@
 
 demo: .venv/ready

@@ -6,6 +6,7 @@ Everything goes to demo/; a repeated run uses the generated images again and tra
 
 import _checkout  # noqa: F401  isort: skip  (finds the packages in a checkout)
 
+import argparse
 import json
 import os
 import re
@@ -30,6 +31,7 @@ DATA = {"identities": 360, "test_identities": 60, "images": 8, "seed": 0, "size"
 
 def main() -> None:
     """Data, evaluation, training, evaluation, picture, table."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     started = time.perf_counter()
     OUTPUT.mkdir(exist_ok=True)
     dataset = make_data()
@@ -48,7 +50,7 @@ def main() -> None:
     command = ["tools/show_ranking.py", "--config-file", CONFIG, "--output", str(picture), *weights]
     subprocess.run([sys.executable, *command], cwd=ROOT, env=environment(), check=True)
 
-    rows = [[name, *figures(folder)] for name, folder in (("before training", before), ("after", run))]
+    rows = [["before training", *figures(before / "eval")], ["after", *figures(run)]]
     print(f"\nInfrared queries, visible gallery, {SETTING}, percent over 10 trials:\n")
     print(tabulate(rows, headers=["", *METRICS], tablefmt="pipe", stralign="right"))
     print(f"\nimages    {dataset}\nmodel     {run / 'model_final.pth'}\nresults   {run / 'results.json'}")

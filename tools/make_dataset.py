@@ -73,7 +73,7 @@ def main(argv: list[str] | None = None) -> int:
         )
         if args.preview:
             write_contact_sheet(args.preview, report.output, report.plan)
-    except UserError as error:
+    except (UserError, OSError, ValueError) as error:  # ValueError: a suffix that Pillow does not know
         print(f"make_dataset.py: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -82,10 +82,10 @@ def main(argv: list[str] | None = None) -> int:
     print(
         f"{len(report.plan.shots)} images in {report.seconds:.1f} s, {report.images_per_second:.0f} images/s"
     )
-    print(
-        f"{report.output}: use it with FASTREID_DATASETS={report.output.parent} if its name is"
-        f" {LAYOUTS[args.layout].folder}"
-    )
+    if report.output.name == LAYOUTS[args.layout].folder:
+        print(f"to train on it: export FASTREID_DATASETS={report.output.parent.resolve()}")
+    else:
+        print(f"to train on it, name the folder {LAYOUTS[args.layout].folder} (now {report.output.name})")
     return 0
 
 

@@ -46,7 +46,7 @@ def main() -> int:
 
 def draw(args: argparse.Namespace) -> None:
     """Rank the first trial of the setting and draw queries spread evenly over it."""
-    from configurations import full_config
+    from _configurations import full_config
     from vireid.data import build_dataset, build_test_loader
     from vireid.engine import load_for_evaluation
     from vireid.engine.setup import check_config

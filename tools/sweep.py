@@ -34,10 +34,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--config-file", required=True, metavar="FILE")
+    parser.add_argument("--config-file", required=True, metavar="FILE", help="what is trained")
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="a folder for each run")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="S", help="default: 0")
-    parser.add_argument("--vary", nargs="+", action="append", default=[], metavar=("KEY", "VALUE"))
+    parser.add_argument(
+        "--vary",
+        nargs="+",
+        action="append",
+        default=[],
+        metavar=("KEY", "VALUE"),
+        help="a key and the values to try; may be repeated: all combinations",
+    )
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at a time (default 1)")
     parser.add_argument("--options", nargs="+", default=[], metavar="KEY VALUE", help="settings of all runs")
     args = parser.parse_args()
@@ -49,7 +56,7 @@ def main() -> int:
         for values in combinations
         for seed in args.seeds
     }
-    base = [sys.executable, str(TRAIN_NET), "--config-file", args.config_file, *args.options]
+    base = [sys.executable, str(TRAIN_NET), "--resume", "--config-file", args.config_file, *args.options]
     commands = []
     for (values, seed), folder in runs.items():
         varied = [item for pair in zip(keys, values) for item in pair]

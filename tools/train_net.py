@@ -45,11 +45,16 @@ def parse_arguments() -> argparse.Namespace:
 
 def run(args: argparse.Namespace) -> None:
     """Train, or evaluate with --eval-only."""
-    from configurations import full_config
+    from _configurations import full_config
     from vireid import host
     from vireid.engine import VIReIDTrainer, evaluate_weights, setup
+    from vireid.errors import ConfigError
 
+    if not args.config_file:
+        raise ConfigError("--config-file is missing; for example projects/PMCM/configs/sysu.yml")
     cfg = full_config(args.config_file, args.opts)
+    if args.eval_only:  # beside the run that is evaluated, not over it
+        cfg.OUTPUT_DIR = os.path.join(cfg.OUTPUT_DIR, "eval")
     host.join_process_group()
     cfg = setup(cfg, args)
     if args.eval_only:
@@ -84,8 +89,16 @@ def main() -> int:
             traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:  # a full disk, a folder that cannot be written to
+        if os.environ.get("VIREID_TRACEBACK"):
+            traceback.print_exc()
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
-        print("interrupted; --resume goes on from the last checkpoint", file=sys.stderr)
+        print(
+            "interrupted" + ("" if args.eval_only else "; --resume goes on from the last checkpoint, if any"),
+            file=sys.stderr,
+        )
         return 130
     return 0
 

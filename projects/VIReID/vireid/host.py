@@ -148,6 +148,8 @@ def join_process_group() -> None:
 
     if "LOCAL_RANK" not in os.environ or dist.is_initialized():
         return
+    # comm.gather makes its buffers of a deprecated storage class.
+    warnings.filterwarnings("ignore", message="TypedStorage is deprecated")
     local_rank, local_size = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
     if torch.cuda.device_count() >= local_size:
         torch.cuda.set_device(local_rank)

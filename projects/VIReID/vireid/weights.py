@@ -24,7 +24,7 @@ def read_tensors(path: str | Path, key: str) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the unpickler fails on garbage in any way there is
-        reason = str(error).strip().splitlines() or [type(error).__name__]
+        reason = str(error).split("(1)")[0].strip().splitlines() or [type(error).__name__]
         raise CheckpointError(
             f"{key}: {path} is not a checkpoint of plain tensors, or is damaged; it was not executed "
             f"({reason[0]})"

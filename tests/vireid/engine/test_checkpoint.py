@@ -24,7 +24,7 @@ def test_saved_and_loaded_with_optimizer_and_extras(tmp_path):
     rest = checkpointer.load(checkpointer.get_checkpoint_file())
     assert rest == {"epoch": 1, "best_metric": 12.5}
     assert torch.equal(other.weight, model.weight)
-    assert restored.param_groups[0]["lr"] == 0.1
+    assert restored.param_groups[0]["lr"] == 0.5  # settings are the config's
     momenta = [o.state_dict()["state"][0]["momentum_buffer"] for o in (restored, optimizer)]
     assert torch.equal(*momenta)
 
@@ -108,3 +108,20 @@ def test_what_is_no_plain_checkpoint_is_refused_unexecuted(tmp_path, monkeypatch
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(CheckpointError, match=f"MODEL.WEIGHTS: no file {tmp_path / 'none.pth'}"):
         read_checkpoint(tmp_path / "none.pth")
+
+
+def test_the_state_of_another_optimizer_is_refused(tmp_path):
+    model = nn.Linear(3, 2)
+    adam = torch.optim.Adam(model.parameters())
+    AtomicCheckpointer(model, str(tmp_path), optimizer=adam).save("model_0000", epoch=0)
+    checkpointer = AtomicCheckpointer(
+        model, str(tmp_path), optimizer=torch.optim.SGD(model.parameters(), lr=1)
+    )
+    with pytest.raises(CheckpointError, match="optimizer cannot be resumed.*another SOLVER.OPT"):
+        checkpointer.load(checkpointer.get_checkpoint_file())
+
+
+def test_files_of_a_killed_write_are_cleared_away(tmp_path):
+    (tmp_path / ".model_0003.pth.4711.tmp").write_bytes(b"half")
+    AtomicCheckpointer(nn.Linear(3, 2), str(tmp_path))
+    assert list(tmp_path.iterdir()) == []

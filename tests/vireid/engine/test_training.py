@@ -12,7 +12,7 @@ import torch
 
 from configs import PROJECTS, TINY, tiny_config
 from vireid.engine import VIReIDTrainer, evaluate_weights, setup
-from vireid.errors import CheckpointError, TrainingError, UserError
+from vireid.errors import CheckpointError, ConfigError, DatasetError, TrainingError, UserError
 
 TRAIN_NET = Path(__file__).parents[3] / "tools" / "train_net.py"
 METRICS = {"Rank-1", "Rank-5", "Rank-10", "Rank-20", "mAP", "mINP"}
@@ -108,6 +108,46 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(datasets, tmp_path):
     assert resumed_results == whole_results
 
 
+def test_a_run_is_not_overwritten_by_another(datasets, tmp_path):
+    trained(tmp_path)
+    with pytest.raises(ConfigError, match=r"holds model_best.pth, model_final.pth of another run.*--resume"):
+        trained(tmp_path)
+    (tmp_path / "run" / "last_checkpoint").write_text("model_0009.pth")  # names no file
+    with pytest.raises(ConfigError, match="last_checkpoint names"):
+        trained(tmp_path, resume=True)
+
+
+def test_an_evaluation_that_fails_does_not_lose_the_epoch(datasets, tmp_path, monkeypatch):
+    def fail(*args, **kwargs):
+        raise DatasetError("an image cannot be read")
+
+    monkeypatch.setattr("vireid.engine.trainer.evaluate_dataset", fail)
+    with pytest.raises(DatasetError, match="an image cannot be read"):
+        trained(tmp_path, SOLVER__CHECKPOINT_PERIOD=0)
+    monkeypatch.undo()
+    monkeypatch.setenv("FASTREID_DATASETS", str(datasets))
+    trainer, results = trained(tmp_path, resume=True)
+    assert trainer.start_epoch == 1
+    assert results["SYSUMM01"]
+
+
+def test_a_resumed_run_follows_a_changed_rate(datasets, tmp_path):
+    trained(tmp_path, SOLVER__BASE_LR=0.01, TEST__EVAL_PERIOD=-1)
+    trained(
+        tmp_path,
+        resume=True,
+        SOLVER__MAX_EPOCH=3,
+        SOLVER__STEPS=[2],
+        SOLVER__BASE_LR=0.5,
+        TEST__EVAL_PERIOD=-1,
+    )
+    written = [json.loads(line) for line in (tmp_path / "run" / "metrics.json").read_text().splitlines()]
+    rates = {line["iteration"]: line["lr"] for line in written if "lr" in line}
+    heads = 10 if max(rates.values()) > 1 else 1  # the largest group may be the heads'
+    assert rates[7] == pytest.approx(0.5 * heads)
+    assert rates[11] == pytest.approx(0.05 * heads)
+
+
 def test_resuming_a_finished_run_evaluates_it(datasets, tmp_path):
     _, results = trained(tmp_path)
     trainer, again = trained(tmp_path, resume=True)
@@ -173,6 +213,15 @@ def test_what_an_evaluation_would_fail_at_is_found_before_training(datasets, tmp
     assert not (tmp_path / "run" / "model_final.pth").exists()
 
 
+def test_weights_of_another_split_are_no_start_either(datasets, tmp_path):
+    trained(tmp_path, "VIReID/configs/regdb.yml", DATASETS__REGDB__SPLIT=2, TEST__EVAL_PERIOD=-1)
+    weights = str(tmp_path / "run" / "model_final.pth")
+    with pytest.raises(CheckpointError, match="trained on RegDB split 2, but the config says 3"):
+        trained(
+            tmp_path / "other", "VIReID/configs/regdb.yml", DATASETS__REGDB__SPLIT=3, MODEL__WEIGHTS=weights
+        )
+
+
 def test_another_split_of_regdb_is_refused(datasets, tmp_path):
     trainer, _ = trained(tmp_path, "VIReID/configs/regdb.yml", DATASETS__REGDB__SPLIT=2)
     cfg = trainer.cfg.clone()
@@ -184,12 +233,12 @@ def test_another_split_of_regdb_is_refused(datasets, tmp_path):
 
 
 def test_a_loss_that_blows_up_names_iteration_losses_and_checkpoint(datasets, tmp_path):
-    trained(tmp_path, SOLVER__MAX_EPOCH=1)
+    trained(tmp_path, SOLVER__MAX_EPOCH=1, SOLVER__BASE_LR=1e-3)
     intact = (tmp_path / "run" / "model_final.pth").read_bytes()
     diverging = {"SOLVER__MAX_EPOCH": 20, "SOLVER__BASE_LR": 1e30}
     message = r"iteration \d+ \(epoch \d\): a loss is not finite: loss_ce .*model_final.pth"
     with pytest.raises(TrainingError, match=message):
-        trained(tmp_path, TEST__EVAL_PERIOD=-1, SOLVER__CHECKPOINT_PERIOD=0, **diverging)
+        trained(tmp_path, resume=True, TEST__EVAL_PERIOD=-1, SOLVER__CHECKPOINT_PERIOD=0, **diverging)
     assert (tmp_path / "run" / "model_final.pth").read_bytes() == intact
 
 
@@ -273,9 +322,16 @@ def test_two_processes_train_as_one(datasets, tmp_path):
         launcher=("-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29611"),
     )
     assert run.returncode == 0, run.stderr[-3000:]
-    assert "World size: 2" in run.stdout
-    record = json.loads((tmp_path / "results.json").read_text())
-    assert set(record["results"]["SYSUMM01"]) == SETTINGS["sysu"]
+    assert "World size: 2" in (tmp_path / "log.txt").read_text()
+    results = json.loads((tmp_path / "results.json").read_text())["results"]
+    assert set(results["SYSUMM01"]) == SETTINGS["sysu"]
+
+    weights = ["MODEL.WEIGHTS", str(tmp_path / "model_final.pth"), "OUTPUT_DIR", str(tmp_path)]
+    alone = run_train_net(*config, "--eval-only", "MODEL.HEADS.PARTS.COUNT", "2", *weights)
+    assert alone.returncode == 0, alone.stderr[-3000:]
+    again = json.loads((tmp_path / "eval" / "results.json").read_text())["results"]
+    for setting, figures in results["SYSUMM01"].items():
+        assert again["SYSUMM01"][setting]["mean"] == pytest.approx(figures["mean"])
 
 
 @pytest.mark.parametrize(

@@ -50,9 +50,10 @@ def build_dataset(cfg: Any, name: str) -> ImageDataset:
     if name not in known:
         raise ConfigError(f"DATASETS: there is no dataset {name!r}; {closest(name, known)}")
     dataset = known[name]
+    root = os.environ.get("FASTREID_DATASETS", "datasets")
     kwargs = dataset.config_kwargs(cfg) if hasattr(dataset, "config_kwargs") else {}
     try:
-        return dataset(root=os.path.expanduser(os.environ.get("FASTREID_DATASETS", "datasets")), **kwargs)
+        return dataset(root=os.path.abspath(os.path.expanduser(root)), **kwargs)
     except RuntimeError as error:  # what the toolkit's datasets raise for a missing folder
         raise DatasetError(f"{name}: {error}; FASTREID_DATASETS names the folder of the datasets") from error
 

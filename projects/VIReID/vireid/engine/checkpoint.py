@@ -25,11 +25,17 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         CheckpointError: no such file, or not a checkpoint of tensors and plain values.
     """
     content = read_tensors(path, "MODEL.WEIGHTS")
-    if isinstance(content, dict) and isinstance(content.get("model"), dict):
+    if isinstance(content, dict) and not isinstance(content.get("model"), dict):
+        content = {"model": content}
+    if isinstance(content, dict) and _is_state_dict(content["model"]):
+        # DistributedDataParallel's prefix
+        content["model"] = {name.removeprefix("module."): v for name, v in content["model"].items()}
         return content
-    if isinstance(content, dict) and content and all(isinstance(value, Tensor) for value in content.values()):
-        return {"model": content}
     raise CheckpointError(f"{path} holds no state dict: expected a dict of tensors, or one under 'model'")
+
+
+def _is_state_dict(weights: dict[Any, Any]) -> bool:
+    return bool(weights) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in weights.items())
 
 
 def write_atomically(path: Path, write: Any) -> None:
@@ -52,6 +58,12 @@ class AtomicCheckpointer(Checkpointer):
     """
 
     strict = True
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.save_dir and self.save_to_disk:
+            for left in Path(self.save_dir).glob(".*.pth.*.tmp"):  # of a run that was killed while writing
+                left.unlink()
 
     def save(self, name: str, *, tag: bool = True, **extras: Any) -> None:
         """Write ``<save_dir>/<name>.pth`` with the model, the checkpointables and ``extras``.
@@ -95,19 +107,40 @@ class AtomicCheckpointer(Checkpointer):
         content = read_checkpoint(path)
         load_weights(self.model, content.pop("model"), path, strict=self.strict)
         for key in self.checkpointables if checkpointables is None else checkpointables:
-            if key in content:
-                self.checkpointables[key].load_state_dict(content.pop(key))
+            self._load_state(key, content.pop(key, None), path)
         logger.info(f"Loaded {path}")
         return content
 
+    def _load_state(self, key: str, state: Any, path: str) -> None:
+        own = self.checkpointables[key]
+        reason = "it is not there" if state is None else ""
+        if isinstance(own, torch.optim.Optimizer) and not reason:
+            # The settings come from the config: only what the optimizer has gathered is restored.
+            settings = [{k: v for k, v in group.items() if k != "params"} for group in own.param_groups]
+            saved = [{*group} - {"params"} for group in state.get("param_groups", [])]
+            if [keys | {"initial_lr"} for keys in saved] != [{*group, "initial_lr"} for group in settings]:
+                reason = "it is of another SOLVER.OPT, or of other parameter groups"
+        if not reason:
+            try:
+                own.load_state_dict(state)
+            except (ValueError, KeyError, TypeError) as error:
+                reason = str(error)
+        if reason:
+            raise CheckpointError(
+                f"{path}: its {key} cannot be resumed ({reason}); resume with the SOLVER settings of that "
+                "run, or start from its weights alone: MODEL.WEIGHTS, without --resume"
+            )
+        if isinstance(own, torch.optim.Optimizer):
+            for group, kept in zip(own.param_groups, settings):
+                group.update(kept)
+
 
 def load_weights(model: torch.nn.Module, weights: dict[str, Tensor], source: str, *, strict: bool) -> None:
-    """Load a state dict, under DistributedDataParallel's ``module.`` prefix or not.
+    """Load a state dict.
 
     Raises:
         CheckpointError: strict, and something is missing, extra or of another shape.
     """
-    weights = {name.removeprefix("module."): value for name, value in weights.items()}
     own = model.state_dict()
     missing = [name for name in own if name not in weights]
     extra = [name for name in weights if name not in own]

@@ -56,7 +56,11 @@ class PeriodicEvaluation(HookBase):
         last = done == self.trainer.max_epoch
         if self.period < 0 or not (last or (self.period and done % self.period == 0)):
             return
-        results = self.evaluate()
+        try:
+            results = self.evaluate()
+        except Exception:
+            self.trainer.save_epoch()  # what is trained is not lost with the evaluation
+            raise
         if comm.is_main_process():
             self.trainer.storage.put_scalars(**flatten_results_dict(results), smoothing_hint=False)
         comm.synchronize()
@@ -71,7 +75,7 @@ class Checkpoints(HookBase):
         extras: what else a checkpoint records.
     """
 
-    def __init__(self, period: int, best: float | None, extras: Callable[[], dict[str, Any]]):
+    def __init__(self, period: int, best: float | None, extras: dict[str, Any]):
         self.period, self.best, self.extras = period, best, extras
 
     def after_epoch(self) -> None:
@@ -81,7 +85,7 @@ class Checkpoints(HookBase):
         improved = metric is not None and (self.best is None or metric > self.best)
         if improved:
             self.best = metric
-        state = {"epoch": trainer.epoch, "best_metric": self.best, "metric": metric, **self.extras()}
+        state = {"epoch": trainer.epoch, "best_metric": self.best, "metric": metric, **self.extras}
         if improved:
             trainer.checkpointer.save("model_best", tag=False, **state)
         if done == trainer.max_epoch:

@@ -31,7 +31,7 @@ def learning_rate_factor(cfg: CfgNode, iters_per_epoch: int, base_lr: float) -> 
         )
     warmup = solver.WARMUP_EPOCHS * iters_per_epoch or solver.WARMUP_ITERS
     start = max(math.ceil(warmup / iters_per_epoch), solver.DELAY_EPOCHS)
-    floor = solver.ETA_MIN_LR / base_lr
+    floor = solver.ETA_MIN_LR / base_lr if base_lr else 0.0
 
     def factor(iteration: int) -> float:
         epoch = iteration // iters_per_epoch
@@ -56,3 +56,14 @@ def build_schedule(cfg: CfgNode, optimizer: torch.optim.Optimizer, iters_per_epo
     """A scheduler that is stepped after every iteration."""
     factors = [learning_rate_factor(cfg, iters_per_epoch, group["lr"]) for group in optimizer.param_groups]
     return LambdaLR(optimizer, factors)
+
+
+def fast_forward(schedule: LambdaLR, iteration: int) -> None:
+    """Set a schedule, and its optimizer's rates, to where they are before ``iteration``: on resume, from the
+    config alone, so that a changed rate or epoch length counts."""
+    schedule.last_epoch = iteration
+    for group, base_lr, factor in zip(
+        schedule.optimizer.param_groups, schedule.base_lrs, schedule.lr_lambdas, strict=True
+    ):
+        group["lr"] = base_lr * factor(iteration)
+    schedule._last_lr = [group["lr"] for group in schedule.optimizer.param_groups]

@@ -1,9 +1,11 @@
 """From a config file and command line to a checked config, a log, a device and seeds."""
 
 import logging
+import math
 import os
 import random
 import re
+import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +16,7 @@ import yaml
 from fastreid.config import CfgNode as ToolkitCfgNode
 from fastreid.engine import default_setup
 from fastreid.utils import comm
+from fastreid.utils.logger import setup_logger
 from yacs.config import CfgNode
 
 from vireid import host
@@ -41,6 +44,10 @@ def merge_config(cfg: CfgNode, config_file: str, opts: list[str]) -> None:
             raise ConfigError(f"--config-file: no file {config_file}")
         try:
             tree = ToolkitCfgNode.load_yaml_with_base(config_file)
+        except RecursionError:
+            raise ConfigError(f"{config_file}: its _BASE_ leads back to itself") from None
+        except (TypeError, AttributeError):
+            raise ConfigError(f"{config_file} holds no keys, or a _BASE_ that is no path") from None
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise ConfigError(f"{config_file} is not YAML: {' '.join(str(error).split())}") from None
         except FileNotFoundError as error:
@@ -49,13 +56,22 @@ def merge_config(cfg: CfgNode, config_file: str, opts: list[str]) -> None:
             raise ConfigError(f"{config_file} holds no keys")
         _check_keys(cfg, tree, config_file)
         _merge(cfg, ToolkitCfgNode(tree), config_file)
+    late = next((opt for opt in opts if opt.startswith("--")), None)
+    if late:
+        raise ConfigError(f"{late} stands after the first KEY VALUE setting; put it before them")
     if len(opts) % 2:
         raise ConfigError(f"the command line ends in {opts[-1]!r}: options are pairs KEY VALUE")
     for key, value in zip(opts[::2], opts[1::2]):
         keys = list(_leaf_keys(cfg))
         if key not in keys:
-            raise ConfigError(f"unknown config key {key} (value {value!r}); {nearest(key, keys)}")
+            near = nearest(key, keys) or "no key is like it"
+            raise ConfigError(f"unknown config key {key} (value {value!r}); {near}")
+        if isinstance(_leaf(cfg, key), float) and re.fullmatch(r"[+-]?\d+", value):
+            value += ".0"
         _merge(cfg, [key, value], "the command line")
+    for key in _leaf_keys(cfg):
+        if _leaf(cfg, key) is None:
+            raise ConfigError(f"{key} is None; every key needs a value")
 
 
 def _merge(cfg: CfgNode, change: Any, source: str) -> None:
@@ -68,7 +84,8 @@ def _merge(cfg: CfgNode, change: Any, source: str) -> None:
         message = " ".join(str(error).split())
         if mismatch := _TYPE_MISMATCH.search(message):
             expected, found, _, value, key = mismatch.groups()
-            message = f"{key} is {value!r} ({found}); expected {expected}"
+            example = """, such as '["a", "b"]'""" if expected in ("tuple", "list") else ""
+            message = f"{key} is {value!r} ({found}); expected {expected}{example}"
         raise ConfigError(f"{source}: {message}") from None
 
 
@@ -76,18 +93,24 @@ def _check_keys(cfg: CfgNode, tree: dict[str, Any], source: str, prefix: str = "
     for key, value in tree.items():
         node = _node_at(cfg, prefix)
         if key not in node:
-            near = nearest(prefix + key, [*_leaf_keys(cfg)])
+            near = nearest(f"{prefix}{key}", [*_leaf_keys(cfg)]) or "no key is like it"
             raise ConfigError(f"{source}: unknown config key {prefix}{key} (value {value!r}); {near}")
         if isinstance(node[key], CfgNode):
             if not isinstance(value, dict):
                 raise ConfigError(f"{source}: {prefix}{key} is a group of keys; got {value!r}")
             _check_keys(cfg, value, source, f"{prefix}{key}.")
+        elif isinstance(node[key], float) and type(value) is int:
+            tree[key] = float(value)
 
 
 def _node_at(cfg: CfgNode, prefix: str) -> CfgNode:
     for part in prefix.split(".")[:-1]:
         cfg = cfg[part]
     return cfg
+
+
+def _leaf(cfg: CfgNode, key: str) -> Any:
+    return _node_at(cfg, key)[key.rpartition(".")[2]]
 
 
 def _leaf_keys(cfg: CfgNode, prefix: str = "") -> Iterator[str]:
@@ -117,6 +140,12 @@ def check_config(cfg: CfgNode) -> None:
         raise ConfigError(f"TEST.BEST_METRIC is {cfg.TEST.BEST_METRIC!r}; it must end in one of {METRICS}")
     if cfg.TEST.METRIC not in ("cosine", "euclidean"):
         raise ConfigError(f"TEST.METRIC is {cfg.TEST.METRIC!r}; expected cosine or euclidean")
+    if not 0 <= cfg.SOLVER.BASE_LR < math.inf:
+        raise ConfigError(f"SOLVER.BASE_LR is {cfg.SOLVER.BASE_LR}; expected 0 or more")
+    if cfg.DATALOADER.NUM_WORKERS < 0:
+        raise ConfigError(f"DATALOADER.NUM_WORKERS is {cfg.DATALOADER.NUM_WORKERS}; expected 0 or more")
+    if min([*cfg.INPUT.SIZE_TRAIN, *cfg.INPUT.SIZE_TEST]) < 1:
+        raise ConfigError("INPUT.SIZE_TRAIN and SIZE_TEST are [height, width] in pixels, such as [288, 144]")
     if cfg.SOLVER.MAX_EPOCH < 1:
         raise ConfigError(f"SOLVER.MAX_EPOCH is {cfg.SOLVER.MAX_EPOCH}; expected at least 1")
 
@@ -141,15 +170,33 @@ def setup(cfg: CfgNode, args: Namespace) -> CfgNode:
         cfg.SEED = comm.shared_random_seed() % 2**31
     check_config(cfg)
     if comm.is_main_process():
-        os.makedirs(cfg.OUTPUT_DIR, exist_ok=True)
+        try:
+            os.makedirs(cfg.OUTPUT_DIR, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"OUTPUT_DIR {cfg.OUTPUT_DIR!r} cannot be made: {error.strerror}") from None
     cfg.freeze()
-    default_setup(cfg, args)
+    _log_details(cfg, args)
     logger.info(f"FastReID {host.toolkit_version()}, PyTorch {torch.__version__}, seed {cfg.SEED}")
+    if fallback:
+        logger.warning("MODEL.DEVICE asks for a GPU, and there is none")
     if cfg.MODEL.DEVICE == "cpu":
-        found = "No GPU found" if fallback or not torch.cuda.is_available() else "MODEL.DEVICE is cpu"
-        logger.info(f"{found}: running on the CPU with {torch.get_num_threads()} threads")
+        found = "MODEL.DEVICE is cpu" if torch.cuda.is_available() else "No GPU found"
+        logger.info(f"{found}: running on the CPU, threads: {torch.get_num_threads()}")
     seed_everything(cfg.SEED + comm.get_rank())
     return cfg
+
+
+def _log_details(cfg: CfgNode, args: Namespace) -> None:
+    """The toolkit's setup; environment and config go to log.txt, not to the screen."""
+    toolkit_logger = setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank())
+    screens = [
+        handler for handler in toolkit_logger.handlers if getattr(handler, "stream", None) is sys.stdout
+    ]
+    for screen in screens:
+        screen.setLevel(logging.WARNING)
+    default_setup(cfg, args)
+    for screen in screens:
+        screen.setLevel(logging.INFO)
 
 
 def seed_everything(seed: int) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from yacs.config import CfgNode
 from vireid.data import build_dataset, build_train_loader
 from vireid.engine.checkpoint import AtomicCheckpointer, load_weights, read_checkpoint
 from vireid.engine.hooks import Checkpoints, LearningRate, PeriodicEvaluation, Writers
-from vireid.engine.schedule import build_schedule
+from vireid.engine.schedule import build_schedule, fast_forward
 from vireid.engine.setup import seed_everything
 from vireid.engine.step import OptimizationStep, build_optimizer
 from vireid.errors import CheckpointError, ConfigError, TrainingError, closest
@@ -52,6 +53,10 @@ class VIReIDTrainer(DefaultTrainer):
         check_evaluation(cfg, {name: build_dataset(cfg, name) for name in cfg.DATASETS.TESTS})
         data_loader = self.build_train_loader(cfg)
         train_set: Any = data_loader.dataset
+        if train_set.num_classes < 2:
+            raise ConfigError(
+                f"DATASETS.NAMES: the training set has {train_set.num_classes} identity; 2 or more"
+            )
         cfg = self.auto_scale_hyperparams(cfg, train_set.num_classes)
         seed_everything(cfg.SEED)  # the same weights whatever was drawn before, on every process
         model = self.build_model(cfg)
@@ -61,18 +66,19 @@ class VIReIDTrainer(DefaultTrainer):
         )
         if comm.get_world_size() > 1:
             on_gpu = cfg.MODEL.DEVICE.startswith("cuda")
-            model = DistributedDataParallel(
-                model,
-                device_ids=[comm.get_local_rank()] if on_gpu else None,
-                broadcast_buffers=False,
-                # A batch may lack a modality, and so leave a stem without gradient.
-                find_unused_parameters=cfg.DATALOADER.SAMPLER_TRAIN != "CrossModalityIdentitySampler",
-            )
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message=".*broadcast_buffers", category=FutureWarning)
+                model = DistributedDataParallel(
+                    model,
+                    device_ids=[comm.get_local_rank()] if on_gpu else None,
+                    broadcast_buffers=False,  # done once an epoch, in share_buffers
+                    # A batch may lack a modality, and so leave a stem without gradient.
+                    find_unused_parameters=cfg.DATALOADER.SAMPLER_TRAIN != "CrossModalityIdentitySampler",
+                )
         model.train()
         self._trainer = OptimizationStep(model, data_loader, optimizer, cfg)
         self.iters_per_epoch = len(data_loader)
         self.scheduler = build_schedule(cfg, optimizer, self.iters_per_epoch)
-        self.checkpointer.checkpointables["lr_schedule"] = self.scheduler
         if self._trainer.grad_scaler is not None:
             self.checkpointer.checkpointables["grad_scaler"] = self._trainer.grad_scaler
         self.start_epoch = 0
@@ -92,6 +98,7 @@ class VIReIDTrainer(DefaultTrainer):
         MODEL.WEIGHTS, or from scratch.
 
         Raises:
+            ConfigError: OUTPUT_DIR holds another run.
             CheckpointError: it cannot be read or does not fit, or is of another RegDB split.
         """
         self.checkpointer.strict = self.cfg.MODEL.WEIGHTS_STRICT
@@ -99,13 +106,28 @@ class VIReIDTrainer(DefaultTrainer):
             self.checkpointer.strict = True
             rest = self.checkpointer.load(self.checkpointer.get_checkpoint_file())
             check_tags(rest, self.data_loader.dataset.datasets, self.checkpointer.get_checkpoint_file())
+            if "epoch" not in rest:
+                raise CheckpointError(
+                    f"{self.checkpointer.get_checkpoint_file()} records no epoch to go on from; to start "
+                    "from its weights, set MODEL.WEIGHTS to it and leave out --resume"
+                )
             self.start_epoch = int(rest["epoch"]) + 1
-            self.best = rest["best_metric"]
-            logger.info(f"Resuming after epoch {rest['epoch']}; best {self.cfg.TEST.BEST_METRIC} {self.best}")
+            self.best = rest.get("best_metric")
+            fast_forward(self.scheduler, self.start_epoch * self.iters_per_epoch)
+            best = "none yet" if self.best is None else f"{self.best:.2f}"
+            logger.info(f"Resuming after epoch {rest['epoch']}; best {self.cfg.TEST.BEST_METRIC} {best}")
             return
+        held = sorted(path.name for path in Path(self.cfg.OUTPUT_DIR).glob("model_*.pth"))
+        if held:
+            raise ConfigError(
+                f"OUTPUT_DIR {self.cfg.OUTPUT_DIR} holds {', '.join(held[:3])} of another run, which would "
+                "be lost: --resume goes on with it (from the file that last_checkpoint names); or choose "
+                "another OUTPUT_DIR, or delete that one"
+            )
         if resume:
             logger.info(f"--resume: no checkpoint in {self.cfg.OUTPUT_DIR}; starting from the beginning")
-        self.checkpointer.load(self.cfg.MODEL.WEIGHTS, checkpointables=[])
+        rest = self.checkpointer.load(self.cfg.MODEL.WEIGHTS, checkpointables=[])
+        check_tags(rest, self.data_loader.dataset.datasets, self.cfg.MODEL.WEIGHTS)
 
     def build_hooks(self) -> list[hooks.HookBase]:
         cfg = self.cfg
@@ -117,11 +139,21 @@ class VIReIDTrainer(DefaultTrainer):
             built.append(hooks.PreciseBN(self.model, batches, cfg.TEST.PRECISE_BN.NUM_ITER))
         built.append(PeriodicEvaluation(cfg.TEST.EVAL_PERIOD, self.evaluate))
         if comm.is_main_process():
-            tags = {type(d).__name__: checkpoint_tag(d) for d in self.data_loader.dataset.datasets}
-            extras = {"num_classes": cfg.MODEL.HEADS.NUM_CLASSES, "datasets": tags, "seed": cfg.SEED}
-            built.append(Checkpoints(cfg.SOLVER.CHECKPOINT_PERIOD, self.best, lambda: extras))
+            built.append(Checkpoints(cfg.SOLVER.CHECKPOINT_PERIOD, self.best, self.checkpoint_extras()))
             built.append(Writers(self.build_writers(), period=200))
         return built
+
+    def checkpoint_extras(self) -> dict[str, Any]:
+        """What every checkpoint of this run records."""
+        tags = {
+            type(dataset).__name__: checkpoint_tag(dataset) for dataset in self.data_loader.dataset.datasets
+        }
+        return {"num_classes": self.cfg.MODEL.HEADS.NUM_CLASSES, "datasets": tags, "seed": self.cfg.SEED}
+
+    def save_epoch(self) -> None:
+        """Save this epoch's model, to be resumed from."""
+        state = {"epoch": self.epoch, "best_metric": self.best, **self.checkpoint_extras()}
+        self.checkpointer.save(f"model_{self.epoch:04d}", **state)
 
     def train(self) -> dict[str, Any]:
         """Train from ``start_epoch`` on; a run that is already finished is evaluated only.
@@ -134,12 +166,12 @@ class VIReIDTrainer(DefaultTrainer):
         """
         if self.start_epoch >= self.max_epoch:
             logger.info(f"All {self.max_epoch} epochs (SOLVER.MAX_EPOCH) are trained already; evaluating")
-            self.epoch = self.max_epoch - 1
+            self.epoch = self.start_epoch - 1
             return self.evaluate()
         self.register_hooks(self.build_hooks())
         self.iter = self.start_iter = self.start_epoch * self.iters_per_epoch
         logger.info(
-            f"Training epochs {self.start_epoch} to {self.max_epoch - 1}, "
+            f"Training epochs {self.start_epoch} to {self.max_epoch - 1} of {self.max_epoch}, "
             f"{self.iters_per_epoch} iterations of {self.cfg.SOLVER.IMS_PER_BATCH} images each"
         )
         batches = endless(self.data_loader, self.start_epoch, self.cfg.SEED + 1)
@@ -154,6 +186,7 @@ class VIReIDTrainer(DefaultTrainer):
                         self.run_step(next(batches))
                         self.after_step()
                         self.iter += 1
+                    share_buffers(self.model)
                     self.after_epoch()
             finally:
                 self.after_train()
@@ -193,11 +226,13 @@ class VIReIDTrainer(DefaultTrainer):
         if name not in META_ARCH_REGISTRY._obj_map:
             known = META_ARCH_REGISTRY._obj_map
             raise ConfigError(f"MODEL.META_ARCHITECTURE is {name!r}; {closest(name, known)}")
+        missing = [layer for layer in cfg.MODEL.FREEZE_LAYERS if layer not in ("backbone", "heads")]
+        if missing:
+            raise ConfigError(f"MODEL.FREEZE_LAYERS names {missing[0]!r}; the model has backbone and heads")
         model = META_ARCH_REGISTRY.get(name)(cfg).to(torch.device(cfg.MODEL.DEVICE))
         parameters = sum(parameter.numel() for parameter in model.parameters())
         specific = ", ".join(getattr(model, "modality_specific", ())) or "none: one stream"
         logger.info(f"Model of {parameters / 1e6:.2f} M parameters; modality-specific: {specific}")
-        logger.debug(f"Model:\n{model}")
         return model
 
     @classmethod
@@ -254,12 +289,20 @@ def load_for_evaluation(cfg: CfgNode) -> nn.Module:
     content = read_checkpoint(source)
     check_tags(content, [build_dataset(cfg, name) for name in cfg.DATASETS.TESTS], source)
     classifier = content["model"].get("heads.weight")
-    if classifier is not None:
+    if classifier is not None and classifier.ndim:
         cfg.MODEL.HEADS.NUM_CLASSES = len(classifier)
     cfg.MODEL.BACKBONE.PRETRAIN = False
     model = VIReIDTrainer.build_model(cfg)
     load_weights(model, content["model"], source, strict=cfg.MODEL.WEIGHTS_STRICT)
     return model
+
+
+def share_buffers(model: nn.Module) -> None:
+    """Give every process the first one's buffers (running statistics of batch norm), so that what is
+    evaluated is what is saved."""
+    if comm.get_world_size() > 1:
+        for buffer in model.buffers():
+            torch.distributed.broadcast(buffer, 0)
 
 
 def endless(loader: DataLoader, start_epoch: int, seed: int) -> Iterator[dict[str, Any]]:
@@ -285,7 +328,9 @@ def check_tags(checkpoint: dict[str, Any], datasets: list[Any], source: str) -> 
     Raises:
         CheckpointError: names both splits.
     """
-    trained = checkpoint.get("datasets", {})
+    trained = checkpoint.get("datasets")
+    if not isinstance(trained, dict):
+        return
     for dataset in datasets:
         name = type(dataset).__name__
         theirs = trained.get(name, {})

@@ -244,7 +244,9 @@ def results_record(results: dict[str, dict[str, ProtocolResult]], **about: Any) 
 
 def write_results(path: Path, record: dict[str, Any]) -> None:
     """Write results.json, indented."""
-    path.write_text(json.dumps(record, indent=2) + "\n")
+    temporary = path.with_suffix(".json.tmp")
+    temporary.write_text(json.dumps(record, indent=2) + "\n")
+    temporary.replace(path)
 
 
 def flat_means(results: dict[str, dict[str, ProtocolResult]]) -> dict[str, dict[str, dict[str, float]]]:

@@ -192,6 +192,8 @@ def _score_group(
             _score_group(features, pids, settings, [member], metric, scored)
         return
     query = trials[0].query
+    if not len(query):
+        raise UserError(f'setting "{settings[members[0][0]].name}": there are no query images')
     unique = np.array([settings[s].unique_pids for s, _ in members])
     others = features[torch.from_numpy(candidates).to(features.device)]
     rows = max(1, _BLOCK_VALUES // max(1, len(candidates)))

@@ -152,6 +152,10 @@ class _Images:
         unknown = sorted(set(np.unique(camids).tolist()) - set(PLACE))
         if unknown:
             raise DatasetError(f"SYSU-MM01 has cameras 1 to 6; camids holds {unknown}")
+        if len(pids) and (pids.dtype.kind not in "iu" or pids.min() < 1):
+            raise DatasetError(
+                "pids must be SYSU-MM01's own identity numbers, integers from 1: the permutations go by them"
+            )
         self.places = np.array([PLACE[camera] for camera in camids.tolist()], dtype=np.int64)
         self.numbers: dict[tuple[int, int], dict[int, int]] = {}  # (camera, pid) -> number -> position
         order = np.lexsort((numbers, pids, camids))

@@ -72,6 +72,11 @@ def scan_camera(folder: str, pids: set[int]) -> dict[int, list[str]]:
         for entry in entries:
             if entry.name.isascii() and entry.name.isdigit() and int(entry.name) in pids and entry.is_dir():
                 images = _list_images(entry.path)
+                if images and int(entry.name) in found:
+                    raise DatasetError(
+                        f"{folder} has two folders of identity {int(entry.name)}, {entry.name} and one with "
+                        f"other leading zeros; leave one; {SEE}"
+                    )
                 if images:
                     found[int(entry.name)] = images
     return dict(sorted(found.items()))

@@ -76,6 +76,7 @@ def _write(shots: list[Shot]) -> int:
 def _write_all(output: Path, plan: Plan, seed: int, size: tuple[int, int], workers: int) -> Iterator[int]:
     """Write every image; yields the number of images of each finished group."""
     groups = [list(shots) for _, shots in groupby(plan.shots, key=lambda shot: (shot.pid, shot.camera))]
+    workers = min(workers, len(groups))
     if workers == 1:
         yield from map(_Worker(output, plan, seed, size).write, groups)
         return
