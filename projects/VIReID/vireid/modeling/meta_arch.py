@@ -18,6 +18,7 @@ from vireid.errors import ConfigError, closest
 from vireid.modeling.adapters import insert_adapters
 from vireid.modeling.backbones import build_backbone, feature_map_size
 from vireid.modeling.batch_transforms import Batch, build_batch_transforms
+from vireid.modeling.families import check_head
 from vireid.modeling.losses import WeightedLosses, build_losses
 from vireid.modeling.two_stream import BatchLayout, split_streams
 
@@ -69,9 +70,11 @@ class VIReID(Baseline):
         head = cfg.MODEL.HEADS.NAME
         if head not in REID_HEADS_REGISTRY._obj_map:
             raise ConfigError(f"MODEL.HEADS.NAME is {head!r}; {closest(head, REID_HEADS_REGISTRY._obj_map)}")
+        heads = REID_HEADS_REGISTRY.get(head)(cfg)
+        check_head(cfg, heads)
         return {
             "backbone": backbone,
-            "heads": REID_HEADS_REGISTRY.get(head)(cfg),
+            "heads": heads,
             "losses": build_losses(cfg),
             "batch_transforms": build_batch_transforms(cfg),
             "layout": layout,
