@@ -22,6 +22,7 @@ METHODS = {
     "PMCM": "PMCM/configs/sysu.yml",
     "MCJA": "MCJA/configs/sysu.yml",
 }
+STRIDE_32 = ("shufflenetv2", "mobilenetv2", "mobilenetv3")  # whatever LAST_STRIDE says
 # Two identities, visible and infrared, in no order.
 MODALITIES = torch.tensor([1, 0, 0, 1, 0, 1, 1, 0])
 TARGETS = torch.tensor([0, 0, 1, 1, 1, 0, 1, 0])
@@ -40,8 +41,10 @@ class Variant:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of the smallest images that give a feature map of two rows."""
-        return (64, 32) if self.family.startswith(("mobilenet", "shufflenet")) else (32, 32)
+        """Height and width of the smallest images that give PMCM a feature map of two rows, and the
+        instance norm in the last stage of ResNeXt more than one place."""
+        last_stage_ibn = self.family == "resnext" and "WITH_IBN" in self.options
+        return (64, 32) if self.family in STRIDE_32 or last_stage_ibn else (32, 32)
 
     def config(self, method: str, **overrides: Any) -> Any:
         """The method's published config with this backbone, at its smallest size."""
@@ -125,6 +128,11 @@ def run(variant: Variant, method: str, folder: Path, *, resume: bool = True, **o
     def trainer_and_checkpointer(seed: int) -> tuple[OptimizationStep, AtomicCheckpointer]:
         torch.manual_seed(seed)
         model = build_model(cfg)
+        for module in model.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                # After two steps at 0.1, running statistics would be mostly the initial ones; untrained
+                # non-local blocks, which are cubic in what they get, overflow on that.
+                module.momentum = 1.0
         optimizer = build_optimizer(cfg, model)
         saved = {"optimizer": optimizer} if resume else {}
         return OptimizationStep(model, None, optimizer, cfg), AtomicCheckpointer(model, str(folder), **saved)
