@@ -102,6 +102,14 @@ def random_batch(size: tuple[int, int], seed: int = 0) -> dict[str, Tensor]:
     }
 
 
+def follow_last_batch(model: nn.Module) -> None:
+    """Make the running statistics those of the last batch: after two steps at the momentum of 0.1 they
+    would be mostly the initial ones, and non-local blocks, cubic in what they get, overflow on that."""
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.momentum = 1.0
+
+
 def train_step(trainer: OptimizationStep, size: tuple[int, int], seed: int) -> dict[str, float]:
     """One step on a batch of this seed; all that is drawn in it depends on the seed alone."""
     torch.manual_seed(seed)
@@ -130,11 +138,7 @@ def run(variant: Variant, method: str, folder: Path, *, resume: bool = True, **o
     def trainer_and_checkpointer(seed: int) -> tuple[OptimizationStep, AtomicCheckpointer]:
         torch.manual_seed(seed)
         model = build_model(cfg)
-        for module in model.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                # After two steps at 0.1, running statistics would be mostly the initial ones; untrained
-                # non-local blocks, which are cubic in what they get, overflow on that.
-                module.momentum = 1.0
+        follow_last_batch(model)
         optimizer = build_optimizer(cfg, model)
         saved = {"optimizer": optimizer} if resume else {}
         return OptimizationStep(model, None, optimizer, cfg), AtomicCheckpointer(model, str(folder), **saved)

@@ -86,4 +86,6 @@ def test_a_variant_trains_evaluates_and_reloads(variant, method, outcomes, tmp_p
         outcomes[variant, method] = f"{type(error).__name__}: {error}"
         raise
     refused = outcomes[variant, method].refused
-    assert bool(refused) == ((variant.family, method) in {("vit", "PMCM"), ("vit", "MCJA"), ("vit_map", "MCJA")})
+    assert bool(refused) == (
+        (variant.family, method) in {("vit", "PMCM"), ("vit", "MCJA"), ("vit_map", "MCJA")}
+    )

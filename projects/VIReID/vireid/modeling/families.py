@@ -73,9 +73,7 @@ def check_model(cfg: CfgNode) -> None:
         )
     for option in OPTIONS:
         if backbone[option] and option not in family.options:
-            raise ConfigError(
-                f"MODEL.BACKBONE.{option} True has no effect in {backbone.NAME}; set it False"
-            )
+            raise ConfigError(f"MODEL.BACKBONE.{option} True has no effect in {backbone.NAME}; set it False")
     if "syncBN" in (backbone.NORM, heads.NORM) and comm.get_world_size() > 1 and cfg.MODEL.DEVICE == "cpu":
         raise ConfigError("MODEL.BACKBONE.NORM or HEADS.NORM is syncBN, which joins GPUs only; set it to BN")
     if family.patch_size:

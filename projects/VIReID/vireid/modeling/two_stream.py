@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from copy import deepcopy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -71,12 +72,13 @@ class ModalityRoute(nn.Module):
     def deploying(self) -> bool:
         """Whether the copies of a RepVGG module are fused. RepVGG's ``deploy`` looks for this attribute:
         it goes on to those children alone that have it, and a route to any other module does not."""
-        fused: bool = self.visible.deploying
-        return fused
+        visible: Any = self.visible
+        return bool(visible.deploying)
 
     def deploy(self, mode: bool = False) -> None:
         """Fuse the copies of a RepVGG module, each with its own batch norm."""
-        for copy in self.children():
+        copies: Any = self.children()
+        for copy in copies:
             copy.deploy(mode)
 
     def forward(self, x: Tensor) -> Tensor:
