@@ -59,6 +59,8 @@ class Variant:
             "SOLVER__BASE_LR": 1e-4,
             **{f"MODEL__BACKBONE__{option}": True for option in self.options},
         }
+        if self.depth == "269x":  # whose gradients, untrained, move the stem by thousands in a step
+            settings["SOLVER__CLIP_GRADIENTS__ENABLED"] = True
         if self.family.startswith("vit") and method != "MCJA":
             settings["MODEL__HEADS__POOL_LAYER"] = "GlobalAvgPool"  # its features have either sign
         return tiny_config(METHODS[method], **{**settings, **overrides})
