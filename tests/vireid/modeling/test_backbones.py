@@ -20,6 +20,7 @@ from backbone_matrix import (
     train_step,
 )
 from configs import tiny_config
+from vireid.engine import VIReIDTrainer
 from vireid.engine.step import OptimizationStep, build_optimizer
 from vireid.errors import ConfigError
 from vireid.modeling.backbones import build_backbone, feature_map_size
@@ -59,6 +60,12 @@ def test_a_family_trains_evaluates_reloads_and_resumes(variant, method, tmp_path
         return
     with pytest.raises(ConfigError, match=reason):
         build_model(variant.config(method))
+
+
+def test_the_log_says_which_modules_auto_chose(caplog):
+    with caplog.at_level("INFO", logger="fastreid.vireid.trainer"):
+        VIReIDTrainer.build_model(Variant("osnet", "x0_25").config("baseline"))
+    assert "modality-specific: conv1\n" in caplog.text
 
 
 def test_the_matrix_has_every_family():
@@ -231,6 +238,10 @@ class TestVisionTransformer:
         rows = found[1:].view(4, 3)
         torch.testing.assert_close(rows, rows[:, :1].expand(4, 3))
         assert torch.all(rows[1:, 0] > rows[:-1, 0])
+
+    def test_mcja_without_adapters_trains(self, tmp_path):
+        """Its pooling takes features of either sign, which would not be numbers in the published form."""
+        assert run(self.variant, "MCJA", tmp_path, resume=False, MODEL__ADAPTERS=[]).refused == ""
 
     @pytest.mark.parametrize(
         ("overrides", "message"),

@@ -76,6 +76,13 @@ def test_a_stripe_is_reduced_by_its_own_convolution():
     torch.testing.assert_close(head(features)[:, 48:], torch.nn.functional.normalize(reduced))
 
 
+def test_group_norm_on_an_embedding_that_does_not_divide_is_refused():
+    with pytest.raises(
+        ConfigError, match=r"HEADS\.NORM GN makes 32 groups of channels, and the embedding has 24"
+    ):
+        model_of("baseline", NORM="GN", EMBEDDING_DIM=24)
+
+
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
