@@ -4,11 +4,12 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0 torchvision==0.28.0
 BIN := .venv/bin
 
-.PHONY: help demo test lint figures clean
+.PHONY: help demo test test-all lint figures clean
 
 help:
 	@echo "make demo    generate a small dataset, train PMCM on it, show what it learned (6 minutes on 2 cores)"
 	@echo "make test    run the test suite"
+	@echo "make test-all  the same, and every variant of every backbone in every method: docs/backbones.md"
 	@echo "make lint    ruff and mypy"
 	@echo "make clean   remove .venv and the demo's output"
 
@@ -28,6 +29,9 @@ demo: .venv/ready
 
 test: .venv/ready
 	$(BIN)/python -m pytest
+
+test-all: .venv/ready
+	$(BIN)/python -m pytest -m "full or not full"
 
 lint: .venv/ready
 	$(BIN)/ruff check .

@@ -55,7 +55,7 @@ def adapted_modules(backbone):
 
 
 def test_every_backbone_has_its_stages_or_a_reason():
-    assert {name for name, _ in EXPECTED} | {"build_vit_backbone"} == set(STEMS)
+    assert {name for name, _ in EXPECTED} | {"build_vit_backbone", "build_vit_map_backbone"} == set(STEMS)
 
 
 @pytest.mark.parametrize("name, depth", EXPECTED)
@@ -150,9 +150,10 @@ def test_wrong_places_are_refused(config, stages, modalities, message):
         insert_adapters(cfg, backbone)
 
 
-def test_a_vision_transformer_is_refused_with_the_reason():
+@pytest.mark.parametrize("builder", ["build_vit_backbone", "build_vit_map_backbone"])
+def test_a_vision_transformer_is_refused_with_the_reason(builder):
     with pytest.raises(ConfigError, match="attends over feature maps, and a vision transformer has none"):
-        adapted_blocks(nn.Sequential(), "build_vit_backbone", ["auto"])
+        adapted_blocks(nn.Sequential(), builder, ["auto"])
 
 
 def test_an_unknown_backbone_is_told_how_to_name_its_stages():

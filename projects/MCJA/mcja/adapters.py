@@ -98,7 +98,7 @@ def adapted_blocks(backbone: nn.Module, builder: str, stages: Iterable[Any]) -> 
 
 def default_blocks(backbone: nn.Module, builder: str) -> list[str]:
     """The last 2 blocks of stage 2 and the last 3 of stage 3, or as many as there are."""
-    if builder == "build_vit_backbone":
+    if builder in ("build_vit_backbone", "build_vit_map_backbone"):
         raise ConfigError(
             "MODEL.ADAPTERS: MDA attends over feature maps, and a vision transformer has none (its blocks "
             "pass tokens, at one resolution); leave MDA out, or use another MODEL.BACKBONE.NAME"

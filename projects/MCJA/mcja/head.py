@@ -1,5 +1,6 @@
 """MCJA's head: the toolkit's, with generalized-mean pooling as published."""
 
+import torch
 from fastreid.modeling.heads import REID_HEADS_REGISTRY, EmbeddingHead
 from torch import Tensor, nn
 from yacs.config import CfgNode
@@ -10,13 +11,15 @@ from vireid.errors import ConfigError
 class UnclampedGeM(nn.Module):
     """Generalized-mean pooling as (mean(x ** 3) + 1e-12) ** (1 / 3).
 
-    The toolkit's GeneralizedMeanPooling first raises every value to 1e-6 at least; this one does not,
-    and wants features that are not negative, such as those after a ReLU.
+    The toolkit's GeneralizedMeanPooling first raises every value to 1e-6 at least; this one does not.
+    Where the mean is negative, as it may be after another activation than ReLU, so is the root.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (N, C, H, W) -> (N, C, 1, 1)."""
-        return (x.float().pow(3).mean(dim=(2, 3), keepdim=True) + 1e-12).pow(1 / 3).to(x.dtype)
+        mean = x.float().pow(3).mean(dim=(2, 3), keepdim=True)
+        root = (mean.abs() + 1e-12).pow(1 / 3)
+        return torch.where(mean < 0, -root, root).to(x.dtype)
 
 
 @REID_HEADS_REGISTRY.register()

@@ -15,8 +15,14 @@ from vireid.errors import ConfigError
 class PartEmbeddingHead(EmbeddingHead):
     """The toolkit's EmbeddingHead, and a neck and a classifier for each of S horizontal stripes.
 
+    EMBEDDING_DIM reduces each stripe as it does the global feature, by a 1x1 convolution of its own in
+    front of the neck: an embedding with stripes has (1 + S) EMBEDDING_DIM numbers, or (1 + S) FEAT_DIM.
+
     Args:
         cfg: MODEL.HEADS as for EmbeddingHead; PARTS.COUNT stripes; PARTS.IN_EMBEDDING.
+
+    Raises:
+        ConfigError: the feature map has fewer rows than there are to be stripes.
 
     Source: the stripes of PCB (Sun et al., ECCV 2018), as PMCM uses them.
     """
@@ -25,23 +31,26 @@ class PartEmbeddingHead(EmbeddingHead):
         super().__init__(cfg)
         parts = cfg.MODEL.HEADS.PARTS
         height = cfg.MODEL.BACKBONE.COMPUTED_MAP_SIZE[0]
+        if cfg.MODEL.BACKBONE.NAME == "build_vit_backbone":
+            raise ConfigError(
+                "MODEL.HEADS.NAME PartEmbeddingHead cuts a feature map into stripes, and build_vit_backbone "
+                "gives one token; set MODEL.BACKBONE.NAME to build_vit_map_backbone, which gives its patches"
+            )
         if not 1 <= parts.COUNT <= height:
             raise ConfigError(
                 f"MODEL.HEADS.PARTS.COUNT is {parts.COUNT}, but the feature map of {cfg.MODEL.BACKBONE.NAME} "
                 f"has {height} rows at INPUT.SIZE_TRAIN {tuple(cfg.INPUT.SIZE_TRAIN)}; set it to 1..{height}"
             )
-        channels = cfg.MODEL.BACKBONE.FEAT_DIM
+        channels = cfg.MODEL.HEADS.EMBEDDING_DIM or cfg.MODEL.BACKBONE.FEAT_DIM
         self.in_embedding = parts.IN_EMBEDDING
-        self.part_necks = nn.ModuleList(
-            get_norm(cfg.MODEL.HEADS.NORM, channels, bias_freeze=True) for _ in range(parts.COUNT)
-        )
+        self.part_necks = nn.ModuleList(part_neck(cfg, channels) for _ in range(parts.COUNT))
         self.part_necks.apply(weights_init_kaiming)
         self.part_weights = nn.Parameter(torch.empty(parts.COUNT, cfg.MODEL.HEADS.NUM_CLASSES, channels))
         nn.init.normal_(self.part_weights, std=0.01)
 
     def forward(self, features: Tensor, targets: Tensor | None = None) -> Tensor | dict[str, Tensor]:
         """features: (N, C, H, W) -> in training the global outputs, part_features (S, N, C) and
-        part_logits (S, N, classes); in evaluation the embedding (N, D), or (N, D + S C)."""
+        part_logits (S, N, classes); in evaluation the embedding (N, D), or (N, D + S D)."""
         outputs = super().forward(features, targets)
         if not self.training and not self.in_embedding:
             return outputs
@@ -53,6 +62,14 @@ class PartEmbeddingHead(EmbeddingHead):
         outputs["part_features"] = torch.stack([part[..., 0, 0] for part in pooled])
         outputs["part_logits"] = torch.einsum("snd,scd->snc", necks, self.part_weights)
         return outputs
+
+
+def part_neck(cfg: CfgNode, channels: int) -> nn.Module:
+    """Of a stripe pooled to FEAT_DIM: a batch norm, and in front of it the reduction to EMBEDDING_DIM."""
+    norm: nn.Module = get_norm(cfg.MODEL.HEADS.NORM, channels, bias_freeze=True)
+    if cfg.MODEL.HEADS.EMBEDDING_DIM > 0:
+        return nn.Sequential(nn.Conv2d(cfg.MODEL.BACKBONE.FEAT_DIM, channels, 1, bias=False), norm)
+    return norm
 
 
 def stripes(features: Tensor, count: int) -> list[Tensor]:

@@ -48,6 +48,7 @@ def prepare() -> bool:
         warnings.filterwarnings("ignore", category=SyntaxWarning)
         importlib.import_module("fastreid.evaluation")
     _isolate_regnet_configs()
+    _correct_weight_urls()
     return True
 
 
@@ -107,6 +108,27 @@ def _isolate_regnet_configs() -> None:
 def _merge_into_defaults(config: CfgNode, defaults: CfgNode, root: Path, filename: str) -> None:
     config.update(defaults.clone())
     CfgNode.merge_from_file(config, str(root / filename))
+
+
+def _correct_weight_urls() -> None:
+    # Three addresses are those of other variants (RegNetX-200MF, EfficientNet-B1 twice), so that a few
+    # tensors that happen to fit would be loaded and the rest start from scratch. These are of the same
+    # publisher's list, the pycls model zoo, which also has the four smallest RegNets.
+    from fastreid.modeling.backbones.regnet import effnet, regnet
+
+    zoo = "https://dl.fbaipublicfiles.com/pycls/dds_baselines/"
+    regnet.model_urls.update(
+        {
+            "200x": f"{zoo}160905981/RegNetX-200MF_dds_8gpu.pyth",
+            "200y": f"{zoo}176245422/RegNetY-200MF_dds_8gpu.pyth",
+            "400x": f"{zoo}160905967/RegNetX-400MF_dds_8gpu.pyth",
+            "400y": f"{zoo}160906449/RegNetY-400MF_dds_8gpu.pyth",
+            "800x": f"{zoo}160906036/RegNetX-800MF_dds_8gpu.pyth",
+        }
+    )
+    effnet.model_urls.update(
+        {"b3": f"{zoo}161305060/EN-B3_dds_8gpu.pyth", "b5": f"{zoo}161305138/EN-B5_dds_8gpu.pyth"}
+    )
 
 
 def check_config(cfg: CfgNode) -> None:

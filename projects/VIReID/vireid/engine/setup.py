@@ -128,8 +128,10 @@ def check_config(cfg: CfgNode) -> None:
         ConfigError: names the key, its value and what is expected.
     """
     from vireid.data.transforms import check_transforms
+    from vireid.modeling.families import check_model
 
     host.check_config(cfg)
+    check_model(cfg)
     check_transforms(cfg)
     amp = cfg.SOLVER.AMP
     if amp.DTYPE not in AMP_DTYPES:

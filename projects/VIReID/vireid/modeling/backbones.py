@@ -7,8 +7,12 @@ from fastreid.modeling.backbones.resnet import BasicBlock, ResNet
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
-from vireid.errors import ConfigError, closest
+from vireid.errors import ConfigError
+from vireid.modeling.families import check_model
 from vireid.modeling.pretrained import load_pretrained
+from vireid.modeling.vit_map import VisionTransformerMap
+
+__all__ = ["SmallResNet", "VisionTransformerMap", "build_backbone", "feature_map_size"]
 
 
 class SmallResNet(ResNet):
@@ -35,10 +39,6 @@ def build_small_resnet_backbone(cfg: CfgNode) -> SmallResNet:
     """ResNet-10 (DEPTH "10x") or ResNet-18 ("18x") of MODEL.BACKBONE.WIDTH instead of 64 channels."""
     depths = {"10x": (1, 1, 1, 1), "18x": (2, 2, 2, 2)}
     backbone = cfg.MODEL.BACKBONE
-    if backbone.DEPTH not in depths:
-        raise ConfigError(
-            f"MODEL.BACKBONE.DEPTH is {backbone.DEPTH!r}; build_small_resnet_backbone has {', '.join(depths)}"
-        )
     return SmallResNet(backbone.WIDTH, depths[backbone.DEPTH], backbone.LAST_STRIDE, backbone.NORM)
 
 
@@ -46,19 +46,22 @@ def build_backbone(cfg: CfgNode) -> nn.Module:
     """Build MODEL.BACKBONE and load its pretrained weights.
 
     Raises:
-        ConfigError: unknown name or DEPTH, or weights that cannot be had or do not fit.
+        ConfigError: a name or variant that cannot be, or weights that cannot be had or do not fit.
     """
-    name, depth = cfg.MODEL.BACKBONE.NAME, cfg.MODEL.BACKBONE.DEPTH
-    try:
-        builder = BACKBONE_REGISTRY.get(name)
-    except KeyError:
-        known = sorted(BACKBONE_REGISTRY._obj_map)
-        raise ConfigError(f"MODEL.BACKBONE.NAME is {name!r}; {closest(name, known)}") from None
+    check_model(cfg)
+    name, depth, norm = cfg.MODEL.BACKBONE.NAME, cfg.MODEL.BACKBONE.DEPTH, cfg.MODEL.BACKBONE.NORM
     untrained = cfg.clone()
     untrained.defrost()
     untrained.MODEL.BACKBONE.PRETRAIN = False
     try:
-        backbone = builder(untrained)
+        backbone = BACKBONE_REGISTRY.get(name)(untrained)
+    except ValueError as error:
+        if norm != "GN":
+            raise
+        raise ConfigError(
+            f"MODEL.BACKBONE.NORM GN makes 32 groups of channels, which {name} {depth} cannot ({error}); "
+            "set it to BN"
+        ) from None
     except KeyError as error:
         if error.args != (depth,):
             raise

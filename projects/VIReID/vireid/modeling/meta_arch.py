@@ -18,6 +18,7 @@ from vireid.errors import ConfigError, closest
 from vireid.modeling.adapters import insert_adapters
 from vireid.modeling.backbones import build_backbone, feature_map_size
 from vireid.modeling.batch_transforms import Batch, build_batch_transforms
+from vireid.modeling.families import check_head
 from vireid.modeling.losses import WeightedLosses, build_losses
 from vireid.modeling.two_stream import BatchLayout, split_streams
 
@@ -66,12 +67,9 @@ class VIReID(Baseline):
             cfg.MODEL.TWO_STREAM.MIXED_STEM,
             layout,
         )
-        head = cfg.MODEL.HEADS.NAME
-        if head not in REID_HEADS_REGISTRY._obj_map:
-            raise ConfigError(f"MODEL.HEADS.NAME is {head!r}; {closest(head, REID_HEADS_REGISTRY._obj_map)}")
         return {
             "backbone": backbone,
-            "heads": REID_HEADS_REGISTRY.get(head)(cfg),
+            "heads": build_head(cfg),
             "losses": build_losses(cfg),
             "batch_transforms": build_batch_transforms(cfg),
             "layout": layout,
@@ -139,6 +137,25 @@ class VIReID(Baseline):
         images = batched_inputs["images"].to(self.device, non_blocking=True)
         images = images.to(self.pixel_mean.dtype).sub(self.pixel_mean).div_(self.pixel_std)
         return images.contiguous(memory_format=self.memory_format)
+
+
+def build_head(cfg: CfgNode) -> nn.Module:
+    """MODEL.HEADS for the backbone whose feature size ``cfg`` has.
+
+    Raises:
+        ConfigError: unknown name, or a head that this backbone cannot have.
+    """
+    name = cfg.MODEL.HEADS.NAME
+    if name not in REID_HEADS_REGISTRY._obj_map:
+        raise ConfigError(f"MODEL.HEADS.NAME is {name!r}; {closest(name, REID_HEADS_REGISTRY._obj_map)}")
+    channels = cfg.MODEL.HEADS.EMBEDDING_DIM or cfg.MODEL.BACKBONE.FEAT_DIM
+    if cfg.MODEL.HEADS.NORM == "GN" and channels % 32:
+        raise ConfigError(
+            f"MODEL.HEADS.NORM GN makes 32 groups of channels, and the embedding has {channels}; set it to BN"
+        )
+    head: nn.Module = REID_HEADS_REGISTRY.get(name)(cfg)
+    check_head(cfg, head)
+    return head
 
 
 def with_feature_size(cfg: CfgNode, backbone: nn.Module) -> CfgNode:

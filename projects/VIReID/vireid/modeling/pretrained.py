@@ -1,6 +1,7 @@
 """Pretrained weights of the toolkit's backbones: from a file, or where the toolkit downloads them."""
 
 import logging
+import math
 import os
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from urllib.error import URLError
 
 import torch
 from fastreid.modeling.backbones import BACKBONE_REGISTRY
+from fastreid.modeling.backbones.vision_transformer import VisionTransformer, resize_pos_embed
 from fastreid.utils import comm
 from torch import Tensor, nn
 from yacs.config import CfgNode
@@ -34,7 +36,7 @@ def load_pretrained(backbone: nn.Module, cfg: CfgNode) -> None:
     while isinstance(weights, dict) and (wrapper := next((w for w in WRAPPERS if w in weights), None)):
         weights = weights[wrapper]
     own = backbone.state_dict()
-    fitting = _fitting(weights, own)
+    fitting = _fitting(with_resized_positions(weights, backbone), own)
     trained = [name for name in fitting if not name.endswith("num_batches_tracked")]
     if not trained:
         raise ConfigError(
@@ -43,10 +45,30 @@ def load_pretrained(backbone: nn.Module, cfg: CfgNode) -> None:
         )
     backbone.load_state_dict(fitting, strict=False)
     fresh = sorted(name for name in own if name not in fitting and not name.endswith("num_batches_tracked"))
-    logger.info(
+    level = logging.WARNING if len(fresh) > len(trained) else logging.INFO  # weights of another variant?
+    logger.log(
+        level,
         f"Pretrained weights from {path}: {len(trained)} tensors; "
-        + (f"{len(fresh)} start from scratch: {', '.join(fresh[:8])}" if fresh else "all of the backbone")
+        + (f"{len(fresh)} start from scratch: {', '.join(fresh[:8])}" if fresh else "all of the backbone"),
     )
+
+
+def with_resized_positions(weights: dict[str, Tensor], backbone: nn.Module) -> dict[str, Tensor]:
+    """The weights with a vision transformer's position embeddings, of square images, resized to the grid
+    of ``backbone``; other weights as they are. Of a distilled DeiT, the second token's is left out."""
+    if not isinstance(backbone, VisionTransformer):
+        return weights
+    own, grid = backbone.pos_embed, backbone.patch_embed
+    resized = dict(weights)
+    for name, positions in weights.items():
+        if name.split(".")[-1] != "pos_embed" or positions.shape == own.shape:
+            continue
+        count = positions.shape[1]
+        tokens = next((n for n in (1, 2) if math.isqrt(count - n) ** 2 == count - n), None)
+        if tokens is not None:
+            square = torch.cat([positions[:, :1], positions[:, tokens:]], dim=1)
+            resized[name] = resize_pos_embed(square, own, grid.num_y, grid.num_x)
+    return resized
 
 
 def _fitting(weights: dict[str, Tensor], own: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -73,7 +95,7 @@ def _download(cfg: CfgNode) -> Path:
         )
     folder = Path(os.environ.get("TORCH_HOME", Path.home() / ".cache" / "torch")) / "checkpoints"
     if "drive.google.com" in url:
-        target = folder / f"{name.split('_')[1]}_{cfg.MODEL.BACKBONE.DEPTH}.pth"
+        target = folder / f"{_url_key(cfg)}_imagenet.pth"  # where the toolkit puts it, too
         by_hand = "Google Drive wants a browser"
     else:
         target, by_hand = folder / url.split("/")[-1], ""
@@ -95,13 +117,17 @@ def _download(cfg: CfgNode) -> Path:
 
 def pretrained_url(cfg: CfgNode) -> str | None:
     """Where the toolkit has the weights of this backbone and DEPTH; None where it has none."""
+    urls = getattr(sys.modules[BACKBONE_REGISTRY.get(cfg.MODEL.BACKBONE.NAME).__module__], "model_urls", {})
+    return urls.get(_url_key(cfg))
+
+
+def _url_key(cfg: CfgNode) -> str:
     backbone = cfg.MODEL.BACKBONE
-    urls = getattr(sys.modules[BACKBONE_REGISTRY.get(backbone.NAME).__module__], "model_urls", {})
     ibn = "ibn_" if backbone.WITH_IBN else ""
-    key = {
+    keys: dict[str, str] = {
         "build_resnet_backbone": ("se_" if backbone.WITH_SE else "") + ibn + backbone.DEPTH,
         "build_resnext_backbone": ibn + backbone.DEPTH,
         "build_osnet_backbone": f"osnet_{ibn}{backbone.DEPTH}",
         "build_resnest_backbone": "resnest" + backbone.DEPTH[:-1],
-    }.get(backbone.NAME, backbone.DEPTH)
-    return urls.get(key)
+    }
+    return keys.get(backbone.NAME, str(backbone.DEPTH))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from copy import deepcopy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,7 @@ STEMS: dict[str, tuple[str, ...]] = {
     "build_mobilenetv3_backbone": ("features.0",),
     "build_repvgg_backbone": ("stage0",),
     "build_vit_backbone": ("patch_embed",),
+    "build_vit_map_backbone": ("patch_embed",),
 }
 
 MIXED_STEMS = ("visible", "infrared", "own")
@@ -65,6 +67,19 @@ class ModalityRoute(nn.Module):
             Modality.INFRARED: "infrared",
             Modality.MIXED: mixed_branch,
         }
+
+    @property
+    def deploying(self) -> bool:
+        """Whether the copies of a RepVGG module are fused. RepVGG's ``deploy`` looks for this attribute:
+        it goes on to those children alone that have it, and a route to any other module does not."""
+        visible: Any = self.visible
+        return bool(visible.deploying)
+
+    def deploy(self, mode: bool = False) -> None:
+        """Fuse the copies of a RepVGG module, each with its own batch norm."""
+        copies: Any = self.children()
+        for copy in copies:
+            copy.deploy(mode)
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (N, ...), images ordered as the layout says -> (N, ...) in the same order."""

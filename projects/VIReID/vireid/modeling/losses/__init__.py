@@ -46,7 +46,9 @@ class WeightedLosses(nn.ModuleDict):
         super().__init__({name: loss for name, loss in losses.items() if scales[name] != 0})
         self.scales = scales
         self.value_names: dict[str, str] = {name: f"loss_{losses[name].config_key}".lower() for name in self}
-        self.parameters_of = {name: inspect.signature(loss.forward).parameters for name, loss in self.items()}
+        self.parameters_of = {
+            name: dict(inspect.signature(loss.forward).parameters) for name, loss in self.items()
+        }
 
     def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """inputs: what LOSS_INPUTS lists, as far as there is -> {"loss_<key>": weighted scalar}."""
