@@ -89,7 +89,7 @@ class TimmBackbone(nn.Module):
             raise
         except Exception as error:  # of the network, the hub's client, or a shape that does not fit
             raise ConfigError(
-                f"MODEL.BACKBONE.TIMM.NAME {self.name}: cannot load {source} ({_first_line(error)}); set "
+                f"MODEL.BACKBONE.TIMM.NAME {self.name}: cannot load {source} ({_in_short(error)}); set "
                 f"MODEL.BACKBONE.PRETRAIN_PATH{advice}, or MODEL.BACKBONE.PRETRAIN False"
             ) from None
         drawn = fresh.state_dict()
@@ -103,6 +103,7 @@ class TimmBackbone(nn.Module):
         )
         self._set_model(model)
         freeze_unused(self)
+        _check_normalization(cfg, model)
 
 
 @BACKBONE_REGISTRY.register()
@@ -131,7 +132,6 @@ def build_timm_backbone(cfg: CfgNode) -> TimmBackbone:
             )
         refused = _refused_size(backbone, cfg.INPUT.SIZE_TEST)
         if not refused:
-            _check_normalization(cfg, backbone.model)
             freeze_unused(backbone)
             return backbone
     raise ConfigError(
@@ -197,7 +197,7 @@ def _created(cfg: CfgNode, size: tuple[int, int], options: dict[str, Any]) -> nn
     except Exception as error:  # timm's models fail in their own ways
         raise ConfigError(
             f"timm cannot build {settings.NAME} for images of {size[0]}x{size[1]} with KWARGS "
-            f"{settings.KWARGS}: {_first_line(error)}"
+            f"{settings.KWARGS}: {_in_short(error)}"
         ) from None
 
 
@@ -209,7 +209,7 @@ def _refused_size(backbone: TimmBackbone, size: Sequence[int]) -> str:
     except ConfigError:
         raise
     except Exception as error:  # assertions, shape errors, ...
-        return _first_line(error)
+        return _in_short(error)
     finally:
         backbone.train()
     return ""
@@ -233,10 +233,8 @@ def freeze_unused(backbone: nn.Module) -> None:
 
 def _check_normalization(cfg: CfgNode, model: nn.Module) -> None:
     about: Any = getattr(model, "pretrained_cfg", {})
-    if not cfg.MODEL.BACKBONE.PRETRAIN or not about.get("mean"):
-        return
-    for key, expected in (("PIXEL_MEAN", about["mean"]), ("PIXEL_STD", about["std"])):
-        scaled = [round(255 * value, 3) for value in expected]
+    for key, field in (("PIXEL_MEAN", "mean"), ("PIXEL_STD", "std")):
+        scaled = [round(255 * value, 3) for value in about.get(field, [])]
         if any(abs(a - b) > 0.5 for a, b in zip(scaled, cfg.MODEL[key])):
             logger.warning(
                 f"{cfg.MODEL.BACKBONE.TIMM.NAME} was pretrained with MODEL.{key} {scaled}; the config has "
@@ -269,6 +267,6 @@ def _same_draws() -> Iterator[None]:
         yield
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+def _in_short(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return (text if len(text) < 300 else f"{text[:300]} ...") or type(error).__name__
