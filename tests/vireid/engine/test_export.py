@@ -153,13 +153,14 @@ def test_the_model_itself_is_left_as_it_is(tmp_path):
 
 @pytest.mark.parametrize("kind", ["onnx", "torchscript"])
 def test_a_file_that_disagrees_is_not_left(tmp_path, monkeypatch, kind):
-    def infrared_of_both(self, x):
-        return self.infrared(x)
+    def exchanged(self, x):
+        infrared = (self.batch.modalities == 1).view(-1, 1, 1, 1)
+        return torch.where(infrared, self.visible(x), self.infrared(x))
 
     export_model(trained_like(), tmp_path, SIZE, formats=(kind,))
     (earlier,) = (path for path in tmp_path.iterdir() if path.stem == "model-both")
     content = earlier.read_bytes()
-    monkeypatch.setattr(export.SelectRoute, "forward", infrared_of_both)
+    monkeypatch.setattr(export.SelectRoute, "forward", exchanged)
     with pytest.raises(
         UserError, match=r"model-both\.\w+ was not written: its embeddings differ .* by 0\.\d+"
     ):
