@@ -3,28 +3,29 @@
 import importlib
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
 
 from yacs.config import CfgNode
 
 from vireid.errors import ConfigError, UserError
 
 
-def load_plugins(cfg: CfgNode, names: Iterable[str]) -> None:
-    """Import modules by name, from the working directory or the installed packages, and let each add its
-    keys to ``cfg`` by its ``add_config(cfg)``, where it has one.
+def load_plugins(cfg: CfgNode, names: Any, loaded: Sequence[str] = ()) -> None:
+    """Import modules by name, from the working directory or the installed packages, and let each that is
+    not among ``loaded`` add its keys to ``cfg`` by its ``add_config(cfg)``, where it has one.
 
     Raises:
         ConfigError: one cannot be imported: its name, the reason, and where it was looked for.
     """
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
         raise ConfigError(
             f"PLUGINS is {names!r}; expected a list of module names, such as ['night_watch.loss']"
         )
     folder = os.getcwd()
     if folder not in sys.path:
         sys.path.append(folder)
-    for name in names:
+    for name in (name for name in names if name not in loaded):
         try:
             module = importlib.import_module(name)
         except UserError:

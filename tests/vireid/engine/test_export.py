@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -253,8 +254,11 @@ def test_a_damaged_safetensors_file_is_refused(tmp_path):
         load_for_evaluation(cfg)
 
 
-def test_an_error_of_the_user_is_one_line(tmp_path):
+def test_an_error_of_the_user_is_one_line(tmp_path, monkeypatch, capsys):
     config = ["--config-file", str(PROJECTS / "VIReID/configs/sysu.yml")]
-    run = run_export(*config, "--output", str(tmp_path), "MODEL.WEIGHTS", "none.pth")
-    assert run.returncode == 2
-    assert run.stderr.strip().splitlines()[-1] == "error: MODEL.WEIGHTS: no file none.pth"
+    monkeypatch.setattr(sys, "path", [str(EXPORT.parent), *sys.path])
+    monkeypatch.setattr(sys, "argv", ["export.py", *config, "--output", "out", "MODEL.WEIGHTS", "none.pth"])
+    monkeypatch.chdir(tmp_path)
+    assert runpy.run_path(str(EXPORT))["main"]() == 2
+    assert capsys.readouterr().err == "error: MODEL.WEIGHTS: no file none.pth\n"
+    assert os.listdir(tmp_path) == []

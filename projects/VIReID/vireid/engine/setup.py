@@ -50,7 +50,7 @@ def merge_config(cfg: CfgNode, config_file: str, opts: list[str]) -> None:
             raise ConfigError(f"{config_file}: its _BASE_ {error.filename} does not exist") from None
         if not isinstance(tree, dict):
             raise ConfigError(f"{config_file} holds no keys")
-        _load_new_plugins(cfg, tree.get("PLUGINS", ()))
+        load_plugins(cfg, tree.get("PLUGINS", ()), cfg.PLUGINS)
         _check_keys(cfg, tree, config_file)
         _merge(cfg, ToolkitCfgNode(tree), config_file)
     if len(opts) % 2:
@@ -61,14 +61,11 @@ def merge_config(cfg: CfgNode, config_file: str, opts: list[str]) -> None:
         keys = list(_leaf_keys(cfg))
         if key not in keys:
             raise ConfigError(f"unknown config key {key} (value {value!r}); {nearest(key, keys)}")
-        known = tuple(cfg.PLUGINS)
+        loaded = tuple(cfg.PLUGINS)
         _merge(cfg, [key, value], "the command line")
-        load_plugins(cfg, [name for name in cfg.PLUGINS if name not in known])
-
-
-def _load_new_plugins(cfg: CfgNode, names: Any) -> None:
-    names = [names] if isinstance(names, str) else names or ()
-    load_plugins(cfg, [name for name in names if name not in cfg.PLUGINS])
+        if key == "PLUGINS":  # those of the file stay
+            load_plugins(cfg, cfg.PLUGINS, loaded)
+            cfg.PLUGINS = tuple(dict.fromkeys([*loaded, *cfg.PLUGINS]))
 
 
 def _merge(cfg: CfgNode, change: Any, source: str) -> None:
