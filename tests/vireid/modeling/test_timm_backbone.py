@@ -180,6 +180,7 @@ def test_another_test_size_is_taken(name, expected):
     ("name", "overrides", "message"),
     [
         ("resnet_10t", {}, "NAME is 'resnet_10t', which timm does not have; did you mean resnet10t"),
+        ("", {}, r"NAME is '', which timm does not have; timm.list_models\(\) lists the names"),
         ("levit_128s", {"INPUT__SIZE_TEST": [96, 48]}, r"SIZE_TEST is \[96, 48\].*set both to the same"),
         ("crossvit_tiny_240", {}, r"INPUT.SIZE_TRAIN is \[64, 32\], which crossvit_tiny_240 does not take"),
         ("convnext_atto", {"MODEL__BACKBONE__TIMM__KWARGS": [["dept", 2]]}, "timm cannot build .*'dept'"),
