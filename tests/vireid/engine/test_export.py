@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from configs import PROJECTS, TINY, tiny_config
-from vireid.engine import VIReIDTrainer, export, load_for_evaluation
-from vireid.engine.export import EmbeddingGraph, export_model
+from vireid.engine import VIReIDTrainer, export, export_graph, load_for_evaluation
+from vireid.engine.export import export_model
+from vireid.engine.export_graph import EmbeddingGraph
 from vireid.errors import CheckpointError, ConfigError, UserError
 
 onnx = pytest.importorskip("onnx")
@@ -89,8 +90,8 @@ def test_both_modalities_in_one_graph(tmp_path, name):
     record = export_model(model, tmp_path, SIZE, modality="both")
     assert set(record["files"]) == {"model-both.pt", "model-both.onnx", "model.safetensors"}
     assert all(file["max_difference"] <= 1e-4 for file in record["files"].values())
-    assert json.loads((tmp_path / "model.json").read_text()) == json.loads(json.dumps(record))
-    assert sorted(os.listdir(tmp_path)) == sorted([*record["files"], "model.json"])
+    assert json.loads((tmp_path / "model-both.json").read_text()) == json.loads(json.dumps(record))
+    assert sorted(os.listdir(tmp_path)) == sorted([*record["files"], "model-both.json"])
 
     routed = bool(model.modality_specific)
     assert record["inputs"] == (["images", "modalities"] if routed else ["images"])
@@ -156,15 +157,15 @@ def test_a_file_that_disagrees_is_not_left(tmp_path, monkeypatch, kind):
         return torch.where(infrared, self.visible(x), self.infrared(x))
 
     export_model(trained_like(), tmp_path, SIZE, formats=(kind,))
-    (earlier,) = (path for path in tmp_path.iterdir() if path.stem == "model-both")
+    (earlier,) = (path for path in tmp_path.iterdir() if path.suffix != ".json")
     content = earlier.read_bytes()
-    monkeypatch.setattr(export.SelectRoute, "forward", exchanged)
+    monkeypatch.setattr(export_graph.SelectRoute, "forward", exchanged)
     with pytest.raises(
         UserError, match=r"model-both\.\w+ was not written: its embeddings differ .* by 0\.\d+"
     ):
         export_model(trained_like(), tmp_path, SIZE, formats=(kind,))
     assert earlier.read_bytes() == content
-    assert sorted(os.listdir(tmp_path)) == sorted([earlier.name, "model.json"])
+    assert sorted(os.listdir(tmp_path)) == sorted([earlier.name, "model-both.json"])
 
 
 def test_what_is_not_finite_is_not_written(tmp_path):

@@ -1,6 +1,5 @@
 """A trained model as one graph for other runtimes: TorchScript and ONNX, each checked against PyTorch."""
 
-import copy
 import importlib
 import json
 import logging
@@ -16,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from vireid.engine.checkpoint import write_atomically
+from vireid.engine.export_graph import EmbeddingGraph, example, random_images
 from vireid.errors import ConfigError, UserError
 from vireid.modality import Modality
-from vireid.modeling.two_stream import ModalityRoute
 from vireid.weights import read_safetensors
 
 logger = logging.getLogger("fastreid.vireid.export")
@@ -33,74 +32,6 @@ OPSETS = {"trace": 17, "dynamo": 18}
 INSTALL_COMMAND = 'pip install "fastreid-vi[export]"'
 
 Run = Callable[[Tensor, Tensor], Tensor]
-
-
-class CurrentBatch:
-    """The modalities of the batch in flight, which a graph shares with its routes."""
-
-    modalities: Tensor
-
-
-class SelectRoute(nn.Module):
-    """Stands in a graph for a ModalityRoute: both copies see every image, and each keeps its own.
-
-    So the batch may hold any mix in any order, at the price of computing the copies twice.
-
-    Args:
-        route: whose copies for visible and infrared images are taken.
-        batch: whose (N,) modalities decide.
-    """
-
-    def __init__(self, route: ModalityRoute, batch: CurrentBatch):
-        super().__init__()
-        self.visible, self.infrared, self.batch = route.visible, route.infrared, batch
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x: (N, ...) -> (N, ...) in the order of the batch."""
-        visible, infrared = self.visible(x), self.infrared(x)
-        chosen = (self.batch.modalities == int(Modality.INFRARED)).reshape(-1, *[1] * (visible.ndim - 1))
-        return torch.where(chosen, infrared, visible)
-
-
-class EmbeddingGraph(nn.Module):
-    """Images in 0..255 to embeddings, normalization and neck included, without a choice in Python.
-
-    Args:
-        model: the meta-architecture, which is left as it is.
-        modality: "visible" or "infrared": only that copy of each stem is kept; "both": forward() takes
-            the modalities, too, unless the model is of one stream.
-
-    Attributes:
-        inputs: names of what forward() takes.
-    """
-
-    def __init__(self, model: Any, modality: str):
-        super().__init__()
-        self.backbone, self.heads = copy.deepcopy(model.backbone), copy.deepcopy(model.heads)
-        self.pixel_mean: Tensor
-        self.pixel_std: Tensor
-        self.register_buffer("pixel_mean", model.pixel_mean.clone())
-        self.register_buffer("pixel_std", model.pixel_std.clone())
-        self.batch = CurrentBatch()
-        self.inputs = ["images"]
-        for name, module in list(self.backbone.named_modules()):
-            if isinstance(module, ModalityRoute):
-                if modality == "both":
-                    kept: nn.Module = SelectRoute(module, self.batch)
-                    self.inputs = ["images", "modalities"]
-                else:
-                    kept = getattr(module, modality)
-                parent, _, child = name.rpartition(".")
-                setattr(self.backbone.get_submodule(parent), child, kept)
-        self.eval()
-
-    def forward(self, images: Tensor, modalities: Tensor | None = None) -> Tensor:
-        """images: (N, 3, H, W) in 0..255, uint8 or float; modalities: (N,) int64 -> (N, D) float32."""
-        if modalities is not None:
-            self.batch.modalities = modalities
-        normalized = (images.to(torch.float32) - self.pixel_mean) / self.pixel_std
-        embeddings: Tensor = self.heads(self.backbone(normalized))
-        return embeddings
 
 
 def export_model(
@@ -134,7 +65,7 @@ def export_model(
         about: plain values that the safetensors file records (those of a checkpoint).
 
     Returns:
-        What ``<output>/model.json`` holds: the inputs, and each file with its largest difference.
+        What ``<output>/model-<modality>.json`` holds: the inputs, and each file with its largest difference.
 
     Raises:
         ConfigError: an argument out of its range, or a package that is not installed.
@@ -193,7 +124,7 @@ def export_model(
         "files": files,
     }
     text = json.dumps(record, indent=2) + "\n"
-    write_atomically(folder / "model.json", lambda file: file.write(text.encode()))
+    write_atomically(folder / f"model-{modality}.json", lambda file: file.write(text.encode()))
     return record
 
 
@@ -210,18 +141,6 @@ def require_packages(formats: tuple[str, ...], exporter: str = "trace") -> None:
         for package in needed.get(kind, []):
             if find_spec(package) is None:
                 raise ConfigError(f"--format {kind} needs {package}: {INSTALL_COMMAND}")
-
-
-def random_images(count: int, size: tuple[int, int]) -> Tensor:
-    """(count, 3, H, W) uint8, the same ones for a count."""
-    generator = torch.Generator().manual_seed(count)
-    return torch.randint(0, 256, (count, 3, *size), generator=generator, dtype=torch.uint8)
-
-
-def example(graph: EmbeddingGraph, size: tuple[int, int], dtype: torch.dtype) -> tuple[Tensor, ...]:
-    """Inputs of the graph, a batch of two."""
-    inputs = {"images": random_images(2, size).to(dtype), "modalities": torch.tensor([0, 1])}
-    return tuple(inputs[name] for name in graph.inputs)
 
 
 @torch.no_grad()
