@@ -53,7 +53,7 @@ def main() -> int:
 
 def describe(args: argparse.Namespace) -> dict[str, Any]:
     """Everything that the tool prints, by name; ``parameters`` in numbers, FLOPs in multiply-adds times 2."""
-    from configurations import full_config
+    from _configurations import full_config
     from vireid.engine import VIReIDTrainer
     from vireid.engine.setup import check_config, seed_everything
     from vireid.modality import Modality

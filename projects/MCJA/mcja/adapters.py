@@ -47,6 +47,7 @@ def MDA(cfg: CfgNode, backbone: nn.Module) -> None:
         raise ConfigError(f"MODEL.MDA.MODALITIES is {modalities}; expected a number of maps, 1 or more")
     blocks = adapted_blocks(backbone, cfg.MODEL.BACKBONE.NAME, cfg.MODEL.MDA.STAGES)
     shapes = probe(backbone, blocks)
+    channels_last = getattr(backbone, "channels_last_blocks", False)
     for name in blocks:
         if name not in shapes:
             raise ConfigError(
@@ -54,18 +55,26 @@ def MDA(cfg: CfgNode, backbone: nn.Module) -> None:
             )
         if len(shapes[name]) != 4:
             raise ConfigError(f"MODEL.MDA.STAGES names {name!r}, whose output is no feature map (N, C, H, W)")
-        backbone.get_submodule(name).mda = ModalityDistributionAdapter(shapes[name][1], modalities)
+        channels = shapes[name][3 if channels_last else 1]
+        backbone.get_submodule(name).mda = ModalityDistributionAdapter(channels, modalities)
     # A module that calls its children in order (nn.Sequential, a stage) calls the adapter, too.
     called = probe(backbone, [f"{name}.mda" for name in blocks])
     for name in blocks:
         if f"{name}.mda" not in called:
-            backbone.get_submodule(name).register_forward_hook(apply_adapter)
+            hook = apply_adapter_channels_last if channels_last else apply_adapter
+            backbone.get_submodule(name).register_forward_hook(hook)
 
 
 def apply_adapter(block: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
     """Forward hook of an adapted block."""
     adapted: Tensor = block.mda(output)
     return adapted
+
+
+def apply_adapter_channels_last(block: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    """Forward hook of an adapted block whose output is (N, H, W, C)."""
+    adapted: Tensor = block.mda(output.permute(0, 3, 1, 2))
+    return adapted.permute(0, 2, 3, 1)
 
 
 @ADAPTER_REGISTRY.register()
@@ -98,13 +107,15 @@ def adapted_blocks(backbone: nn.Module, builder: str, stages: Iterable[Any]) -> 
 
 def default_blocks(backbone: nn.Module, builder: str) -> list[str]:
     """The last 2 blocks of stage 2 and the last 3 of stage 3, or as many as there are."""
-    if builder in ("build_vit_backbone", "build_vit_map_backbone"):
+    own = getattr(backbone, "stage_modules", ())  # of a backbone that knows its stages; None: it has none
+    if builder in ("build_vit_backbone", "build_vit_map_backbone") or own is None:
         raise ConfigError(
             "MODEL.ADAPTERS: MDA attends over feature maps, and a vision transformer has none (its blocks "
             "pass tokens, at one resolution); leave MDA out, or use another MODEL.BACKBONE.NAME"
         )
-    if builder in STAGES:
-        stages = [blocks_of(backbone.get_submodule(name), name) for name in STAGES[builder]]
+    if own or builder in STAGES:
+        containers = own or STAGES[builder]
+        stages = [blocks_of(backbone.get_submodule(name), name) for name in containers]
     elif builder in FLAT:
         blocks = blocks_of(backbone.get_submodule(FLAT[builder]), FLAT[builder])
         shapes = probe(backbone, blocks)
@@ -134,7 +145,7 @@ def probe(backbone: nn.Module, names: list[str]) -> dict[str, tuple[int, ...]]:
         return lambda module, inputs, output: shapes.update({name: tuple(getattr(output, "shape", ()))})
 
     hooks = [backbone.get_submodule(name).register_forward_hook(record(name)) for name in names]
-    feature_map_size(backbone, PROBE_SIZE)
+    feature_map_size(backbone, getattr(backbone, "image_size", PROBE_SIZE))
     for hook in hooks:
         hook.remove()
     return shapes

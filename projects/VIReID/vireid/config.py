@@ -10,6 +10,11 @@ def add_vireid_config(cfg: CfgNode) -> None:
         return
     node = type(cfg)
 
+    # Modules of your own, imported before anything is built, so that what they register can be named here:
+    # ["night_watch.loss"]. Found in the working directory or among the installed packages. A function
+    # add_config(cfg) in one adds its keys.
+    cfg.PLUGINS = ()
+
     # Same seed, same run: weights, batches, augmentation and patch masks. -1 draws one and logs it.
     cfg.SEED = 0
 
@@ -24,6 +29,11 @@ def add_vireid_config(cfg: CfgNode) -> None:
     cfg.MODEL.BACKBONE.FEAT_DIM = 0
     # Width of build_small_resnet_backbone (the toolkit's ResNets have 64).
     cfg.MODEL.BACKBONE.WIDTH = 32
+
+    # build_timm_backbone (the extra `timm`). NAME: a model of timm that gives a feature map or tokens, with
+    # or without the tag of its pretrained weights: "convnext_tiny.in12k_ft_in1k", "vit_small_patch14_dinov2".
+    # KWARGS: further arguments of timm.create_model, as pairs: [["drop_path_rate", 0.1]].
+    cfg.MODEL.BACKBONE.TIMM = node({"NAME": "", "KWARGS": []})
 
     cfg.MODEL.TWO_STREAM = node()
     # Backbone modules of which each modality has a copy of its own. ("auto",) is the stem of a known

@@ -10,7 +10,8 @@ from vireid.errors import CheckpointError
 
 
 def read_tensors(path: str | Path, key: str) -> Any:
-    """What a file of ``torch.save`` holds: tensors and plain values, on the CPU.
+    """What a file of ``torch.save`` holds: tensors and plain values, on the CPU; of a ``.safetensors``
+    file, its tensors by name.
 
     Args:
         path: the file.
@@ -21,6 +22,8 @@ def read_tensors(path: str | Path, key: str) -> Any:
     """
     if not os.path.isfile(path):
         raise CheckpointError(f"{key}: no file {path}")
+    if str(path).endswith(".safetensors"):
+        return read_safetensors(path, key)[0]
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the unpickler fails on garbage in any way there is
@@ -29,3 +32,22 @@ def read_tensors(path: str | Path, key: str) -> Any:
             f"{key}: {path} is not a checkpoint of plain tensors, or is damaged; it was not executed "
             f"({reason[0]})"
         ) from None
+
+
+def read_safetensors(path: str | Path, key: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Tensors and metadata of a ``.safetensors`` file.
+
+    Raises:
+        CheckpointError: safetensors is not installed, no such file, or it is damaged.
+    """
+    try:
+        from safetensors import SafetensorError, safe_open
+    except ImportError:
+        raise CheckpointError(f"{key}: {path} needs safetensors: pip install safetensors") from None
+    if not os.path.isfile(path):
+        raise CheckpointError(f"{key}: no file {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+    except SafetensorError as error:
+        raise CheckpointError(f"{key}: {path} is no safetensors file, or is damaged ({error})") from None

@@ -1,5 +1,6 @@
 """Checkpoints: written whole or not at all, read without executing code, loaded strictly."""
 
+import json
 import logging
 import os
 from collections.abc import Iterable
@@ -11,7 +12,7 @@ from fastreid.utils.checkpoint import Checkpointer
 from torch import Tensor
 
 from vireid.errors import CheckpointError
-from vireid.weights import read_tensors
+from vireid.weights import read_safetensors, read_tensors
 
 logger = logging.getLogger("fastreid.vireid.checkpoint")
 
@@ -19,11 +20,16 @@ LAST = "last_checkpoint"
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint of plain tensors; a bare state dict becomes ``{"model": state dict}``.
+    """Read a checkpoint of plain tensors; a bare state dict becomes ``{"model": state dict}``. What a
+    ``.safetensors`` file of tools/export.py records in its metadata is as in the checkpoint.
 
     Raises:
         CheckpointError: no such file, or not a checkpoint of tensors and plain values.
     """
+    if str(path).endswith(".safetensors"):
+        weights, metadata = read_safetensors(path, "MODEL.WEIGHTS")
+        rest = {key: json.loads(value) for key, value in metadata.items() if key != "format"}
+        return {**rest, "model": weights}
     content = read_tensors(path, "MODEL.WEIGHTS")
     if isinstance(content, dict) and not isinstance(content.get("model"), dict):
         content = {"model": content}

@@ -22,6 +22,7 @@ from yacs.config import CfgNode
 from vireid import host
 from vireid.errors import ConfigError, nearest
 from vireid.evaluation.metrics import METRICS
+from vireid.plugins import load_plugins
 
 logger = logging.getLogger("fastreid.vireid.setup")
 
@@ -34,10 +35,12 @@ AMP_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def merge_config(cfg: CfgNode, config_file: str, opts: list[str]) -> None:
-    """Merge a YAML file and ``KEY VALUE`` pairs into ``cfg``, in place.
+    """Merge a YAML file and ``KEY VALUE`` pairs into ``cfg``, in place; PLUGINS of either are imported
+    first, so that keys which they add are known.
 
     Raises:
-        ConfigError: no such file, not YAML, an unknown key, or a value of the wrong type.
+        ConfigError: no such file, not YAML, an unknown key, a value of the wrong type, or a plugin that
+            cannot be imported.
     """
     if config_file:
         if not os.path.isfile(config_file):
@@ -54,6 +57,7 @@ def merge_config(cfg: CfgNode, config_file: str, opts: list[str]) -> None:
             raise ConfigError(f"{config_file}: its _BASE_ {error.filename} does not exist") from None
         if not isinstance(tree, dict):
             raise ConfigError(f"{config_file} holds no keys")
+        load_plugins(cfg, tree.get("PLUGINS", ()), cfg.PLUGINS)
         _check_keys(cfg, tree, config_file)
         _merge(cfg, ToolkitCfgNode(tree), config_file)
     late = next((opt for opt in opts if opt.startswith("--")), None)
@@ -61,14 +65,20 @@ def merge_config(cfg: CfgNode, config_file: str, opts: list[str]) -> None:
         raise ConfigError(f"{late} stands after the first KEY VALUE setting; put it before them")
     if len(opts) % 2:
         raise ConfigError(f"the command line ends in {opts[-1]!r}: options are pairs KEY VALUE")
-    for key, value in zip(opts[::2], opts[1::2]):
+    pairs = list(zip(opts[::2], opts[1::2]))
+    pairs.sort(key=lambda pair: pair[0] != "PLUGINS")  # first, as they may add keys
+    for key, value in pairs:
         keys = list(_leaf_keys(cfg))
         if key not in keys:
             near = nearest(key, keys) or "no key is like it"
             raise ConfigError(f"unknown config key {key} (value {value!r}); {near}")
         if isinstance(_leaf(cfg, key), float) and re.fullmatch(r"[+-]?\d+", value):
             value += ".0"
+        loaded = tuple(cfg.PLUGINS)
         _merge(cfg, [key, value], "the command line")
+        if key == "PLUGINS":  # those of the file stay
+            load_plugins(cfg, cfg.PLUGINS, loaded)
+            cfg.PLUGINS = tuple(dict.fromkeys([*loaded, *cfg.PLUGINS]))
     for key in _leaf_keys(cfg):
         if _leaf(cfg, key) is None:
             raise ConfigError(f"{key} is None; every key needs a value")

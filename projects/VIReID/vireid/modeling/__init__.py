@@ -1,5 +1,6 @@
 """Two-stream models, their losses and batch transforms."""
 
+from vireid.modeling import timm_backbone  # noqa: F401  (registration)
 from vireid.modeling.adapters import ADAPTER_REGISTRY
 from vireid.modeling.batch_transforms import BATCH_TRANSFORM_REGISTRY
 from vireid.modeling.losses import LOSS_REGISTRY

@@ -67,7 +67,10 @@ def build_backbone(cfg: CfgNode) -> nn.Module:
             raise
         raise ConfigError(f"MODEL.BACKBONE.DEPTH is {depth!r}, which {name} does not have") from None
     if cfg.MODEL.BACKBONE.PRETRAIN:
-        load_pretrained(backbone, cfg)
+        if hasattr(backbone, "load_pretrained"):  # of a backbone that knows where its weights are
+            backbone.load_pretrained(cfg)
+        else:
+            load_pretrained(backbone, cfg)
     return backbone
 
 

@@ -129,13 +129,14 @@ def split_streams(
         raise ConfigError(f"MODEL.TWO_STREAM.MIXED_STEM is {mixed_stem!r}; expected one of {MIXED_STEMS}")
     names = tuple(specific)
     if names == ("auto",):
-        if builder not in STEMS:
+        own = getattr(backbone, "stem_modules", ())  # of a backbone that knows its stem
+        if not own and builder not in STEMS:
             children = [name for name, _ in backbone.named_children()]
             raise ConfigError(
                 f"MODEL.TWO_STREAM.SPECIFIC ('auto',): the stem of {builder} is not known; name its "
                 f"modules instead (it has {', '.join(children)}), or () for one stream"
             )
-        names = STEMS[builder]
+        names = tuple(own) or STEMS[builder]
     modules = dict(backbone.named_modules())
     for name in names:
         if name not in modules or not name:

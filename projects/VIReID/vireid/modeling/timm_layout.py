@@ -1,0 +1,106 @@
+"""Where a timm model has its stem, its stages, its last norm and its tokens: as timm itself says."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from vireid.errors import ConfigError
+
+NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
+
+
+def stem_modules(model: nn.Module) -> tuple[str, ...]:
+    """The modules that each modality gets a copy of: those around timm's ``first_conv``.
+
+    The child of the model that holds it (``stem``, ``conv1``), with the norm that follows; below a child
+    that holds the stages, too (``features``), the one there. Of a patch embedding, whose attributes the
+    model reads, the children. Empty where timm does not say.
+    """
+    about: Any = getattr(model, "pretrained_cfg", None) or {}
+    first = about.get("first_conv")
+    first = first if isinstance(first, str) else (first or ("",))[0]
+    if not first or first not in dict(model.named_modules()):
+        return ()
+    path = first.split(".")
+    depth = 1
+    while depth < len(path) and (
+        _holds_stages(model, path[:depth]) or "backbone" in path[depth - 1 : depth + 1]  # of a hybrid
+    ):
+        depth += 1
+    name = ".".join(path[:depth])
+    module = model.get_submodule(name)
+    if path[depth - 1] in ("patch_embed", "embeds") and not isinstance(module, nn.Sequential):
+        return tuple(f"{name}.{child}" for child, part in module.named_children() if [*part.parameters()])
+    siblings = list(model.get_submodule(".".join(path[: depth - 1])).named_children())
+    following = [child for child, _ in siblings].index(path[depth - 1]) + 1
+    if following < len(siblings) and isinstance(siblings[following][1], NORMS):
+        return name, ".".join([*path[: depth - 1], siblings[following][0]])
+    return (name,)
+
+
+def _holds_stages(model: nn.Module, path: list[str]) -> bool:
+    prefix = ".".join(path) + "."
+    return sum(stage["module"].startswith(prefix) for stage in _feature_info(model)) > 1
+
+
+def stage_modules(model: nn.Module) -> tuple[str, ...] | None:
+    """Containers of the last blocks at 1/8 and at 1/16 of the image; none where timm does not say, and
+    None for a plain transformer, whose blocks all have one resolution."""
+    stages = _feature_info(model)
+    if len({stage["reduction"] for stage in stages}) == 1:
+        return None
+    names = []
+    for reduction in (8, 16):
+        at = [stage["module"] for stage in stages if stage["reduction"] == reduction]
+        if len(at) != 1:
+            return ()
+        stage = model.get_submodule(at[0])
+        blocks = stage._modules.get("blocks")
+        # A RegStage calls its children one after another, as a Sequential does.
+        if blocks is None and not (
+            isinstance(stage, nn.Sequential) or type(stage).__name__.endswith("Stage")
+        ):
+            return ()
+        names.append(at[0] if blocks is None else f"{at[0]}.blocks")
+    return tuple(names)
+
+
+def _feature_info(model: nn.Module) -> list[dict[str, Any]]:
+    known = dict(model.named_modules())
+    info: Any = getattr(model, "feature_info", None) or []
+    return [stage for stage in info if isinstance(stage, dict) and stage.get("module") in known]
+
+
+def final_norm(model: nn.Module) -> str:
+    """The layer norm that timm applies to the mean of the tokens or places, in the classifier; ""
+    where there is none."""
+    if isinstance(getattr(model, "fc_norm", None), nn.LayerNorm):
+        return "fc_norm"
+    if isinstance(getattr(getattr(model, "head", None), "norm", None), nn.LayerNorm):
+        return "head.norm"
+    return ""
+
+
+def grid_of(model: nn.Module, name: str, tokens: int, image_size: Sequence[int]) -> tuple[int, int]:
+    """(rows, columns) of the patch tokens of images of (height, width).
+
+    Raises:
+        ConfigError: the tokens are no grid of patches.
+    """
+    height, width = (int(side) for side in image_size)
+    embed: Any = getattr(model, "patch_embed", None)
+    strides = [
+        getattr(embed, "patch_size", None),
+        *(stage["reduction"] for stage in _feature_info(model)[-1:]),
+    ]
+    pairs = [s if isinstance(s, list | tuple) else (s, s) for s in strides if s is not None]
+    whole = [(height // rows, width // columns) for rows, columns in pairs]
+    padded = [(-(-height // rows), -(-width // columns)) for rows, columns in pairs]
+    for rows, columns in (*whole, *padded):
+        if rows * columns == int(tokens):
+            return rows, columns
+    raise ConfigError(
+        f"MODEL.BACKBONE.TIMM.NAME is {name!r}, whose {int(tokens)} tokens for images of {height}x{width} "
+        "are no grid of patches"
+    )

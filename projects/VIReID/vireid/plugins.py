@@ -1,0 +1,39 @@
+"""Modules of other people: PLUGINS of a config, imported before anything is built."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from yacs.config import CfgNode
+
+from vireid.errors import ConfigError, UserError
+
+
+def load_plugins(cfg: CfgNode, names: Any, loaded: Sequence[str] = ()) -> None:
+    """Import modules by name, from the working directory or the installed packages, and let each that is
+    not among ``loaded`` add its keys to ``cfg`` by its ``add_config(cfg)``, where it has one.
+
+    Raises:
+        ConfigError: one cannot be imported: its name, the reason, and where it was looked for.
+    """
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise ConfigError(
+            f"PLUGINS is {names!r}; expected a list of module names, such as ['night_watch.loss']"
+        )
+    folder = os.getcwd()
+    if folder not in sys.path:
+        sys.path.append(folder)
+    for name in (name for name in names if name not in loaded):
+        try:
+            module = importlib.import_module(name)
+        except UserError:
+            raise
+        except Exception as error:  # whatever a stranger's module does on import
+            raise ConfigError(
+                f"PLUGINS names {name!r}, which cannot be imported ({type(error).__name__}: {error}); "
+                f"modules are looked for in {folder} and among the installed packages"
+            ) from error
+        if hasattr(module, "add_config"):
+            module.add_config(cfg)
