@@ -1,7 +1,5 @@
 """MCJA's head: the toolkit's, with generalized-mean pooling as published."""
 
-from typing import Any
-
 import torch
 from fastreid.modeling.heads import REID_HEADS_REGISTRY, EmbeddingHead
 from torch import Tensor, nn
@@ -40,20 +38,3 @@ class MCJAHead(EmbeddingHead):
                 "generalized mean; set it to GeneralizedMeanPooling, or MODEL.HEADS.NAME to EmbeddingHead"
             )
         self.pool_layer = UnclampedGeM()
-        self.backbone_name = cfg.MODEL.BACKBONE.NAME
-        self.checked = False
-
-    def forward(self, features: Tensor, targets: Tensor | None = None) -> Any:
-        """features: (N, C, H, W), not negative; outputs as EmbeddingHead's.
-
-        Raises:
-            ConfigError: negative features in the first batch: their root would not be a number.
-        """
-        if not self.checked and bool((features < 0).any()):
-            raise ConfigError(
-                "MODEL.HEADS.NAME MCJAHead takes the cube root of mean features, but some of "
-                f"{self.backbone_name} are negative; set MODEL.HEADS.NAME EmbeddingHead and "
-                "MODEL.HEADS.POOL_LAYER GlobalAvgPool"
-            )
-        self.checked = True
-        return super().forward(features, targets)

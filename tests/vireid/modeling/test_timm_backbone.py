@@ -301,13 +301,3 @@ def test_adapters_start_as_the_identity_in_channels_last_blocks():
     torch.testing.assert_close(adapted.backbone(images), plain.backbone(images))
     sizes = [m.sc_conv.in_channels for m in adapted.modules() if isinstance(m, ModalityDistributionAdapter)]
     assert sizes == [48, 96, 96]
-
-
-def test_mcja_head_refuses_negative_features():
-    model = VIReIDTrainer.build_model(
-        timm_config(
-            "convnext_atto", MODEL__HEADS__NAME="MCJAHead", MODEL__HEADS__POOL_LAYER="GeneralizedMeanPooling"
-        )
-    ).eval()
-    with pytest.raises(ConfigError, match="some of build_timm_backbone are negative"):
-        model(batch_of([0, 1], (64, 32)))
