@@ -73,8 +73,8 @@ def make_data() -> Path:
 
 
 def environment() -> dict[str, str]:
-    """Datasets from demo/data; threads that wait asleep, so that a busy machine does not stall them."""
-    return {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "FASTREID_DATASETS": str(OUTPUT / "data")}
+    """Datasets from demo/data."""
+    return {**os.environ, "FASTREID_DATASETS": str(OUTPUT / "data")}
 
 
 def train_net(output: Path, *arguments: str) -> None:

@@ -91,7 +91,7 @@ def finished(folder: Path) -> bool:
 def run_all(commands: list[tuple[list[str], Path]], jobs: int) -> list[Path]:
     """Run the commands, ``jobs`` at a time; the folders of those that failed."""
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    environment = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE", **os.environ}
+    environment = {"OMP_NUM_THREADS": str(threads), **os.environ}
 
     def run(command: list[str], folder: Path) -> Path | None:
         folder.mkdir(parents=True, exist_ok=True)

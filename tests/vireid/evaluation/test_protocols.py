@@ -140,9 +140,12 @@ def test_errors():
         with pytest.raises(UserError, match='setting "small": none of the 40 queries'):
             evaluate_settings(features, strangers, settings, distance=distance)
     nobody = np.zeros(0, dtype=np.int64)
-    for query, gallery in [(nobody, np.arange(5)), (np.arange(5), nobody)]:
-        with pytest.raises(UserError, match=f'setting "empty": none of the {len(query)} queries'):
-            evaluate_settings(features, pids, [Setting("empty", (Trial(query, gallery),), True, "i2v")])
+    for trial, message in [
+        (Trial(nobody, np.arange(5)), "there are no query images"),
+        (Trial(np.arange(5), nobody), "none of the 5 queries"),
+    ]:
+        with pytest.raises(UserError, match=f'setting "empty": {message}'):
+            evaluate_settings(features, pids, [Setting("empty", (trial,), True, "i2v")])
     with pytest.raises(UserError, match=r'setting "small": dist has shape \(1, 1\)'):
         evaluate_settings(features, pids, settings, distance=lambda trial, setting: np.zeros((1, 1)))
     with pytest.raises(ValueError, match="an image twice"):

@@ -198,7 +198,7 @@ def _score_group(
     others = features[torch.from_numpy(candidates).to(features.device)]
     rows = max(1, _BLOCK_VALUES // max(1, len(candidates)))
     parts = []
-    for start in range(0, max(1, len(query)), rows):
+    for start in range(0, len(query), rows):
         block = query[start : start + rows]
         dist = _ranking_distance(features[torch.from_numpy(block).to(features.device)], others, metric)
         query_keys = trials[0].query_keys
