@@ -79,11 +79,14 @@ def test_with_and_without_mser_in_fp32_and_bf16(trained, mser, bf16):
     assert all(0 <= metrics["mAP"] <= 100 for metrics in results["SYSUMM01"].values())
 
 
-def test_mser_changes_the_ranking_and_not_the_model(trained):
-    (_, plain), (_, ranked) = (
-        trained("MCJA/configs/sysu.yml", TEST__MSER__ENABLED=enabled) for enabled in (False, True)
+def test_mser_changes_the_ranking_and_not_the_model(trained, tmp_path):
+    (one, plain), (other, ranked) = (
+        trained("MCJA/configs/sysu.yml", TEST__MSER__ENABLED=on, OUTPUT_DIR=str(tmp_path / f"mser_{on}"))
+        for on in (False, True)
     )
     assert plain != ranked
+    same = zip(one.model.state_dict().values(), other.model.state_dict().values())
+    assert all(torch.equal(first, second) for first, second in same)
 
 
 def test_patch_mixing_with_the_cmr_loss(trained, tmp_path):
@@ -108,9 +111,10 @@ def test_vimc_with_pmcm(trained):
     assert isinstance(trainer.data_loader.dataset.transforms[0][0], VIMC)
 
 
-def test_mser_on_a_pmcm_model(trained):
+def test_mser_on_a_pmcm_model(trained, tmp_path):
     _, plain = trained("PMCM/configs/sysu.yml")
-    _, ranked = trained("PMCM/configs/sysu.yml", TEST__MSER__ENABLED=True)
+    ranked_run = {"TEST__MSER__ENABLED": True, "OUTPUT_DIR": str(tmp_path / "ranked")}
+    _, ranked = trained("PMCM/configs/sysu.yml", **ranked_run)
     assert plain != ranked
 
 

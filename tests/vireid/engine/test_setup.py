@@ -85,7 +85,7 @@ def test_a_config_that_would_fail_later_is_refused_first(overrides, message):
         check_config(tiny_config(**overrides))
 
 
-@pytest.mark.parametrize("project", ["VIReID", "PMCM"])
-@pytest.mark.parametrize("dataset", ["sysu", "regdb", "llcm"])
+@pytest.mark.parametrize("project", ["VIReID", "PMCM", "MCJA"])
+@pytest.mark.parametrize("dataset", ["sysu", "regdb", "llcm", "demo"])
 def test_the_shipped_configs_pass(project, dataset):
     check_config(tiny_config(f"{project}/configs/{dataset}.yml"))
