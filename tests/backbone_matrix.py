@@ -164,7 +164,8 @@ def run(variant: Variant, method: str, folder: Path, *, resume: bool = True, **o
     ]
     assert not still, f"two steps left {still} as they were"
     embeddings = embed(trainer.model, variant.size)
-    assert len(embeddings) == len(TARGETS) and bool(torch.isfinite(embeddings).all())
+    assert len(embeddings) == len(TARGETS)
+    assert bool(torch.isfinite(embeddings).all()), "embeddings are not finite"
     checkpointer.save("model")
 
     other, other_checkpointer = trainer_and_checkpointer(seed=1)
