@@ -1,7 +1,8 @@
 """Errors that a user can mend: shown by the tools as one line, without a traceback."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 class UserError(ValueError):
@@ -35,3 +36,14 @@ def closest(name: str, known: Iterable[str]) -> str:
     """The end of an error message about an unknown name: the nearest known one, then all of them."""
     known = sorted(known)
     return f"{nearest(name, known)} known: {', '.join(known)}".strip()
+
+
+def registered(known: Mapping[str, Any], name: str, key: str) -> Any:
+    """What a registry holds under a name that the config's ``key`` lists.
+
+    Raises:
+        ConfigError: no such name; says the nearest, and all there are.
+    """
+    if name not in known:
+        raise ConfigError(f"{key} has {name!r}; {closest(name, known)}")
+    return known[name]

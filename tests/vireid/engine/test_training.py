@@ -13,6 +13,7 @@ import torch
 from configs import PROJECTS, TINY, tiny_config
 from vireid.engine import VIReIDTrainer, evaluate_weights, setup
 from vireid.errors import CheckpointError, ConfigError, DatasetError, TrainingError, UserError
+from vireid.evaluation.evaluator import evaluate_dataset
 
 TRAIN_NET = Path(__file__).parents[3] / "tools" / "train_net.py"
 METRICS = {"Rank-1", "Rank-5", "Rank-10", "Rank-20", "mAP", "mINP"}
@@ -118,16 +119,24 @@ def test_a_run_is_not_overwritten_by_another(datasets, tmp_path):
 
 
 def test_an_evaluation_that_fails_does_not_lose_the_epoch(datasets, tmp_path, monkeypatch):
-    def fail(*args, **kwargs):
-        raise DatasetError("an image cannot be read")
+    evaluations = []
 
-    monkeypatch.setattr("vireid.engine.trainer.evaluate_dataset", fail)
-    with pytest.raises(DatasetError, match="an image cannot be read"):
-        trained(tmp_path, SOLVER__CHECKPOINT_PERIOD=0)
-    monkeypatch.undo()
-    monkeypatch.setenv("FASTREID_DATASETS", str(datasets))
-    trainer, results = trained(tmp_path, resume=True)
-    assert trainer.start_epoch == 1
+    def fail_the_second_time(*args, **kwargs):
+        evaluations.append(args)
+        if len(evaluations) == 2:
+            raise DatasetError("an image cannot be read")
+        return evaluate_dataset(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("vireid.engine.trainer.evaluate_dataset", fail_the_second_time)
+        with pytest.raises(DatasetError, match="an image cannot be read"):
+            trained(tmp_path, SOLVER__MAX_EPOCH=2, SOLVER__CHECKPOINT_PERIOD=0)
+    best = torch.load(tmp_path / "run" / "model_best.pth", weights_only=True)
+    saved = torch.load(tmp_path / "run" / "model_0001.pth", weights_only=True)
+    assert (best["epoch"], saved["epoch"]) == (0, 1)
+    assert saved["best_metric"] == best["metric"]
+    trainer, results = trained(tmp_path, resume=True, SOLVER__MAX_EPOCH=2)
+    assert trainer.start_epoch == 2
     assert results["SYSUMM01"]
 
 

@@ -70,22 +70,23 @@ class Checkpoints(HookBase):
     """Saves every ``period`` epochs (0: never), after the last epoch (``model_final.pth``), and whenever
     the metric is the best so far (``model_best.pth``); runs after the evaluation.
 
+    The best metric so far is the trainer's ``best``.
+
     Args:
-        best: the best metric of the run that is resumed.
         extras: what else a checkpoint records.
     """
 
-    def __init__(self, period: int, best: float | None, extras: dict[str, Any]):
-        self.period, self.best, self.extras = period, best, extras
+    def __init__(self, period: int, extras: dict[str, Any]):
+        self.period, self.extras = period, extras
 
     def after_epoch(self) -> None:
         trainer = self.trainer
         done = trainer.epoch + 1
         metric = trainer.latest_metric()
-        improved = metric is not None and (self.best is None or metric > self.best)
+        improved = metric is not None and (trainer.best is None or metric > trainer.best)
         if improved:
-            self.best = metric
-        state = {"epoch": trainer.epoch, "best_metric": self.best, "metric": metric, **self.extras}
+            trainer.best = metric
+        state = {"epoch": trainer.epoch, "best_metric": trainer.best, "metric": metric, **self.extras}
         if improved:
             trainer.checkpointer.save("model_best", tag=False, **state)
         if done == trainer.max_epoch:

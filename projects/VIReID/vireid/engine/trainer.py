@@ -49,7 +49,7 @@ class VIReIDTrainer(DefaultTrainer):
         # Not DefaultTrainer's: it needs CUDA, counts an epoch in images and trains on a buffer that
         # PyTorch 2 no longer updates.
         TrainerBase.__init__(self)
-        os.makedirs(cfg.OUTPUT_DIR, exist_ok=True)  # the next but one line writes config.yaml there
+        os.makedirs(cfg.OUTPUT_DIR, exist_ok=True)  # auto_scale_hyperparams writes config.yaml there
         check_evaluation(cfg, {name: build_dataset(cfg, name) for name in cfg.DATASETS.TESTS})
         data_loader = self.build_train_loader(cfg)
         train_set: Any = data_loader.dataset
@@ -139,7 +139,7 @@ class VIReIDTrainer(DefaultTrainer):
             built.append(hooks.PreciseBN(self.model, batches, cfg.TEST.PRECISE_BN.NUM_ITER))
         built.append(PeriodicEvaluation(cfg.TEST.EVAL_PERIOD, self.evaluate))
         if comm.is_main_process():
-            built.append(Checkpoints(cfg.SOLVER.CHECKPOINT_PERIOD, self.best, self.checkpoint_extras()))
+            built.append(Checkpoints(cfg.SOLVER.CHECKPOINT_PERIOD, self.checkpoint_extras()))
             built.append(Writers(self.build_writers(), period=200))
         return built
 

@@ -4,13 +4,11 @@ An adapter is a function in ADAPTER_REGISTRY, called as ``adapter(cfg, backbone)
 backbone in place and keeps the shape of its feature map.
 """
 
-from typing import Any
-
 from fastreid.utils.registry import Registry
 from torch import nn
 from yacs.config import CfgNode
 
-from vireid.errors import ConfigError, closest
+from vireid.errors import registered
 
 ADAPTER_REGISTRY = Registry("ADAPTER")
 
@@ -21,8 +19,5 @@ def insert_adapters(cfg: CfgNode, backbone: nn.Module) -> None:
     Raises:
         ConfigError: unknown name.
     """
-    known: dict[str, Any] = ADAPTER_REGISTRY._obj_map
     for name in cfg.MODEL.ADAPTERS:
-        if name not in known:
-            raise ConfigError(f"MODEL.ADAPTERS has {name!r}; {closest(name, known)}")
-        known[name](cfg, backbone)
+        registered(ADAPTER_REGISTRY._obj_map, name, "MODEL.ADAPTERS")(cfg, backbone)

@@ -7,13 +7,12 @@ last, and entries that a loss asks for by name.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from fastreid.utils.registry import Registry
 from torch import Tensor
 from yacs.config import CfgNode
 
-from vireid.errors import ConfigError, closest
+from vireid.errors import registered
 
 BATCH_TRANSFORM_REGISTRY = Registry("BATCH_TRANSFORM")
 
@@ -26,8 +25,6 @@ def build_batch_transforms(cfg: CfgNode) -> list[Callable[[Batch], Batch]]:
     Raises:
         ConfigError: unknown name.
     """
-    known: dict[str, Any] = BATCH_TRANSFORM_REGISTRY._obj_map
-    for name in cfg.MODEL.BATCH_TRANSFORMS:
-        if name not in known:
-            raise ConfigError(f"MODEL.BATCH_TRANSFORMS has {name!r}; {closest(name, known)}")
-    return [known[name].from_config(cfg) for name in cfg.MODEL.BATCH_TRANSFORMS]
+    known = BATCH_TRANSFORM_REGISTRY._obj_map
+    names = cfg.MODEL.BATCH_TRANSFORMS
+    return [registered(known, name, "MODEL.BATCH_TRANSFORMS").from_config(cfg) for name in names]

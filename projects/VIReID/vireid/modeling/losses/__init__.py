@@ -14,7 +14,7 @@ from fastreid.utils.registry import Registry
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
-from vireid.errors import ConfigError, closest
+from vireid.errors import ConfigError, registered
 
 LOSS_REGISTRY = Registry("LOSS")
 
@@ -75,9 +75,7 @@ def build_losses(cfg: CfgNode) -> WeightedLosses:
     """
     losses, scales = {}, {}
     for name in cfg.MODEL.LOSSES.NAME:
-        if name not in LOSS_REGISTRY._obj_map:
-            raise ConfigError(f"MODEL.LOSSES.NAME has {name!r}; {closest(name, LOSS_REGISTRY._obj_map)}")
-        loss = LOSS_REGISTRY.get(name)
+        loss = registered(LOSS_REGISTRY._obj_map, name, "MODEL.LOSSES.NAME")
         node = cfg.MODEL.LOSSES[loss.config_key]
         losses[name], scales[name] = loss.from_config(node), float(node.SCALE)
     weighted = WeightedLosses(losses, scales)
