@@ -76,8 +76,8 @@ def export(args: argparse.Namespace) -> None:
     from _configurations import full_config
     from vireid.engine import load_for_evaluation
     from vireid.engine.checkpoint import read_checkpoint
+    from vireid.engine.checks import check_config
     from vireid.engine.export import export_model, require_packages
-    from vireid.engine.setup import check_config
 
     logging.basicConfig(level=logging.WARNING)
     require_packages(tuple(args.format), args.exporter)

@@ -55,7 +55,8 @@ def describe(args: argparse.Namespace) -> dict[str, Any]:
     """Everything that the tool prints, by name; ``parameters`` in numbers, FLOPs in multiply-adds times 2."""
     from _configurations import full_config
     from vireid.engine import VIReIDTrainer
-    from vireid.engine.setup import check_config, seed_everything
+    from vireid.engine.checks import check_config
+    from vireid.engine.seeds import seed_everything
     from vireid.modality import Modality
 
     cfg = full_config(args.config_file, args.opts)

@@ -49,10 +49,10 @@ def draw(args: argparse.Namespace) -> None:
     from _configurations import full_config
     from vireid.data import build_dataset, build_test_loader
     from vireid.engine import load_for_evaluation
-    from vireid.engine.setup import check_config
-    from vireid.errors import ConfigError, closest
-    from vireid.evaluation.evaluator import extract_features
-    from vireid.evaluation.ranking_picture import draw_ranking, nearest_gallery
+    from vireid.engine.checks import check_config
+    from vireid.engine.extraction import extract_features
+    from vireid.errors import ConfigError, choices
+    from vireid.visualize.ranking import draw_ranking, nearest_gallery
 
     logging.basicConfig(level=logging.WARNING)
     cfg = full_config(args.config_file, args.opts)
@@ -62,7 +62,7 @@ def draw(args: argparse.Namespace) -> None:
     settings = {setting.name: setting for setting in dataset.settings(1)}
     name = args.setting or next(iter(settings))
     if name not in settings:
-        raise ConfigError(f"--setting {name!r}: {closest(name, settings)}")
+        raise ConfigError(f"--setting {name!r}: {choices(name, settings)}")
     trial = settings[name].trials[0]
     rows = np.linspace(0, len(trial.query) - 1, min(args.queries, len(trial.query))).astype(int)
     queries, gallery = ([dataset.test[i] for i in part] for part in (trial.query[rows], trial.gallery))

@@ -9,7 +9,7 @@ from mcja.adapters import adapted_blocks
 from vireid.errors import ConfigError
 from vireid.modeling.adapters import insert_adapters
 from vireid.modeling.backbones import build_backbone
-from vireid.modeling.two_stream import STEMS
+from vireid.modeling.families import FAMILIES
 
 # The blocks behind which adapters stand by default; the channels there.
 EXPECTED = {
@@ -55,7 +55,7 @@ def adapted_modules(backbone):
 
 
 def test_every_backbone_has_its_stages_or_a_reason():
-    assert {name for name, _ in EXPECTED} | {"build_vit_backbone", "build_vit_map_backbone"} == set(STEMS)
+    assert {name for name, _ in EXPECTED} | {"build_vit_backbone", "build_vit_map_backbone"} == set(FAMILIES)
 
 
 @pytest.mark.parametrize("name, depth", EXPECTED)

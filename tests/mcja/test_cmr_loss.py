@@ -109,5 +109,4 @@ def test_float32_within_autocast():
 
 def test_a_strength_of_zero_is_refused(config):
     with pytest.raises(ConfigError, match=r"MODEL\.LOSSES\.CMR\.STRENGTH is 0\.0"):
-        node = config(MODEL__LOSSES__CMR__STRENGTH=0.0).MODEL.LOSSES.CMR
-        CrossModalityRetrievalLoss.from_config(node)
+        CrossModalityRetrievalLoss.from_config(config(MODEL__LOSSES__CMR__STRENGTH=0.0))

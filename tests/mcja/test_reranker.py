@@ -7,12 +7,12 @@ import torch.nn.functional as F
 from fastreid.modeling import build_model
 
 from mcja import multi_spectral_rerank
-from mcja.mser_reranker import MSER
+from mcja.reranker import MSER
 from vireid.data import build_dataset
+from vireid.engine.evaluation import evaluate_dataset, used_positions
+from vireid.engine.rerankers import build_reranker
 from vireid.errors import ConfigError
-from vireid.evaluation.evaluator import evaluate_dataset, used_positions
 from vireid.evaluation.protocols import Setting, Trial
-from vireid.evaluation.rerankers import build_reranker
 
 SMALL = {"k1": 4, "k2": 2, "lambda_value": 0.3, "query_neighbours_only": True}
 
@@ -32,7 +32,7 @@ def test_each_trial_is_ranked_by_the_four_spectra_of_its_visible_side(direction)
     views = features()
     query, others = np.arange(12), np.arange(12, 40)
     trials = [Trial(query, others[:15]), Trial(query, others[10:]), Trial(np.arange(20, 32), query)]
-    distance = MSER("SYSUMM01", **SMALL).bind(views)
+    distance = MSER(**SMALL).bind(views)
     for trial in trials:
         sides = [
             [F.normalize(views[view])[positions] for view in MSER.views]
@@ -50,33 +50,33 @@ def test_each_trial_is_ranked_by_the_four_spectra_of_its_visible_side(direction)
 def test_the_length_of_features_does_not_matter():
     views, trial = features(), Trial(np.arange(12), np.arange(12, 40))
     scaled = {view: values * 7 for view, values in views.items()}
-    first, second = (MSER("SYSUMM01", **SMALL).bind(v)(trial, setting("i2v", trial)) for v in (views, scaled))
+    first, second = (MSER(**SMALL).bind(v)(trial, setting("i2v", trial)) for v in (views, scaled))
     np.testing.assert_allclose(first, second, atol=1e-5)
 
 
 def test_no_visible_side_is_a_clear_error():
     trial = Trial(np.arange(12), np.arange(12, 40))
-    with pytest.raises(ConfigError, match=r"TEST\.MSER\.ENABLED: Nights \(some search\) has no visible side"):
-        MSER("Nights", **SMALL).bind(features())(trial, setting("i2i", trial))
+    with pytest.raises(ConfigError, match="TEST.RERANKER MSER: some search has no visible side"):
+        MSER(**SMALL).check([setting("i2i", trial)])
 
 
 @pytest.mark.parametrize("among_queries", [True, False])
 def test_k1_larger_than_the_set_is_a_clear_error(among_queries):
     trial = Trial(np.arange(12), np.arange(12, 40))
     settings = {**SMALL, "k1": 200, "query_neighbours_only": among_queries}
-    with pytest.raises(ConfigError, match=r"TEST\.MSER on RegDB \(some search\): k1 is 200"):
-        MSER("RegDB", **settings).bind(features())(trial, setting("i2v", trial))
+    with pytest.raises(ConfigError, match="TEST.MSER on some search: k1 is 200"):
+        MSER(**settings).bind(features())(trial, setting("i2v", trial))
 
 
-def test_the_config_enables_it(config):
+def test_the_config_names_it(config):
     cfg = config("MCJA/configs/regdb.yml")
-    reranker = build_reranker(cfg, "RegDB")
+    reranker = build_reranker(cfg)
     assert isinstance(reranker, MSER)
     assert (reranker.k1, reranker.k2, reranker.lambda_value) == (50, 10, 0.2)
     assert not reranker.query_neighbours_only
-    cfg.TEST.MSER.ENABLED = False
-    assert build_reranker(cfg, "RegDB") is None
-    assert build_reranker(config("MCJA/configs/sysu_v1.yml"), "SYSUMM01") is None
+    cfg.TEST.RERANKER = ""
+    assert build_reranker(cfg) is None
+    assert build_reranker(config("MCJA/configs/sysu_v1.yml")) is None
 
 
 def test_infrared_images_are_extracted_once_and_only_the_visible_images_that_a_trial_uses(config, datasets):

@@ -8,7 +8,7 @@ import torch
 
 from mcja import CrossModalityRetrievalLoss, ModalityDistributionAdapter
 from mcja.vimc import VIMC
-from pmcm.patch_mix_batch import PatchMix
+from pmcm.mixing import PatchMix
 from vireid.engine import VIReIDTrainer, setup
 
 PMCM_LOSSES = ["CrossEntropyLoss", "TripletLoss", "CenterToCenterLoss", "PartAlignmentLoss"]
@@ -72,7 +72,7 @@ def test_each_config_trains_and_evaluates(trained, tmp_path, layout):
 def test_with_and_without_mser_in_fp32_and_bf16(trained, mser, bf16):
     _, results = trained(
         "MCJA/configs/sysu.yml",
-        TEST__MSER__ENABLED=mser,
+        TEST__RERANKER="MSER" if mser else "",
         SOLVER__AMP__ENABLED=bf16,
         MODEL__CHANNELS_LAST=bf16,
     )
@@ -81,7 +81,11 @@ def test_with_and_without_mser_in_fp32_and_bf16(trained, mser, bf16):
 
 def test_mser_changes_the_ranking_and_not_the_model(trained, tmp_path):
     (one, plain), (other, ranked) = (
-        trained("MCJA/configs/sysu.yml", TEST__MSER__ENABLED=on, OUTPUT_DIR=str(tmp_path / f"mser_{on}"))
+        trained(
+            "MCJA/configs/sysu.yml",
+            TEST__RERANKER="MSER" if on else "",
+            OUTPUT_DIR=str(tmp_path / f"mser_{on}"),
+        )
         for on in (False, True)
     )
     assert plain != ranked
@@ -113,7 +117,7 @@ def test_vimc_with_pmcm(trained):
 
 def test_mser_on_a_pmcm_model(trained, tmp_path):
     _, plain = trained("PMCM/configs/sysu.yml")
-    ranked_run = {"TEST__MSER__ENABLED": True, "OUTPUT_DIR": str(tmp_path / "ranked")}
+    ranked_run = {"TEST__RERANKER": "MSER", "OUTPUT_DIR": str(tmp_path / "ranked")}
     _, ranked = trained("PMCM/configs/sysu.yml", **ranked_run)
     assert plain != ranked
 
@@ -124,6 +128,6 @@ def test_all_of_it_at_once(trained, tmp_path):
         MODEL__LOSSES__NAME=[*PMCM_LOSSES, "PatchMixedModalityLoss", "CrossModalityRetrievalLoss"],
         MODEL__ADAPTERS=["MDA"],
         INPUT__VISIBLE_TRANSFORMS=["VIMC", "PadCrop", "Flip", "RandomErasing"],
-        TEST__MSER__ENABLED=True,
+        TEST__RERANKER="MSER",
     )
     assert {"loss_pmml", "loss_cmr"} <= losses_of(tmp_path)

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from mcja.vimc import VIMC, ChannelCutMix, HueJitter, SpectrumJitter, WeightedGrayscale, tensor_to_image
-from vireid.data.augmentations import image_to_tensor
+from vireid.data.images import image_to_tensor
 from vireid.data.transforms import build_transforms
 from vireid.errors import ConfigError
 

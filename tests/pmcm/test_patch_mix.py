@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from pmcm import patch_mix
-from pmcm.patch_mix_batch import PatchMix, draw_pairs
+from pmcm.mixing import PatchMix, draw_pairs
 from vireid.modality import Modality
 
 

@@ -4,7 +4,7 @@ from mcja.cmr_loss import CrossModalityRetrievalLoss
 from mcja.config import add_mcja_config
 from mcja.mda import ModalityDistributionAdapter
 from mcja.mser import multi_spectral_rerank
-from mcja.soft_rank import soft_rank
+from mcja.ranks import soft_rank
 from vireid import host
 
 __all__ = [
@@ -15,8 +15,5 @@ __all__ = [
     "soft_rank",
 ]
 
-if host.is_ready():
-    from mcja import adapters, head, mser_reranker, vimc  # noqa: F401  (registration)
-    from vireid.modeling import LOSS_REGISTRY
-
-    LOSS_REGISTRY.register(CrossModalityRetrievalLoss)
+if host.is_installed():
+    from mcja import adapters, head, reranker, vimc  # noqa: F401  (registration)

@@ -1,7 +1,7 @@
-"""What MCJA changes in a backbone: modality distribution adapters, and the padded max-pooling."""
+"""MCJA's modality distribution adapters in a backbone: MODEL.ADAPTERS "MDA"."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -9,60 +9,61 @@ from yacs.config import CfgNode
 
 from mcja.mda import ModalityDistributionAdapter
 from vireid.errors import ConfigError
-from vireid.modeling.adapters import ADAPTER_REGISTRY
-from vireid.modeling.backbones import feature_map_size
+from vireid.modeling.backbones import probe_feature_map
+from vireid.modeling.families import family_of
+from vireid.registries import ADAPTER_REGISTRY
 
-# Adapters stand after the last 2 blocks of stage 2 and the last 3 of stage 3, where a stage is what has
-# one resolution: 1/8 and 1/16 of the image (in EfficientNet the second of two parts at 1/16).
-COUNTS = (2, 3)
-STAGES: dict[str, tuple[str, str]] = {
-    "build_resnet_backbone": ("layer2", "layer3"),
-    "build_small_resnet_backbone": ("layer2", "layer3"),
-    "build_resnext_backbone": ("layer2", "layer3"),
-    "build_resnest_backbone": ("layer2", "layer3"),
-    "build_osnet_backbone": ("conv3", "conv4"),
-    "build_regnet_backbone": ("s2", "s3"),
-    "build_effnet_backbone": ("s3", "s5"),
-    "build_repvgg_backbone": ("stage2", "stage3"),
-}
-# Backbones whose blocks of all resolutions are in one list.
-FLAT: dict[str, str] = {
-    "build_shufflenetv2_backbone": "features",
-    "build_mobilenetv2_backbone": "features",
-    "build_mobilenetv3_backbone": "features",
-}
+COUNTS = (2, 3)  # adapters stand after the last 2 blocks of stage 2 and the last 3 of stage 3
+STRIDES = (8, 16)  # of these stages
 PROBE_SIZE = (64, 64)
 
 
 @ADAPTER_REGISTRY.register()
-def MDA(cfg: CfgNode, backbone: nn.Module) -> None:
-    """Insert a ModalityDistributionAdapter after each block that MODEL.MDA.STAGES names, as its child
-    ``mda``: the backbone's own weights keep their names, and its output is unchanged at the start.
+class MDA:
+    """Inserts a ModalityDistributionAdapter after some blocks, each as the block's child ``mda``: the
+    backbone's own weights keep their names, and its output is unchanged at the start.
 
-    Raises:
-        ConfigError: a backbone without stages, or a name that is not one of its modules.
+    Args:
+        modalities: number of attention maps of each adapter.
+        stages: MODEL.MDA.STAGES, which names the blocks.
     """
-    modalities = cfg.MODEL.MDA.MODALITIES
-    if modalities < 1:
-        raise ConfigError(f"MODEL.MDA.MODALITIES is {modalities}; expected a number of maps, 1 or more")
-    blocks = adapted_blocks(backbone, cfg.MODEL.BACKBONE.NAME, cfg.MODEL.MDA.STAGES)
-    shapes = probe(backbone, blocks)
-    channels_last = getattr(backbone, "channels_last_blocks", False)
-    for name in blocks:
-        if name not in shapes:
-            raise ConfigError(
-                f"MODEL.MDA.STAGES names {name!r}, which is not called itself; name one of its blocks"
-            )
-        if len(shapes[name]) != 4:
-            raise ConfigError(f"MODEL.MDA.STAGES names {name!r}, whose output is no feature map (N, C, H, W)")
-        channels = shapes[name][3 if channels_last else 1]
-        backbone.get_submodule(name).mda = ModalityDistributionAdapter(channels, modalities)
-    # A module that calls its children in order (nn.Sequential, a stage) calls the adapter, too.
-    called = probe(backbone, [f"{name}.mda" for name in blocks])
-    for name in blocks:
-        if f"{name}.mda" not in called:
-            hook = apply_adapter_channels_last if channels_last else apply_adapter
-            backbone.get_submodule(name).register_forward_hook(hook)
+
+    def __init__(self, modalities: int, stages: Sequence[Any] = ("auto",)):
+        self.modalities, self.stages = modalities, stages
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> "MDA":
+        modalities = cfg.MODEL.MDA.MODALITIES
+        if modalities < 1:
+            raise ConfigError(f"MODEL.MDA.MODALITIES is {modalities}; expected a number of maps, 1 or more")
+        return cls(modalities, cfg.MODEL.MDA.STAGES)
+
+    def insert(self, backbone: nn.Module, builder: str) -> None:
+        """Put the adapters into ``backbone``, which MODEL.BACKBONE.NAME ``builder`` made.
+
+        Raises:
+            ConfigError: a backbone without stages, or a name that is not one of its modules.
+        """
+        blocks = adapted_blocks(backbone, builder, self.stages)
+        shapes = probe(backbone, blocks)
+        channels_last = getattr(backbone, "channels_last_blocks", False)
+        for name in blocks:
+            if name not in shapes:
+                raise ConfigError(
+                    f"MODEL.MDA.STAGES names {name!r}, which is not called itself; name one of its blocks"
+                )
+            if len(shapes[name]) != 4:
+                raise ConfigError(
+                    f"MODEL.MDA.STAGES names {name!r}, whose output is no feature map (N, C, H, W)"
+                )
+            channels = shapes[name][3 if channels_last else 1]
+            backbone.get_submodule(name).mda = ModalityDistributionAdapter(channels, self.modalities)
+        # A module that calls its children in order (nn.Sequential, a stage) calls the adapter, too.
+        called = probe(backbone, [f"{name}.mda" for name in blocks])
+        for name in blocks:
+            if f"{name}.mda" not in called:
+                hook = apply_adapter_channels_last if channels_last else apply_adapter
+                backbone.get_submodule(name).register_forward_hook(hook)
 
 
 def apply_adapter(block: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
@@ -77,17 +78,7 @@ def apply_adapter_channels_last(block: Any, inputs: tuple[Tensor, ...], output: 
     return adapted.permute(0, 2, 3, 1)
 
 
-@ADAPTER_REGISTRY.register()
-def PaddedMaxPool(cfg: CfgNode, backbone: nn.Module) -> None:
-    """Pad the max-pooling of the toolkit's ResNet by 1 instead of rounding its size up: so it is in the
-    published MCJA, and where the pretrained weights come from. Other backbones have it so, or have none.
-    """
-    pooling = getattr(backbone, "maxpool", None)
-    if isinstance(pooling, nn.MaxPool2d) and pooling.ceil_mode:
-        backbone.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
-
-
-def adapted_blocks(backbone: nn.Module, builder: str, stages: Iterable[Any]) -> list[str]:
+def adapted_blocks(backbone: nn.Module, builder: str, stages: Sequence[Any]) -> list[str]:
     """Names of the blocks that MODEL.MDA.STAGES means, in order, each once."""
     modules = dict(backbone.named_modules())
     names: list[str] = []
@@ -107,24 +98,21 @@ def adapted_blocks(backbone: nn.Module, builder: str, stages: Iterable[Any]) -> 
 
 def default_blocks(backbone: nn.Module, builder: str) -> list[str]:
     """The last 2 blocks of stage 2 and the last 3 of stage 3, or as many as there are."""
-    own = getattr(backbone, "stage_modules", ())  # of a backbone that knows its stages; None: it has none
-    if builder in ("build_vit_backbone", "build_vit_map_backbone") or own is None:
+    containers = family_of(builder, backbone).stages
+    if containers is None:
         raise ConfigError(
             "MODEL.ADAPTERS: MDA attends over feature maps, and a vision transformer has none (its blocks "
             "pass tokens, at one resolution); leave MDA out, or use another MODEL.BACKBONE.NAME"
         )
-    if own or builder in STAGES:
-        containers = own or STAGES[builder]
-        stages = [blocks_of(backbone.get_submodule(name), name) for name in containers]
-    elif builder in FLAT:
-        blocks = blocks_of(backbone.get_submodule(FLAT[builder]), FLAT[builder])
-        shapes = probe(backbone, blocks)
-        stages = [[b for b in blocks if PROBE_SIZE[0] // shapes[b][2] == stride] for stride in (8, 16)]
-    else:
+    if not containers:
         raise ConfigError(
             f"MODEL.MDA.STAGES ['auto']: the stages of {builder} are not known; name its containers and "
             "counts instead, as in [['layer2', 2], ['layer3', 3]]"
         )
+    stages = [blocks_of(backbone.get_submodule(name), name) for name in containers]
+    if len(stages) == 1:  # one list with the blocks of all resolutions
+        shapes = probe(backbone, stages[0])
+        stages = [[b for b in stages[0] if PROBE_SIZE[0] // shapes[b][2] == stride] for stride in STRIDES]
     return [name for stage, count in zip(stages, COUNTS) for name in stage[-count:]]
 
 
@@ -145,7 +133,7 @@ def probe(backbone: nn.Module, names: list[str]) -> dict[str, tuple[int, ...]]:
         return lambda module, inputs, output: shapes.update({name: tuple(getattr(output, "shape", ()))})
 
     hooks = [backbone.get_submodule(name).register_forward_hook(record(name)) for name in names]
-    feature_map_size(backbone, getattr(backbone, "image_size", PROBE_SIZE))
+    probe_feature_map(backbone, getattr(backbone, "image_size", PROBE_SIZE))
     for hook in hooks:
         hook.remove()
     return shapes

@@ -7,13 +7,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
-from mcja.soft_rank import soft_rank
+from mcja.ranks import soft_rank
 from vireid.errors import ConfigError
 from vireid.modality import Modality
+from vireid.registries import LOSS_REGISTRY
 
 logger = logging.getLogger("fastreid.mcja")
 
 
+@LOSS_REGISTRY.register()
 class CrossModalityRetrievalLoss(nn.Module):
     """Samples of one modality rank those of all others: matches first, everything else last.
 
@@ -35,13 +37,14 @@ class CrossModalityRetrievalLoss(nn.Module):
         self.warned = False
 
     @classmethod
-    def from_config(cls, node: CfgNode) -> "CrossModalityRetrievalLoss":
-        if node.STRENGTH <= 0:
-            raise ConfigError(f"MODEL.LOSSES.CMR.STRENGTH is {node.STRENGTH}; expected a number above 0")
-        return cls(node.STRENGTH)
+    def from_config(cls, cfg: CfgNode) -> "CrossModalityRetrievalLoss":
+        strength = cfg.MODEL.LOSSES.CMR.STRENGTH
+        if strength <= 0:
+            raise ConfigError(f"MODEL.LOSSES.CMR.STRENGTH is {strength}; expected a number above 0")
+        return cls(strength)
 
     def forward(self, embeddings: Tensor, targets: Tensor, modalities: Tensor) -> Tensor:
-        """embeddings: (N, D) float; targets, modalities: (N,) int64."""
+        """embeddings: (N, D) float; targets, modalities: (N,) int64 -> scalar."""
         losses = []
         with torch.autocast(embeddings.device.type, enabled=False):
             embeddings = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))

@@ -34,8 +34,8 @@ def add_mcja_config(cfg: CfgNode) -> None:
     # FACTOR: bounds of the image's share in the blend with one of its channels.
     cfg.INPUT.SPECTRUM_JITTER = node({"PROB": 0.5, "FACTOR": (0.0, 1.0)})
 
-    # Multi-spectral enhanced ranking at test time.
-    cfg.TEST.MSER = node({"ENABLED": False})
+    # TEST.RERANKER "MSER": multi-spectral enhanced ranking.
+    cfg.TEST.MSER = node()
     # Reciprocal sets are made of the K1 + 1 nearest items, the item itself among them.
     cfg.TEST.MSER.K1 = 40
     # Nearest items whose sets are averaged.

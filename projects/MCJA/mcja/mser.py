@@ -11,15 +11,10 @@ import numpy as np
 import torch
 
 from vireid.errors import ConfigError, UserError
-from vireid.evaluation.neighbours import lists_and_furthest, nearest, squared_distance_blocks
-from vireid.evaluation.reciprocal import (
-    SparseRows,
-    jaccard_distance,
-    mean_rows,
-    neighbour_weights,
-    reciprocal_sets,
-)
-from vireid.evaluation.rerank import stack_features
+from vireid.evaluation.jaccard import stack_features
+from vireid.evaluation.neighbours import lists_and_furthest, smallest_columns, squared_distance_blocks
+from vireid.evaluation.reciprocal import neighbour_weights, reciprocal_sets
+from vireid.evaluation.sparse_rows import SparseRows, jaccard_distance, mean_rows
 
 
 def multi_spectral_rerank(
@@ -32,7 +27,19 @@ def multi_spectral_rerank(
     query_neighbours_only: bool,
     direction: str = "i2v",
 ) -> np.ndarray:
-    """Re-rank one gallery; see MultiSpectralReranker, which serves many galleries of the same queries."""
+    """Re-rank one gallery; ``MultiSpectralReranker`` serves many galleries of the same queries.
+
+    Args:
+        queries, galleries: lists of (Q, D) and (G, D) arrays or tensors, L2-normalized by the caller;
+            the infrared side has one, the visible side one for each spectrum.
+        k1, k2, lambda_value, query_neighbours_only, direction: as of ``MultiSpectralReranker``.
+
+    Returns:
+        (Q, G) float32 distances.
+
+    Raises:
+        ConfigError, UserError: as ``MultiSpectralReranker``.
+    """
     reranker = MultiSpectralReranker(
         queries, k1, k2, lambda_value, query_neighbours_only=query_neighbours_only, direction=direction
     )
@@ -126,7 +133,7 @@ class MultiSpectralReranker:
         members = np.empty((len(gallery), self.k2), dtype=np.int32)
         for rows, dist in squared_distance_blocks(gallery, self._queries):
             furthest = torch.maximum(furthest, dist.amax(dim=0))
-            members[rows] = nearest(dist, self.k2)
+            members[rows] = smallest_columns(dist, self.k2)
         scale = furthest.cpu().numpy()
         weights = neighbour_weights(self._sets, scale)
         left = mean_rows(weights, self._lists[:, : self.k2], len(self._queries))

@@ -13,8 +13,11 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import adjust_hue
 
-from vireid.data.augmentations import TRANSFORM_REGISTRY, RandomErasing, image_to_tensor, probability
+from vireid.data.images import image_to_tensor
+from vireid.data.transforms.geometry import RandomErasing
+from vireid.data.transforms.settings import probability
 from vireid.errors import ConfigError
+from vireid.registries import TRANSFORM_REGISTRY
 
 ImageType = TypeVar("ImageType", Tensor, Image.Image)
 

@@ -7,7 +7,7 @@ from yacs.config import CfgNode
 
 from vireid.errors import ConfigError
 from vireid.modality import Modality
-from vireid.modeling.losses import LOSS_REGISTRY
+from vireid.registries import LOSS_REGISTRY
 
 DETACH = ("none", "originals", "mixed")
 
@@ -25,20 +25,21 @@ class CenterToCenterLoss(nn.Module):
     config_key = "C2C"
 
     @classmethod
-    def from_config(cls, node: CfgNode) -> "CenterToCenterLoss":
+    def from_config(cls, cfg: CfgNode) -> "CenterToCenterLoss":
         return cls()
 
-    def forward(self, features: Tensor, targets: Tensor, modalities: Tensor) -> Tensor:
-        """features: (N, D); targets, modalities: (N,) int64."""
+    def forward(self, embeddings: Tensor, targets: Tensor, modalities: Tensor) -> Tensor:
+        """embeddings: (N, D) float; targets, modalities: (N,) int64 -> scalar."""
         identities, identity = targets.unique(return_inverse=True)
         group = identity * len(Modality) + modalities
         groups = len(identities) * len(Modality)
-        members = features.new_zeros(groups).index_add_(0, group, torch.ones_like(features[:, 0]))
-        sums = features.new_zeros(groups, features.shape[1]).index_add_(0, group, F.normalize(features))
+        members = embeddings.new_zeros(groups).index_add_(0, group, torch.ones_like(embeddings[:, 0]))
+        directions = F.normalize(embeddings)
+        sums = embeddings.new_zeros(groups, embeddings.shape[1]).index_add_(0, group, directions)
         centers = (sums / members.clamp(min=1).unsqueeze(1)).view(len(identities), len(Modality), -1)
         present = (members > 0).view(len(identities), len(Modality))
 
-        first, second = torch.triu_indices(len(Modality), len(Modality), offset=1, device=features.device)
+        first, second = torch.triu_indices(len(Modality), len(Modality), offset=1, device=embeddings.device)
         distances = (centers[:, first] - centers[:, second]).pow(2).sum(dim=2)
         both = present[:, first] & present[:, second]
         return (distances * both).sum() / both.sum().clamp(min=1)
@@ -56,11 +57,11 @@ class PartAlignmentLoss(nn.Module):
     config_key = "PART"
 
     @classmethod
-    def from_config(cls, node: CfgNode) -> "PartAlignmentLoss":
+    def from_config(cls, cfg: CfgNode) -> "PartAlignmentLoss":
         return cls()
 
     def forward(self, part_logits: Tensor, pred_class_logits: Tensor, targets: Tensor) -> Tensor:
-        """part_logits: (S, N, C); pred_class_logits: (N, C); targets: (N,) int64."""
+        """part_logits: (S, N, C); pred_class_logits: (N, C); targets: (N,) int64 -> scalar."""
         stripes = part_logits.shape[0]
         cross_entropy = F.cross_entropy(part_logits.flatten(0, 1), targets.repeat(stripes))
         agreement = divergence(pred_class_logits.detach().expand_as(part_logits), part_logits)
@@ -88,14 +89,14 @@ class PatchMixedModalityLoss(nn.Module):
         self.detach = detach
 
     @classmethod
-    def from_config(cls, node: CfgNode) -> "PatchMixedModalityLoss":
-        return cls(node.DETACH)
+    def from_config(cls, cfg: CfgNode) -> "PatchMixedModalityLoss":
+        return cls(cfg.MODEL.LOSSES.PMML.DETACH)
 
     def forward(
         self, pred_class_logits: Tensor, mixed_sources: Tensor, part_logits: Tensor | None = None
     ) -> Tensor:
         """pred_class_logits: (N, C), the last M of them of mixed images; mixed_sources: (M, 2) positions
-        of their visible and infrared sources; part_logits: (S, N, C) where the head has stripes."""
+        of their visible and infrared sources; part_logits: (S, N, C) where the head has stripes -> scalar."""
         logits = pred_class_logits.unsqueeze(0)
         if part_logits is not None:
             logits = torch.cat([logits, part_logits])

@@ -1,10 +1,13 @@
 """Visible-infrared person re-identification for FastReID.
 
-``import vireid`` mends the toolkit for a current Python and PyTorch (``vireid.host``) and registers
-the datasets, models and losses in the toolkit's registries. It may come before or after
-``import fastreid``. Without FastReID only ``vireid.evaluation`` and ``vireid.data.synthetic`` work;
-a warning then says how to install it.
+``import vireid`` may come before or after ``import fastreid``. As soon as both are imported, the toolkit is
+mended for a current Python and PyTorch (``vireid.host``), and the datasets, models, losses and other
+parts are registered. Without FastReID only ``vireid.evaluation`` works; a warning then says how to
+install it.
 """
+
+import importlib
+from typing import Any
 
 from vireid import host
 from vireid.config import add_vireid_config
@@ -12,5 +15,19 @@ from vireid.modality import Modality
 
 __all__ = ["Modality", "add_vireid_config"]
 
-if host.prepare():
-    from vireid import data, engine, modeling  # noqa: F401  (registration)
+_PACKAGES = ("data", "modeling", "engine")
+
+
+def _register() -> None:
+    for package in _PACKAGES:
+        importlib.import_module(f"vireid.{package}")
+
+
+def __getattr__(name: str) -> Any:
+    # vireid.data and its siblings import the toolkit: not before they are asked for.
+    if name in _PACKAGES:
+        return importlib.import_module(f"vireid.{name}")
+    raise AttributeError(f"module 'vireid' has no attribute {name!r}")
+
+
+host.on_import(_register)

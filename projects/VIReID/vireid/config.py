@@ -84,7 +84,12 @@ def add_vireid_config(cfg: CfgNode) -> None:
     cfg.SOLVER.WARMUP_EPOCHS = 0
     # SOLVER.STEPS are epochs of training, counted from its start: [20] lowers the rate for epochs 20, 21, ...
     # (the toolkit counts from the end of warm-up).
+
     cfg.SOLVER.AMP.DTYPE = "bf16"  # "bf16" (CPU and CUDA) or "fp16" (CUDA, with loss scaling)
+
+    # The re-ranker by its registered name: "MSER"; "" for none. The toolkit's TEST.AQE.ENABLED and
+    # TEST.RERANK.ENABLED choose the toolkit's.
+    cfg.TEST.RERANKER = ""
 
     # Which figure decides what model_best.pth is: METRIC, or SETTING/METRIC, or DATASET/SETTING/METRIC;
     # the first setting of the first test dataset where they are left out. METRIC is one of Rank-1,

@@ -1,8 +1,7 @@
 """Errors that a user can mend: shown by the tools as one line, without a traceback."""
 
 import difflib
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 
 class UserError(ValueError):
@@ -26,24 +25,13 @@ class TrainingError(UserError):
     """Training cannot go on (a loss is NaN or infinite)."""
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """ "did you mean X?" for an unknown name, or nothing where none is like it."""
-    near = difflib.get_close_matches(name, list(known), n=1)
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A question with the known name that is most like ``name``; empty where none is like it."""
+    near = difflib.get_close_matches(str(name), list(known), n=1)
     return f"did you mean {near[0]}?" if near else ""
 
 
-def closest(name: str, known: Iterable[str]) -> str:
-    """The end of an error message about an unknown name: the nearest known one, then all of them."""
+def choices(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the known name most like it, then all of them."""
     known = sorted(known)
-    return f"{nearest(name, known)} known: {', '.join(known)}".strip()
-
-
-def registered(known: Mapping[str, Any], name: str, key: str) -> Any:
-    """What a registry holds under a name that the config's ``key`` lists.
-
-    Raises:
-        ConfigError: no such name; says the nearest, and all there are.
-    """
-    if name not in known:
-        raise ConfigError(f"{key} has {name!r}; {closest(name, known)}")
-    return known[name]
+    return f"{did_you_mean(name, known)} known: {', '.join(known)}".strip()

@@ -1,19 +1,22 @@
 """Everything that works around FastReID 1.4.0, each with its cause. No file of it is changed.
 
-``prepare()`` runs once, on ``import vireid``. The other functions are called where the toolkit's own
-would be. Faults that a subclass mends are mended there: the loader and collator in ``vireid.data``,
-the step, schedule and checkpoints in ``vireid.engine``, normalization in ``vireid.modeling``.
+``import vireid`` calls ``on_import``; the other functions are called where the toolkit's own would be.
+Faults that a subclass mends are mended there: the loader and collator in ``vireid.data``, the step,
+schedule and checkpoints in ``vireid.engine``, normalization in ``vireid.modeling``.
 """
 
 import collections
 import collections.abc
 import importlib
+import importlib.abc
+import importlib.machinery
 import importlib.metadata
 import importlib.util
 import os
 import sys
 import types
 import warnings
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -22,24 +25,78 @@ from yacs.config import CfgNode
 
 from vireid.errors import ConfigError
 
+TOOLKIT = "fastreid"
 INSTALL_COMMAND = "pip install --no-deps fastreid==1.4.0"
 
 _kept_alive: list[object] = []  # operator libraries: dropping one drops its operators
 
 
-def prepare() -> bool:
-    """Make ``import fastreid`` work on this Python and PyTorch.
+def is_installed() -> bool:
+    """Whether FastReID can be imported."""
+    return TOOLKIT in sys.modules or importlib.util.find_spec(TOOLKIT) is not None
 
-    Returns:
-        False, after a warning that says how to install it, where FastReID is not installed.
+
+def on_import(register: Callable[[], object]) -> None:
+    """Mend the toolkit and call ``register`` as soon as the toolkit is imported; now, if it is already.
+
+    So ``import vireid.evaluation`` alone imports no toolkit. Where FastReID is not installed, a warning says
+    how to install it.
     """
-    if importlib.util.find_spec("fastreid") is None:
+    if not is_installed():
         warnings.warn(
             f"FastReID is not installed, so nothing is registered: run `{INSTALL_COMMAND}` "
             "(--no-deps, because its metadata pins torch 1.13.1; fastreid-vi lists its other needs)",
             stacklevel=3,
         )
-        return False
+    elif TOOLKIT in sys.modules:
+        _mend()
+        register()
+    else:
+        sys.meta_path.insert(0, _ToolkitFinder(register))
+
+
+class _ToolkitFinder(importlib.abc.MetaPathFinder):
+    """Finds the toolkit as Python does, with a loader that mends it and then calls ``register``."""
+
+    def __init__(self, register: Callable[[], object]) -> None:
+        self.register = register
+        self.searching = False
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname != TOOLKIT or self.searching:
+            return None
+        self.searching = True
+        try:
+            spec = importlib.util.find_spec(fullname)
+        finally:
+            self.searching = False
+        if spec is not None and spec.loader is not None:
+            spec.loader = _ToolkitLoader(spec.loader, self)
+        return spec
+
+
+class _ToolkitLoader(importlib.abc.Loader):
+    def __init__(self, loader: importlib.abc.Loader, finder: _ToolkitFinder) -> None:
+        self.loader, self.finder = loader, finder
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType | None:
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        if self.finder in sys.meta_path:
+            sys.meta_path.remove(self.finder)
+        module.__loader__ = self.loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = self.loader
+        self.loader.exec_module(module)
+        _mend()
+        self.finder.register()
+
+
+def _mend() -> None:
+    """Make the toolkit's modules importable on this Python and PyTorch."""
     _provide_removed_names()
     _import_torchvision()
     with warnings.catch_warnings():
@@ -49,12 +106,6 @@ def prepare() -> bool:
         importlib.import_module("fastreid.evaluation")
     _isolate_regnet_configs()
     _correct_weight_urls()
-    return True
-
-
-def is_ready() -> bool:
-    """Whether FastReID is there and ``prepare`` has made it work."""
-    return "fastreid.evaluation" in sys.modules
 
 
 def toolkit_version() -> str:
@@ -131,7 +182,7 @@ def _correct_weight_urls() -> None:
     )
 
 
-def check_config(cfg: CfgNode) -> None:
+def check_supported(cfg: CfgNode) -> None:
     """Refuse, before anything is built, what the toolkit accepts and then fails at or ignores.
 
     Raises:

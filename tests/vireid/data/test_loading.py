@@ -20,8 +20,8 @@ from vireid.data import (
     build_test_loader,
     build_train_loader,
 )
-from vireid.data.augmentations import Flip, PadCrop, RandomErasing
 from vireid.data.images import read_image
+from vireid.data.transforms.geometry import Flip, PadCrop, RandomErasing
 from vireid.errors import ConfigError, DatasetError
 
 from .layouts import write_image, write_regdb, write_sysu
@@ -129,7 +129,7 @@ def test_a_sample_is_resized_and_augmented_by_its_modality_alone(sysu):
         sysu.INPUT.INFRARED_TRANSFORMS = ()
         train_set = build_train_loader(sysu).dataset
     finally:
-        del TRANSFORM_REGISTRY._obj_map["AddNoise"]
+        del TRANSFORM_REGISTRY._parts["AddNoise"]
     visible = next(i for i, item in enumerate(train_set.items) if item.modality == VISIBLE)
     infrared = next(i for i, item in enumerate(train_set.items) if item.modality == INFRARED)
 
@@ -359,7 +359,11 @@ WRONG = {
     "size": ("INPUT.SIZE_TRAIN", [256], r"INPUT.SIZE_TRAIN is \[256\]; expected \[height, width\]"),
     "combineall": ("DATASETS.COMBINEALL", True, "COMBINEALL True would train on the test identities"),
     "no names": ("DATASETS.NAMES", (), "DATASETS.NAMES is empty"),
-    "dataset": ("DATASETS.NAMES", ("SYSU",), r"there is no dataset 'SYSU'; did you mean SYSU\w+\?"),
+    "dataset": (
+        "DATASETS.NAMES",
+        ("SYSU",),
+        r"DATASETS.TESTS names 'SYSU'; did you mean SYSU\w+\?",
+    ),
     "transform": ("INPUT.VISIBLE_TRANSFORMS", ("Blur",), "INPUT.VISIBLE_TRANSFORMS names 'Blur'"),
 }
 

@@ -192,11 +192,11 @@ def test_the_sampler_is_found_by_name(cfg):
     cfg.SOLVER.IMS_PER_BATCH = 16
     cfg.DATALOADER.SAMPLER_TRAIN = "ModalityFreeIdentitySampler"
     items = make_items([(7, 5)] * 8)
-    assert isinstance(build_sampler(cfg, items, 0, 0, 1), SAMPLER_REGISTRY.get("ModalityFreeIdentitySampler"))
+    assert isinstance(build_sampler(cfg, items, 0, 0, 1), SAMPLER_REGISTRY["ModalityFreeIdentitySampler"])
     cfg.DATALOADER.MAX_BATCHES_PER_EPOCH = 2
     assert len(build_sampler(cfg, items, 0, 0, 1)) == 2
     cfg.DATALOADER.SAMPLER_TRAIN = "TrainingSampler"
-    with pytest.raises(ConfigError, match=r"SAMPLER_TRAIN is 'TrainingSampler'; .*CrossModalityIdent"):
+    with pytest.raises(ConfigError, match=r"SAMPLER_TRAIN names 'TrainingSampler'; .*CrossModalityIdent"):
         build_sampler(cfg, items, 0, 0, 1)
 
 

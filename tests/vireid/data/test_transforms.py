@@ -7,16 +7,10 @@ import torch
 from PIL import Image
 
 from vireid.data import TRANSFORM_REGISTRY, check_transforms
-from vireid.data.augmentations import (
-    ChannelExchange,
-    ColorJitter,
-    Flip,
-    PadCrop,
-    RandomErasing,
-    RandomGrayscale,
-    image_to_tensor,
-)
+from vireid.data.images import image_to_tensor
 from vireid.data.transforms import build_transforms
+from vireid.data.transforms.color import ChannelExchange, ColorJitter, RandomGrayscale
+from vireid.data.transforms.geometry import Flip, PadCrop, RandomErasing
 from vireid.errors import ConfigError
 
 HEIGHT, WIDTH = 24, 12
@@ -31,7 +25,7 @@ def image():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_transform_keeps_form_and_input_and_follows_the_seed(name, image, cfg):
-    transform = TRANSFORM_REGISTRY.get(name).from_config(cfg)
+    transform = TRANSFORM_REGISTRY[name].from_config(cfg)
     before = image.clone()
 
     def draw(seed):

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from configs import all_keys
-from vireid.engine.setup import merge_config
+from vireid.engine.config_files import merge_config
 from vireid.errors import ConfigError
 from vireid.modeling import LOSS_REGISTRY
 
@@ -42,7 +42,7 @@ def test_a_plugin_of_the_file_registers_and_adds_its_keys(folder):
     cfg = all_keys()
     merge_config(cfg, "config.yml", [])
     assert cfg.MODEL.LOSSES.PLUGIN_A.SCALE == 3.0
-    assert "PluginALoss" in LOSS_REGISTRY._obj_map
+    assert "PluginALoss" in LOSS_REGISTRY
     merge_config(cfg, "config.yml", ["PLUGINS", "['plugin_a']"])  # imported once, extended once
     assert len(importlib.import_module("plugin_a").calls) == 1
 

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from configs import all_keys, tiny_config
-from vireid.engine.setup import check_config, merge_config
+from vireid.engine.checks import check_config
+from vireid.engine.config_files import merge_config
 from vireid.errors import ConfigError
 
 

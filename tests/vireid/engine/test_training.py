@@ -12,8 +12,8 @@ import torch
 
 from configs import PROJECTS, TINY, tiny_config
 from vireid.engine import VIReIDTrainer, evaluate_weights, setup
+from vireid.engine.evaluation import evaluate_dataset
 from vireid.errors import CheckpointError, ConfigError, DatasetError, TrainingError, UserError
-from vireid.evaluation.evaluator import evaluate_dataset
 
 TRAIN_NET = Path(__file__).parents[3] / "tools" / "train_net.py"
 METRICS = {"Rank-1", "Rank-5", "Rank-10", "Rank-20", "mAP", "mINP"}
@@ -128,7 +128,7 @@ def test_an_evaluation_that_fails_does_not_lose_the_epoch(datasets, tmp_path, mo
         return evaluate_dataset(*args, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr("vireid.engine.trainer.evaluate_dataset", fail_the_second_time)
+        patch.setattr("vireid.engine.evaluation.evaluate_dataset", fail_the_second_time)
         with pytest.raises(DatasetError, match="an image cannot be read"):
             trained(tmp_path, SOLVER__MAX_EPOCH=2, SOLVER__CHECKPOINT_PERIOD=0)
     best = torch.load(tmp_path / "run" / "model_best.pth", weights_only=True)
@@ -211,8 +211,8 @@ def test_evaluation_periods(datasets, tmp_path, period, evaluations):
             {"TEST__RERANK__ENABLED": True, "TEST__RERANK__K1": 999},
             "TEST.RERANK.K1 is 999; all-search single",
         ),
-        ({"TEST__MSER__ENABLED": True, "TEST__MSER__K1": 999}, "TEST.MSER.K1 is 999; SYSUMM01"),
-        ({"TEST__MSER__ENABLED": True, "TEST__AQE__ENABLED": True}, "more than one re-ranker"),
+        ({"TEST__RERANKER": "MSER", "TEST__MSER__K1": 999}, "SYSUMM01: TEST.MSER.K1 is 999; all-search"),
+        ({"TEST__RERANKER": "MSER", "TEST__AQE__ENABLED": True}, "asks for another re-ranker"),
         ({"DATASETS__TESTS": ["Market1501"]}, "Market1501"),
     ],
 )
@@ -265,8 +265,8 @@ def test_the_toolkits_test_options_work(datasets, tmp_path):
     from fastreid.utils.compute_dist import compute_jaccard_distance
 
     from vireid.data import build_dataset, build_test_loader
+    from vireid.engine.extraction import extract_features
     from vireid.evaluation import rank_metrics
-    from vireid.evaluation.evaluator import extract_features
 
     trainer, plain = trained(tmp_path, TEST__EVAL_PERIOD=0)
     cfg = trainer.cfg.clone()

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import numba
 import numpy as np
 
-from vireid.evaluation import compiled
+from vireid import compiled
 
 
 def test_without_a_directory_for_the_cache_kernels_are_compiled_in_memory(monkeypatch):

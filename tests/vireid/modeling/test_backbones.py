@@ -23,10 +23,11 @@ from configs import tiny_config
 from vireid.engine import VIReIDTrainer
 from vireid.engine.step import OptimizationStep, build_optimizer
 from vireid.errors import ConfigError
-from vireid.modeling.backbones import build_backbone, feature_map_size
-from vireid.modeling.families import FAMILIES, check_model
+from vireid.modeling.backbones import build_backbone, probe_feature_map
+from vireid.modeling.checks import check_model
+from vireid.modeling.families import FAMILIES
 from vireid.modeling.pretrained import load_pretrained, pretrained_url
-from vireid.modeling.two_stream import STEMS, ModalityRoute
+from vireid.modeling.two_stream import ModalityRoute
 
 BY_FAMILY = pytest.mark.parametrize("variant", SMALLEST, ids=str)
 REFUSED = {
@@ -70,13 +71,13 @@ def test_the_log_says_which_modules_auto_chose(caplog):
 
 def test_the_matrix_has_every_family():
     families = {f"build_{variant.family}_backbone" for variant in SMALLEST}
-    assert families | {"build_small_resnet_backbone"} == set(FAMILIES) == set(STEMS)
+    assert families | {"build_small_resnet_backbone"} == set(FAMILIES)
 
 
 @BY_FAMILY
 def test_the_infrared_stem_moves_infrared_embeddings_alone(variant):
     model = copy.deepcopy(two_stream(variant)).eval()
-    assert model.modality_specific == STEMS[f"build_{variant.family}_backbone"]
+    assert model.modality_specific == FAMILIES[f"build_{variant.family}_backbone"].stem
     before = embed(model, variant.size)
     with torch.no_grad():
         for route in (module for module in model.modules() if isinstance(module, ModalityRoute)):
@@ -322,4 +323,4 @@ def test_the_feature_size_is_that_of_the_forward_pass():
         hook.remove()
         assert model.heads.weight.shape == (2, shapes[0][1])
     plain = build_backbone(tiny_config())
-    assert feature_map_size(plain.train(), (64, 32)) == (64, 4, 2) and plain.training
+    assert probe_feature_map(plain.train(), (64, 32)) == (64, 4, 2, False) and plain.training

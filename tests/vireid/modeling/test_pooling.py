@@ -7,7 +7,7 @@ from fastreid.modeling import build_model
 
 from backbone_matrix import Variant, embed, random_batch
 from vireid.errors import ConfigError
-from vireid.modeling.families import check_model
+from vireid.modeling.checks import check_model
 
 SMALL = Variant("small_resnet", "10x")
 WITHOUT = ("Identity", "Flatten")  # pool nothing

@@ -1,22 +1,21 @@
-"""Datasets, samplers, transforms and loaders; ``synthetic`` alone works without FastReID."""
+"""Datasets, samplers, transforms and loaders."""
 
-from importlib.util import find_spec
+import fastreid  # noqa: F401  isort: skip  (first of all: vireid mends it and registers its parts then)
 
-if find_spec("fastreid") is not None:
-    from vireid.data import datasets
-    from vireid.data.build import ImageLoader, build_dataset, build_test_loader, build_train_loader
-    from vireid.data.common import TrainSet
-    from vireid.data.samplers import SAMPLER_REGISTRY
-    from vireid.data.transforms import TRANSFORM_REGISTRY, check_transforms
+from vireid.data import datasets
+from vireid.data.build import ImageLoader, build_dataset, build_test_loader, build_train_loader
+from vireid.data.common import TrainSet
+from vireid.data.transforms import check_transforms
+from vireid.registries import SAMPLER_REGISTRY, TRANSFORM_REGISTRY
 
-    __all__ = [
-        "SAMPLER_REGISTRY",
-        "TRANSFORM_REGISTRY",
-        "ImageLoader",
-        "TrainSet",
-        "build_dataset",
-        "build_test_loader",
-        "build_train_loader",
-        "check_transforms",
-        "datasets",
-    ]
+__all__ = [
+    "SAMPLER_REGISTRY",
+    "TRANSFORM_REGISTRY",
+    "ImageLoader",
+    "TrainSet",
+    "build_dataset",
+    "build_test_loader",
+    "build_train_loader",
+    "check_transforms",
+    "datasets",
+]

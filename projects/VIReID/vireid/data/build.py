@@ -14,9 +14,10 @@ from torch.utils.data import DataLoader
 from vireid.data.common import TestSet, TrainSet, collate
 from vireid.data.datasets.base import ImageItem, as_image_item
 from vireid.data.samplers import build_sampler
-from vireid.data.transforms import build_transforms, check_transforms
-from vireid.errors import ConfigError, DatasetError, closest
+from vireid.data.transforms import build_transforms
+from vireid.errors import ConfigError, DatasetError
 from vireid.modality import Modality
+from vireid.registries import find
 
 logger = logging.getLogger("fastreid.vireid.data")
 
@@ -46,14 +47,12 @@ def build_dataset(cfg: Any, name: str) -> ImageDataset:
         ConfigError: an unknown name.
         DatasetError: the dataset is not there.
     """
-    known = DATASET_REGISTRY._obj_map
-    if name not in known:
-        raise ConfigError(f"DATASETS: there is no dataset {name!r}; {closest(name, known)}")
-    dataset = known[name]
-    root = os.environ.get("FASTREID_DATASETS", "datasets")
-    kwargs = dataset.config_kwargs(cfg) if hasattr(dataset, "config_kwargs") else {}
+    dataset = find(DATASET_REGISTRY, name, "DATASETS.NAMES or DATASETS.TESTS")
+    root = os.path.abspath(os.path.expanduser(os.environ.get("FASTREID_DATASETS", "datasets")))
     try:
-        return dataset(root=os.path.abspath(os.path.expanduser(root)), **kwargs)
+        if hasattr(dataset, "from_config"):
+            return dataset.from_config(cfg, root)
+        return dataset(root=root)  # one of the toolkit's
     except RuntimeError as error:  # what the toolkit's datasets raise for a missing folder
         raise DatasetError(f"{name}: {error}; FASTREID_DATASETS names the folder of the datasets") from error
 
@@ -66,7 +65,6 @@ def build_train_loader(cfg: Any) -> ImageLoader:
     Raises:
         ConfigError, DatasetError: before any image is read.
     """
-    check_transforms(cfg)
     if cfg.DATASETS.COMBINEALL:
         raise ConfigError("DATASETS.COMBINEALL True would train on the test identities; set it False")
     if cfg.INPUT.UNREADABLE not in ("error", "skip"):

@@ -13,10 +13,10 @@ from fastreid.data.datasets.bases import ImageDataset
 from PIL import Image
 from torch.utils.data import Dataset, default_collate
 
-from vireid.data.augmentations import Transform, image_to_tensor
 from vireid.data.datasets.base import ImageItem, as_image_item
-from vireid.data.images import read_image
+from vireid.data.images import image_to_tensor, read_image
 from vireid.data.samplers import Sample
+from vireid.data.transforms import Transform
 from vireid.errors import DatasetError
 from vireid.modality import Modality
 

@@ -1,7 +1,9 @@
-"""Reading an image file."""
+"""Image files, and images as tensors."""
 
 from os import PathLike
 
+import numpy as np
+import torch
 from PIL import Image, ImageOps
 
 from vireid.errors import DatasetError
@@ -26,3 +28,8 @@ def read_image(path: str | PathLike[str]) -> Image.Image:
             f"{path}: the image cannot be read ({reason}); replace it, or train without it by "
             'INPUT.UNREADABLE "skip"'
         ) from error
+
+
+def image_to_tensor(image: Image.Image) -> torch.Tensor:
+    """An RGB image as uint8 (3, H, W), contiguous."""
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()

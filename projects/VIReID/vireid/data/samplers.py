@@ -1,9 +1,9 @@
 """Which images make up a training batch.
 
-A sampler yields lists of (index, seed), visible images first: ``seed`` is what the training set draws
-that sample's augmentation from. The plan of an epoch depends on nothing but the items, the seed and the
-epoch, so that a resumed run, or one with other workers, sees the same batches. Every process computes
-the whole plan and takes its own identities of each batch.
+A sampler yields lists of (index, seed), visible images first; the training set seeds the augmentation of a
+sample with ``seed``. The batches of an epoch depend on the items, the run's seed and the epoch alone, so that
+a resumed run, or one with another number of workers, sees the same ones. Every process computes all
+batches and takes its own identities of each.
 """
 
 from collections import defaultdict
@@ -12,13 +12,11 @@ from itertools import chain
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
-from fastreid.utils.registry import Registry
 
 from vireid.data.datasets.base import as_image_item
-from vireid.errors import ConfigError, closest
+from vireid.errors import ConfigError
 from vireid.modality import Modality
-
-SAMPLER_REGISTRY = Registry("SAMPLER")
+from vireid.registries import SAMPLER_REGISTRY, find
 
 Sample = tuple[int, int]  # index of the item, seed of its augmentation
 
@@ -64,6 +62,14 @@ class IdentityBatchSampler:
             self.images[item.pid][item.modality].append(index)
         self.images = {pid: dict(self.images[pid]) for pid in sorted(self.images)}
         self.num_pids = self._check()
+
+    @classmethod
+    def from_config(
+        cls, cfg: Any, items: Sequence[Any], *, seed: int, rank: int, world_size: int
+    ) -> "IdentityBatchSampler":
+        """Read SOLVER.IMS_PER_BATCH and DATALOADER.NUM_INSTANCE."""
+        batch_size, num_instances = cfg.SOLVER.IMS_PER_BATCH, cfg.DATALOADER.NUM_INSTANCE
+        return cls(items, batch_size, num_instances, seed=seed, rank=rank, world_size=world_size)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch, from 0, that the next iteration goes through."""
@@ -133,16 +139,16 @@ class CrossModalityIdentitySampler(IdentityBatchSampler):
 
     def plan(self, rng: np.random.Generator) -> Iterator[list[list[int]]]:
         """For each batch, 2 K images of each of P identities."""
-        pids = _Deck(list(self.images), rng)
-        decks = {
-            pid: [_Deck(images[modality], rng) for modality in sorted(images)]
+        pids = _ShuffledRounds(list(self.images), rng)
+        images_of = {
+            pid: [_ShuffledRounds(images[modality], rng) for modality in sorted(images)]
             for pid, images in self.images.items()
         }
         for _ in range(len(self)):
             batch = []
             for pid in pids.draw(self.num_pids):
-                each = 2 * self.num_instances // len(decks[pid])
-                batch.append([index for deck in decks[pid] for index in deck.draw(each)])
+                each = 2 * self.num_instances // len(images_of[pid])
+                batch.append([index for rounds in images_of[pid] for index in rounds.draw(each)])
             yield batch
 
 
@@ -150,9 +156,10 @@ class CrossModalityIdentitySampler(IdentityBatchSampler):
 class ModalityFreeIdentitySampler(IdentityBatchSampler):
     """K images of each of P identities, whatever their modality.
 
-    Each identity's images are dealt into groups of K; the images left over, fewer than K, sit out the
-    epoch. An identity with fewer than K images makes one group, in which they repeat. An epoch is as
-    many batches as groups of different identities make; each group is in at most one.
+    Each identity's images are divided at random into groups of K; the rest, fewer than K images, is not used
+    in the epoch. An identity with fewer than K images gives one group, in which they repeat. A batch holds
+    groups of P different identities, and no group is in two batches; an epoch has as many batches as the
+    groups allow.
     """
 
     modalities_apart = False
@@ -169,15 +176,15 @@ class ModalityFreeIdentitySampler(IdentityBatchSampler):
 
     def plan(self, rng: np.random.Generator) -> Iterator[list[list[int]]]:
         """For each batch, K images of each of P identities."""
-        groups = [self._deal([*chain(*images.values())], rng) for images in self.images.values()]
+        groups = [self._split([*chain(*images.values())], rng) for images in self.images.values()]
         batches = len(self)
         left = np.minimum(self._groups_of_each(), batches)
-        # What does not fit is left out by lot.
+        # Groups that fit into no batch are left out at random.
         owners = rng.permutation(np.repeat(np.arange(len(left)), left))[: batches * self.num_pids]
         left = np.bincount(owners, minlength=len(left))
         for remaining in range(batches, 0, -1):
-            # Identities with a group for every batch that is left come first; the others by lot, in
-            # proportion to their groups.
+            # Identities with as many groups as there are batches left come first. The others are drawn at
+            # random, in proportion to their groups.
             with np.errstate(divide="ignore"):
                 order = np.where(left == remaining, 2.0, rng.random(len(left)) ** (1.0 / left))
             chosen = rng.permutation(np.argsort(-order, kind="stable")[: self.num_pids])
@@ -188,9 +195,9 @@ class ModalityFreeIdentitySampler(IdentityBatchSampler):
         counts = np.array([sum(map(len, images.values())) for images in self.images.values()])
         return np.maximum(1, counts // self.num_instances)
 
-    def _deal(self, images: list[int], rng: np.random.Generator) -> list[list[int]]:
-        deck = _Deck(images, rng)
-        return [deck.draw(self.num_instances) for _ in range(max(1, len(images) // self.num_instances))]
+    def _split(self, images: list[int], rng: np.random.Generator) -> list[list[int]]:
+        rounds = _ShuffledRounds(images, rng)
+        return [rounds.draw(self.num_instances) for _ in range(max(1, len(images) // self.num_instances))]
 
 
 class FirstBatches:
@@ -219,33 +226,30 @@ def build_sampler(cfg: Any, items: Sequence[Any], seed: int, rank: int, world_si
     Raises:
         ConfigError: an unknown name, or what the sampler refuses.
     """
-    name, known = cfg.DATALOADER.SAMPLER_TRAIN, SAMPLER_REGISTRY._obj_map
-    if name not in known:
-        raise ConfigError(f"DATALOADER.SAMPLER_TRAIN is {name!r}; {closest(name, known)}")
-    batch_size, num_instances = cfg.SOLVER.IMS_PER_BATCH, cfg.DATALOADER.NUM_INSTANCE
-    sampler = known[name](items, batch_size, num_instances, seed=seed, rank=rank, world_size=world_size)
+    kind = find(SAMPLER_REGISTRY, cfg.DATALOADER.SAMPLER_TRAIN, "DATALOADER.SAMPLER_TRAIN")
+    sampler: BatchSampler = kind.from_config(cfg, items, seed=seed, rank=rank, world_size=world_size)
     count = cfg.DATALOADER.MAX_BATCHES_PER_EPOCH
     return FirstBatches(sampler, count) if count > 0 else sampler
 
 
-class _Deck:
-    """Cards drawn in shuffled rounds: each round deals every card once before the next begins.
+class _ShuffledRounds:
+    """Items in shuffled rounds: a round gives each item once before the next round begins.
 
-    A hand holds a card twice only where it is larger than the deck.
+    ``draw(count)`` gives an item twice only where ``count`` is more than there are items.
     """
 
-    def __init__(self, cards: list[Any], rng: np.random.Generator) -> None:
-        self.cards, self.rng = cards, rng
+    def __init__(self, items: list[Any], rng: np.random.Generator) -> None:
+        self.items, self.rng = items, rng
         self.left: list[Any] = []
 
     def draw(self, count: int) -> list[Any]:
-        hand: list[Any] = []
-        while len(hand) < count:
+        drawn: list[Any] = []
+        while len(drawn) < count:
             if not self.left:
-                shuffled = [self.cards[i] for i in self.rng.permutation(len(self.cards)).tolist()]
-                held = set(hand) if len(hand) < len(self.cards) else set()
+                shuffled = [self.items[i] for i in self.rng.permutation(len(self.items)).tolist()]
+                held = set(drawn) if len(drawn) < len(self.items) else set()
                 self.left = sorted(shuffled, key=held.__contains__)
-            taken = min(count - len(hand), len(self.left))
-            hand += self.left[:taken]
+            taken = min(count - len(drawn), len(self.left))
+            drawn += self.left[:taken]
             del self.left[:taken]
-        return hand
+        return drawn

@@ -1,6 +1,10 @@
-"""Training and evaluation from a config."""
+"""Training, evaluation and export from a config."""
 
-from vireid.engine.setup import merge_config, setup
-from vireid.engine.trainer import VIReIDTrainer, evaluate_weights, load_for_evaluation
+import fastreid  # noqa: F401  isort: skip  (first of all: vireid mends it and registers its parts then)
+
+from vireid.engine.config_files import merge_config
+from vireid.engine.evaluation import evaluate_weights, load_for_evaluation
+from vireid.engine.setup import setup
+from vireid.engine.trainer import VIReIDTrainer
 
 __all__ = ["VIReIDTrainer", "evaluate_weights", "load_for_evaluation", "merge_config", "setup"]

@@ -176,3 +176,29 @@ def load_weights(model: torch.nn.Module, weights: dict[str, Tensor], source: str
 def _first(names: Iterable[str], count: int = 4) -> str:
     names = list(names)
     return ", ".join(names[:count]) + (", ..." if len(names) > count else "")
+
+
+def checkpoint_tag(dataset: Any) -> dict[str, Any]:
+    """What a checkpoint trained on this dataset must agree on to be tested on it; the toolkit's own
+    datasets have nothing of the kind."""
+    return dataset.checkpoint_tag() if hasattr(dataset, "checkpoint_tag") else {}
+
+
+def check_tags(checkpoint: dict[str, Any], datasets: list[Any], source: str) -> None:
+    """Refuse a checkpoint that was trained on another split of one of these datasets.
+
+    Raises:
+        CheckpointError: names both splits.
+    """
+    trained = checkpoint.get("datasets")
+    if not isinstance(trained, dict):
+        return
+    for dataset in datasets:
+        name = type(dataset).__name__
+        theirs = trained.get(name, {})
+        for key, value in checkpoint_tag(dataset).items():
+            if key in theirs and theirs[key] != value:
+                raise CheckpointError(
+                    f"{source} was trained on {name} {key} {theirs[key]}, but the config "
+                    f"says {value}: identities it was trained on would be tested. Set it to {theirs[key]}"
+                )

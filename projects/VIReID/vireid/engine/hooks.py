@@ -1,14 +1,18 @@
 """Hooks: the learning rate after each step, evaluation and checkpoints after an epoch."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import torch
 from fastreid.engine import hooks
 from fastreid.engine.train_loop import HookBase
 from fastreid.evaluation.testing import flatten_results_dict
 from fastreid.utils import comm
+from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
+
+from vireid.engine.processes import share_buffers
 
 logger = logging.getLogger("fastreid.vireid.hooks")
 
@@ -39,6 +43,30 @@ class Writers(hooks.PeriodicWriter):
         if done % self._period == 0 and done % self.trainer.iters_per_epoch:
             for writer in self._writers:
                 writer.write()
+
+
+class PreciseBN(hooks.PreciseBN):
+    """The toolkit's estimation of batch norm's statistics after the last epoch, on batches with labels.
+
+    The toolkit overwrites the labels, by which batch transforms choose their images.
+    """
+
+    def __init__(self, model: nn.Module, batches: Iterator[dict[str, Any]], num_iter: int):
+        labelled = ({"targets": torch.zeros(1), "batch": batch} for batch in batches)
+        super().__init__(_TakesBatch(model), labelled, num_iter)
+
+    def update_stats(self) -> None:
+        super().update_stats()
+        share_buffers(self._model)
+
+
+class _TakesBatch(nn.Module):
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, inputs: dict[str, Any]) -> Any:
+        return self.model(inputs["batch"])
 
 
 class PeriodicEvaluation(HookBase):

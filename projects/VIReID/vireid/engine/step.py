@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from yacs.config import CfgNode
 
-from vireid.engine.setup import AMP_DTYPES
+from vireid.engine.checks import AMP_DTYPES
 from vireid.errors import TrainingError
 
 logger = logging.getLogger("fastreid.vireid.step")

@@ -2,38 +2,28 @@
 
 import logging
 import os
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
 from fastreid.engine import DefaultTrainer, hooks
 from fastreid.engine.train_loop import TrainerBase
-from fastreid.modeling.meta_arch import META_ARCH_REGISTRY
 from fastreid.utils import comm
 from fastreid.utils.events import EventStorage
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import DataLoader
 from yacs.config import CfgNode
 
-from vireid.data import build_dataset, build_train_loader
-from vireid.engine.checkpoint import AtomicCheckpointer, load_weights, read_checkpoint
-from vireid.engine.hooks import Checkpoints, LearningRate, PeriodicEvaluation, Writers
+from vireid.data.build import ImageLoader, build_dataset, build_train_loader
+from vireid.engine.checkpoint import AtomicCheckpointer, check_tags, checkpoint_tag
+from vireid.engine.checks import check_run
+from vireid.engine.evaluation import evaluate_model
+from vireid.engine.hooks import Checkpoints, LearningRate, PeriodicEvaluation, PreciseBN, Writers
+from vireid.engine.models import build_model
+from vireid.engine.processes import distributed, share_buffers
+from vireid.engine.reports import best_metric
 from vireid.engine.schedule import build_schedule, fast_forward
-from vireid.engine.setup import seed_everything
+from vireid.engine.seeds import endless_batches, seed_everything
 from vireid.engine.step import OptimizationStep, build_optimizer
-from vireid.errors import CheckpointError, ConfigError, TrainingError, closest
-from vireid.evaluation.evaluator import (
-    best_metric,
-    check_evaluation,
-    evaluate_dataset,
-    flat_means,
-    results_record,
-    results_table,
-    write_results,
-)
+from vireid.errors import CheckpointError, ConfigError, TrainingError
 
 logger = logging.getLogger("fastreid.vireid.trainer")
 
@@ -50,13 +40,9 @@ class VIReIDTrainer(DefaultTrainer):
         # PyTorch 2 no longer updates.
         TrainerBase.__init__(self)
         os.makedirs(cfg.OUTPUT_DIR, exist_ok=True)  # auto_scale_hyperparams writes config.yaml there
-        check_evaluation(cfg, {name: build_dataset(cfg, name) for name in cfg.DATASETS.TESTS})
         data_loader = self.build_train_loader(cfg)
-        train_set: Any = data_loader.dataset
-        if train_set.num_classes < 2:
-            raise ConfigError(
-                f"DATASETS.NAMES: the training set has {train_set.num_classes} identity; 2 or more"
-            )
+        train_set = data_loader.dataset
+        check_run(cfg, train_set, {name: build_dataset(cfg, name) for name in cfg.DATASETS.TESTS})
         cfg = self.auto_scale_hyperparams(cfg, train_set.num_classes)
         seed_everything(cfg.SEED)  # the same weights whatever was drawn before, on every process
         model = self.build_model(cfg)
@@ -64,17 +50,7 @@ class VIReIDTrainer(DefaultTrainer):
         self.checkpointer = AtomicCheckpointer(
             model, cfg.OUTPUT_DIR, save_to_disk=comm.is_main_process(), optimizer=optimizer
         )
-        if comm.get_world_size() > 1:
-            on_gpu = cfg.MODEL.DEVICE.startswith("cuda")
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message=".*broadcast_buffers", category=FutureWarning)
-                model = DistributedDataParallel(
-                    model,
-                    device_ids=[comm.get_local_rank()] if on_gpu else None,
-                    broadcast_buffers=False,  # done once an epoch, in share_buffers
-                    # A batch may lack a modality, and so leave a stem without gradient.
-                    find_unused_parameters=cfg.DATALOADER.SAMPLER_TRAIN != "CrossModalityIdentitySampler",
-                )
+        model = distributed(cfg, model)
         model.train()
         self._trainer = OptimizationStep(model, data_loader, optimizer, cfg)
         self.iters_per_epoch = len(data_loader)
@@ -135,8 +111,8 @@ class VIReIDTrainer(DefaultTrainer):
         if cfg.MODEL.FREEZE_LAYERS and cfg.SOLVER.FREEZE_ITERS > 0:
             built.append(hooks.LayerFreeze(self.model, cfg.MODEL.FREEZE_LAYERS, cfg.SOLVER.FREEZE_ITERS))
         if cfg.TEST.PRECISE_BN.ENABLED and hooks.get_bn_modules(self.model):
-            batches = endless(self.build_train_loader(cfg), 0, cfg.SEED)
-            built.append(hooks.PreciseBN(self.model, batches, cfg.TEST.PRECISE_BN.NUM_ITER))
+            batches = endless_batches(self.build_train_loader(cfg), 0, cfg.SEED)
+            built.append(PreciseBN(self.model, batches, cfg.TEST.PRECISE_BN.NUM_ITER))
         built.append(PeriodicEvaluation(cfg.TEST.EVAL_PERIOD, self.evaluate))
         if comm.is_main_process():
             built.append(Checkpoints(cfg.SOLVER.CHECKPOINT_PERIOD, self.checkpoint_extras()))
@@ -174,7 +150,7 @@ class VIReIDTrainer(DefaultTrainer):
             f"Training epochs {self.start_epoch} to {self.max_epoch - 1} of {self.max_epoch}, "
             f"{self.iters_per_epoch} iterations of {self.cfg.SOLVER.IMS_PER_BATCH} images each"
         )
-        batches = endless(self.data_loader, self.start_epoch, self.cfg.SEED + 1)
+        batches = endless_batches(self.data_loader, self.start_epoch, self.cfg.SEED + 1)
         with EventStorage(self.start_iter) as self.storage:
             try:
                 self.before_train()
@@ -222,121 +198,15 @@ class VIReIDTrainer(DefaultTrainer):
 
     @classmethod
     def build_model(cls, cfg: CfgNode) -> nn.Module:
-        name = cfg.MODEL.META_ARCHITECTURE
-        if name not in META_ARCH_REGISTRY._obj_map:
-            known = META_ARCH_REGISTRY._obj_map
-            raise ConfigError(f"MODEL.META_ARCHITECTURE is {name!r}; {closest(name, known)}")
-        missing = [layer for layer in cfg.MODEL.FREEZE_LAYERS if layer not in ("backbone", "heads")]
-        if missing:
-            raise ConfigError(f"MODEL.FREEZE_LAYERS names {missing[0]!r}; the model has backbone and heads")
-        model = META_ARCH_REGISTRY.get(name)(cfg).to(torch.device(cfg.MODEL.DEVICE))
-        parameters = sum(parameter.numel() for parameter in model.parameters())
-        specific = ", ".join(getattr(model, "modality_specific", ())) or "none: one stream"
-        logger.info(f"Model of {parameters / 1e6:.2f} M parameters; modality-specific: {specific}")
-        return model
+        """MODEL.META_ARCHITECTURE on MODEL.DEVICE."""
+        return build_model(cfg)
 
     @classmethod
-    def build_train_loader(cls, cfg: CfgNode) -> DataLoader:
+    def build_train_loader(cls, cfg: CfgNode) -> ImageLoader:
+        """The loader of DATASETS.NAMES."""
         return build_train_loader(cfg)
 
     @classmethod
     def test(cls, cfg: CfgNode, model: nn.Module, **about: Any) -> dict[str, Any]:
-        """Evaluate on DATASETS.TESTS: a table in the log, results.json in OUTPUT_DIR.
-
-        Returns:
-            dataset -> setting -> metric in percent; empty on every process but the first.
-        """
-        results = {}
-        for name in cfg.DATASETS.TESTS:
-            dataset = build_dataset(cfg, name)
-            results[name] = evaluate_dataset(cfg, model, dataset, name)
-        if not comm.is_main_process():
-            return {}
-        logger.info(f"Results in percent:\n{results_table(results)}")
-        path = Path(cfg.OUTPUT_DIR) / "results.json"
-        os.makedirs(path.parent, exist_ok=True)
-        write_results(path, results_record(results, **about))
-        return flat_means(results)
-
-
-def evaluate_weights(cfg: CfgNode) -> dict[str, Any]:
-    """Evaluate MODEL.WEIGHTS on DATASETS.TESTS; the untrained model where it is empty.
-
-    Returns:
-        dataset -> setting -> metric in percent.
-
-    Raises:
-        CheckpointError: it cannot be read or does not fit, or is of another RegDB split.
-    """
-    return VIReIDTrainer.test(cfg, load_for_evaluation(cfg), weights=cfg.MODEL.WEIGHTS)
-
-
-def load_for_evaluation(cfg: CfgNode) -> nn.Module:
-    """The model of MODEL.WEIGHTS, or the untrained one where it is empty, with a warning.
-
-    The number of classes is the checkpoint's: no training set is needed.
-
-    Raises:
-        CheckpointError: it cannot be read or does not fit, or is of another RegDB split.
-    """
-    cfg = cfg.clone()
-    cfg.defrost()
-    seed_everything(cfg.SEED)
-    source = cfg.MODEL.WEIGHTS
-    if not source:
-        logger.warning("MODEL.WEIGHTS is empty: evaluating a model that is not trained")
-        return VIReIDTrainer.build_model(cfg)
-    content = read_checkpoint(source)
-    check_tags(content, [build_dataset(cfg, name) for name in cfg.DATASETS.TESTS], source)
-    classifier = content["model"].get("heads.weight")
-    if classifier is not None and classifier.ndim:
-        cfg.MODEL.HEADS.NUM_CLASSES = len(classifier)
-    cfg.MODEL.BACKBONE.PRETRAIN = False
-    model = VIReIDTrainer.build_model(cfg)
-    load_weights(model, content["model"], source, strict=cfg.MODEL.WEIGHTS_STRICT)
-    return model
-
-
-def share_buffers(model: nn.Module) -> None:
-    """Give every process the first one's buffers (running statistics of batch norm), so that what is
-    evaluated is what is saved."""
-    if comm.get_world_size() > 1:
-        for buffer in model.buffers():
-            torch.distributed.broadcast(buffer, 0)
-
-
-def endless(loader: DataLoader, start_epoch: int, seed: int) -> Iterator[dict[str, Any]]:
-    """Batches of epoch after epoch. Each epoch starts from a seed of its own, so that a resumed run
-    draws what an uninterrupted one would have drawn."""
-    epoch = start_epoch
-    while True:
-        loader.batch_sampler.set_epoch(epoch)  # type: ignore[union-attr]
-        seed_everything(seed + 1_000_003 * epoch + comm.get_rank())
-        yield from loader
-        epoch += 1
-
-
-def checkpoint_tag(dataset: Any) -> dict[str, Any]:
-    """What a checkpoint trained on this dataset must agree on to be tested on it; the toolkit's own
-    datasets have nothing of the kind."""
-    return dataset.checkpoint_tag() if hasattr(dataset, "checkpoint_tag") else {}
-
-
-def check_tags(checkpoint: dict[str, Any], datasets: list[Any], source: str) -> None:
-    """Refuse a checkpoint that was trained on another split of one of these datasets.
-
-    Raises:
-        CheckpointError: names both splits.
-    """
-    trained = checkpoint.get("datasets")
-    if not isinstance(trained, dict):
-        return
-    for dataset in datasets:
-        name = type(dataset).__name__
-        theirs = trained.get(name, {})
-        for key, value in checkpoint_tag(dataset).items():
-            if key in theirs and theirs[key] != value:
-                raise CheckpointError(
-                    f"{source} was trained on {name} {key} {theirs[key]}, but the config "
-                    f"says {value}: identities it was trained on would be tested. Set it to {theirs[key]}"
-                )
+        """See ``vireid.engine.evaluation.evaluate_model``."""
+        return evaluate_model(cfg, model, **about)

@@ -1,10 +1,10 @@
 """Scoring under the exact protocols of the datasets, and re-ranking; without the toolkit."""
 
+from vireid.evaluation.jaccard import k_reciprocal_jaccard
 from vireid.evaluation.llcm import llcm_settings
 from vireid.evaluation.metrics import METRICS, RankMetrics, rank_metrics
 from vireid.evaluation.protocols import ProtocolResult, Setting, Trial, evaluate_settings
 from vireid.evaluation.regdb import regdb_settings
-from vireid.evaluation.rerank import k_reciprocal_jaccard
 from vireid.evaluation.sysu_mm01 import SYSUProtocol, sysu_settings
 
 __all__ = [

@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator
 
-import faiss
 import numba
 import numpy as np
 import torch
 
-from vireid.errors import ConfigError
-from vireid.evaluation.compiled import kernel
+from vireid.compiled import kernel
 
 # Distances held at a time.
 _BLOCK_VALUES = 1 << 21
@@ -27,54 +25,63 @@ def squared_distance_blocks(
         yield slice(first, first + len(block)), dist.clamp_min_(0)
 
 
-def nearest(dist: torch.Tensor, count: int) -> np.ndarray:
-    """(N, count) int32, columns of the smallest values of each row of (N, M), ascending, ties by column."""
+def smallest_columns(dist: torch.Tensor, count: int) -> np.ndarray:
+    """Columns of the smallest values of each row, smallest first; equal values go by column.
+
+    Args:
+        dist: (N, M) float32.
+        count: how many, at most M.
+
+    Returns:
+        (N, count) int32.
+    """
     result = np.empty((dist.shape[0], count), dtype=np.int32)
-    _nearest(dist.cpu().numpy(), result)
+    _smallest_columns(dist.cpu().numpy(), result)
     return result
 
 
-def neighbour_lists(features: torch.Tensor, count: int, index: str = "flat") -> np.ndarray:
-    """Each item's nearest items, itself among them, as (N, count) int32, nearest first; -1 is none.
+def neighbour_lists(features: torch.Tensor, count: int) -> np.ndarray:
+    """Each item's nearest items, itself among them.
+
+    On the CPU, faiss searches, as the toolkit does: the lists are the same to the last bit. On a GPU, PyTorch
+    computes the distances: the faiss packages for GPUs cannot be installed beside the one for CPUs.
 
     Args:
-        features: (N, D) float32; on a GPU, distances are computed there.
-        index: "flat" is exact; "ivf" searches the nearest 1/16 of about 4 sqrt(N) cells, for N beyond
-            some 100,000.
+        features: (N, D) float32.
+        count: length of the lists.
 
-    Raises:
-        ConfigError: an unknown index.
+    Returns:
+        (N, count) int32 positions, nearest first; -1 where there is none.
     """
-    if index not in ("flat", "ivf"):
-        raise ConfigError(f'index is "{index}"; it must be "flat" or "ivf"')
-    if index == "ivf":
-        items = features.cpu().numpy()
-        cells = max(1, min(int(4 * len(items) ** 0.5), len(items) // 39))
-        inverted = faiss.IndexIVFFlat(faiss.IndexFlatL2(items.shape[1]), items.shape[1], cells)
-        inverted.train(items)
-        inverted.add(items)
-        inverted.nprobe = max(1, cells // 16)
-        return inverted.search(items, count)[1].astype(np.int32)
     if features.device.type == "cpu":
-        # What the toolkit's search calls: the same lists to the last bit.
+        import faiss  # only where something is re-ranked: its import takes half a second
+
         items = features.numpy()
         return faiss.knn(items, items, count)[1].astype(np.int32)
     return lists_and_furthest(features, count)[0]
 
 
 def lists_and_furthest(features: torch.Tensor, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Exact neighbour lists (N, count) int32, ties by position, and each item's greatest squared
-    distance to any (N,) float32, which is never zero: it is there to be divided by."""
+    """Each item's nearest items, and how far its furthest item is.
+
+    Args:
+        features: (N, D) float32.
+        count: length of the lists, at most N.
+
+    Returns:
+        (N, count) int32 positions, nearest first, the item itself among them; equal distances go by
+        position. (N,) float32 greatest squared distances; above zero, so that they can divide.
+    """
     lists = np.empty((len(features), count), dtype=np.int32)
     furthest = np.empty(len(features), dtype=np.float32)
     for rows, dist in squared_distance_blocks(features, features):
-        lists[rows] = nearest(dist, count)
+        lists[rows] = smallest_columns(dist, count)
         furthest[rows] = dist.amax(dim=1).cpu().numpy()
     return lists, np.maximum(furthest, np.finfo(np.float32).tiny)
 
 
 @kernel
-def _nearest(dist, result):
+def _smallest_columns(dist, result):
     count = result.shape[1]
     for row in numba.prange(dist.shape[0]):
         best = np.full(count, np.inf, dtype=dist.dtype)

@@ -1,29 +1,44 @@
 """Ranks of every query's matches, in many galleries at once, without sorting a row.
 
-All galleries are subsets of one list of candidates, so each distance is looked at once, however many
-trials use it. A candidate is placed among the sorted distances of the query's own matches (a few
-dozen), and counted there for the galleries that hold it.
+All galleries are subsets of one list of candidates (the images that any trial has in its gallery), so that
+each distance is looked at once, whatever the number of trials. For one query:
+
+1. The matches are the candidates of the query's identity. A query has a few dozen of them, and only they are
+   sorted, by distance.
+2. Every other candidate is placed among the sorted distances of the matches: it precedes all matches from
+   there on. A table of ``_CELLS`` cells over the range of these distances gives the place almost at once. The
+   candidate is then counted at that place, once for each gallery that has it (``counts``).
+3. A running sum of the counts over the matches is the number of others that precede each match. The rank of
+   the i-th match of a gallery is i plus that sum. Average precision and inverse negative penalty follow.
+4. Where a gallery counts each identity once, the best rank is one more than the number of other identities
+   that precede the nearest match. Each identity keeps one bit for each gallery (``seen``), set by any of its
+   images that precedes that match; the bits are counted in the end.
+5. Equal distances go by the place in the gallery, which differs between galleries: a candidate at exactly the
+   distance of a match is compared with it gallery by gallery (``tied``).
 """
 
 import numba
 import numpy as np
 
-from vireid.evaluation.compiled import kernel
+from vireid.compiled import kernel
 
-# The galleries a candidate is in are the bits of one word.
-MAX_GALLERIES = 64
-_LANES = 16
-# Where among its matches' distances a candidate lies is looked up in a grid of so many cells.
+MAX_GALLERIES = 64  # the galleries that have a candidate are the bits of one word
+_LANES = 16  # counts of so many galleries are added by one vector instruction
 _CELLS = 512
-_NONE = np.zeros((0, 0), dtype=bool)
+_NO_EXCLUSION = np.zeros((0, 0), dtype=bool)
+_NO_KEYS = np.zeros(0, dtype=np.int64)
 
 
-def pad_lanes(galleries: int) -> int:
-    """Columns of ``member`` for a number of galleries: a whole number of vector registers."""
-    return galleries if galleries == 1 else -(-galleries // _LANES) * _LANES
-
-
-def rank_matches(dist, query_pids, candidate_pids, query_keys, candidate_keys, exclude, place, unique):
+def rank_matches(
+    dist: np.ndarray,
+    query_pids: np.ndarray,
+    candidate_pids: np.ndarray,
+    query_keys: np.ndarray | None,
+    candidate_keys: np.ndarray | None,
+    exclude: np.ndarray | None,
+    place: np.ndarray,
+    unique: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rank the matches of each query in each gallery.
 
     Args:
@@ -47,23 +62,23 @@ def rank_matches(dist, query_pids, candidate_pids, query_keys, candidate_keys, e
     by_pid = np.argsort(pid_of, kind="stable").astype(np.int32)
     starts = np.concatenate([[0], np.cumsum(np.bincount(pid_of, minlength=len(pids)))]).astype(np.int64)
     inside = place >= 0
-    member = np.zeros((len(candidate_pids), pad_lanes(galleries)), dtype=np.int32)
+    lanes = galleries if galleries == 1 else -(-galleries // _LANES) * _LANES
+    member = np.zeros((len(candidate_pids), lanes), dtype=np.int32)
     member[:, :galleries] = inside
     bits = (inside.astype(np.uint64) << np.arange(galleries, dtype=np.uint64)).sum(axis=1, dtype=np.uint64)
     best = np.zeros((num_queries, galleries), dtype=np.int64)
     ap = np.zeros((num_queries, galleries))
     inp = np.zeros((num_queries, galleries))
     keyed = query_keys is not None
-    no_keys = np.zeros(0, dtype=np.int64)
     _rank_matches(
         np.ascontiguousarray(dist),
         np.where(known, slot, -1).astype(np.int32),
         pid_of.astype(np.int32),
         by_pid,
         starts,
-        np.ascontiguousarray(query_keys, dtype=np.int64) if keyed else no_keys,
-        np.ascontiguousarray(candidate_keys, dtype=np.int64) if keyed else no_keys,
-        _NONE if exclude is None else np.ascontiguousarray(exclude, dtype=bool),
+        np.ascontiguousarray(query_keys, dtype=np.int64) if keyed else _NO_KEYS,
+        np.ascontiguousarray(candidate_keys, dtype=np.int64) if keyed else _NO_KEYS,
+        _NO_EXCLUSION if exclude is None else np.ascontiguousarray(exclude, dtype=bool),
         np.ascontiguousarray(place, dtype=np.int32),
         member,
         bits,
@@ -77,21 +92,21 @@ def rank_matches(dist, query_pids, candidate_pids, query_keys, candidate_keys, e
 
 @kernel
 def _rank_matches(
-    dist,
-    query_pid,
-    pid_of,
-    by_pid,
-    starts,
-    query_keys,
-    keys,
-    exclude,
-    place,
-    member,
-    bits,
-    unique,
-    best,
-    ap,
-    inp,
+    dist,  # (Q, P) float
+    query_pid,  # (Q,) int32, row of the query's identity in ``starts``; -1 where no candidate has it
+    pid_of,  # (P,) int32, the same of each candidate
+    by_pid,  # (P,) int32, candidates ordered by identity
+    starts,  # (identities + 1,) int64, where each identity's candidates begin in ``by_pid``
+    query_keys,  # (Q,) int64, or empty
+    keys,  # (P,) int64, or empty; a candidate whose key is the query's is left out
+    exclude,  # (Q, P) bool, or (0, 0); True leaves a candidate out
+    place,  # (P, T) int32, place of the candidate in each gallery; -1 where it is not in
+    member,  # (P, T padded to lanes) int32, 1 where the candidate is in the gallery
+    bits,  # (P,) uint64, the same as bits
+    unique,  # (T,) bool, whether the best rank counts identities
+    best,  # out: (Q, T) int64
+    ap,  # out: (Q, T) float64
+    inp,  # out: (Q, T) float64
 ):
     num_queries, num_candidates = dist.shape
     galleries, lanes = place.shape[1], member.shape[1]

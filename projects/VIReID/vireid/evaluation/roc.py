@@ -1,4 +1,4 @@
-"""Verification rates of a distance matrix: are two images of one identity, yes or no."""
+"""Verification: deciding by their distance whether two images show one identity."""
 
 from typing import Any
 
@@ -18,17 +18,17 @@ def verification_rates(
     exclude: Any = None,
     false_rates: tuple[float, ...] = FALSE_RATES,
 ) -> dict[str, float]:
-    """Share of mismatched pairs told apart, where a given share of the matched pairs is told apart too.
+    """Shares of the mismatched pairs that a distance threshold separates: the toolkit's TEST.ROC.
 
-    That is the toolkit's definition (TEST.ROC): "positive" is a pair of two identities, scored by its
-    distance. The threshold is the distance of a matched pair, so that a false rate below 1 / (number of
-    matched pairs) gives 0.
+    A pair of two identities is a positive, and its distance is its score. A threshold separates a pair
+    whose distance reaches it. Each threshold is the distance of a matched pair, chosen so that it
+    separates ``false_rate`` of the matched pairs; where that is less than one pair, the share is 0.
 
     Args:
-        dist: (Q, G).
-        query_pids, gallery_pids: (Q,) and (G,).
+        dist: (Q, G) float, smaller is more alike.
+        query_pids, gallery_pids: (Q,) and (G,) identities.
         exclude: (Q, G) bool, True where a pair is left out.
-        false_rates: shares of the matched pairs.
+        false_rates: shares of the matched pairs that may be separated, 0..1.
 
     Returns:
         {"TPR@FPR=1e-04": share in 0..1, ...}.

@@ -1,4 +1,6 @@
-"""Backbones of our own, and the toolkit's built with clear errors."""
+"""Backbones of our own, the toolkit's built with clear errors, and what a backbone gives."""
+
+from typing import NamedTuple
 
 import torch
 from fastreid.layers import get_norm
@@ -8,11 +10,12 @@ from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from vireid.errors import ConfigError
-from vireid.modeling.families import check_model
+from vireid.modeling.modes import evaluation_mode
 from vireid.modeling.pretrained import load_pretrained
 from vireid.modeling.vit_map import VisionTransformerMap
+from vireid.registries import find
 
-__all__ = ["SmallResNet", "VisionTransformerMap", "build_backbone", "feature_map_size"]
+__all__ = ["FeatureMap", "SmallResNet", "VisionTransformerMap", "build_backbone", "probe_feature_map"]
 
 
 class SmallResNet(ResNet):
@@ -48,13 +51,12 @@ def build_backbone(cfg: CfgNode) -> nn.Module:
     Raises:
         ConfigError: a name or variant that cannot be, or weights that cannot be had or do not fit.
     """
-    check_model(cfg)
     name, depth, norm = cfg.MODEL.BACKBONE.NAME, cfg.MODEL.BACKBONE.DEPTH, cfg.MODEL.BACKBONE.NORM
     untrained = cfg.clone()
     untrained.defrost()
     untrained.MODEL.BACKBONE.PRETRAIN = False
     try:
-        backbone = BACKBONE_REGISTRY.get(name)(untrained)
+        backbone = find(BACKBONE_REGISTRY, name, "MODEL.BACKBONE.NAME")(untrained)
     except ValueError as error:
         if norm != "GN":
             raise
@@ -74,13 +76,25 @@ def build_backbone(cfg: CfgNode) -> nn.Module:
     return backbone
 
 
+class FeatureMap(NamedTuple):
+    """What a backbone gives for one image; ``signed``: whether some values are negative."""
+
+    channels: int
+    height: int
+    width: int
+    signed: bool
+
+
 @torch.no_grad()
-def feature_map_size(backbone: nn.Module, size: tuple[int, int]) -> tuple[int, int, int]:
-    """(channels, height, width) of the feature map that ``backbone`` gives for images of ``size`` (H, W)."""
-    training = backbone.training
-    backbone.eval()
-    features: Tensor = backbone(torch.zeros(1, 3, *size))
-    backbone.train(training)
+def probe_feature_map(backbone: nn.Module, size: tuple[int, int]) -> FeatureMap:
+    """The feature map that a backbone gives for an image of ``size`` (height, width).
+
+    The image is noise, the same in every call. The backbone's mode and the caller's generators stay as
+    they are.
+    """
+    image = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(0))
+    with evaluation_mode(backbone):
+        features: Tensor = backbone(image)
     channels, *spatial = features.shape[1:]
     height, width = spatial if spatial else (1, 1)
-    return channels, height, width
+    return FeatureMap(channels, height, width, bool((features < 0).any()))

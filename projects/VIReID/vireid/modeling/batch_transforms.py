@@ -8,13 +8,10 @@ last, and entries that a loss asks for by name.
 
 from collections.abc import Callable
 
-from fastreid.utils.registry import Registry
 from torch import Tensor
 from yacs.config import CfgNode
 
-from vireid.errors import registered
-
-BATCH_TRANSFORM_REGISTRY = Registry("BATCH_TRANSFORM")
+from vireid.registries import BATCH_TRANSFORM_REGISTRY, find
 
 Batch = dict[str, Tensor]
 
@@ -25,6 +22,7 @@ def build_batch_transforms(cfg: CfgNode) -> list[Callable[[Batch], Batch]]:
     Raises:
         ConfigError: unknown name.
     """
-    known = BATCH_TRANSFORM_REGISTRY._obj_map
-    names = cfg.MODEL.BATCH_TRANSFORMS
-    return [registered(known, name, "MODEL.BATCH_TRANSFORMS").from_config(cfg) for name in names]
+    return [
+        find(BATCH_TRANSFORM_REGISTRY, name, "MODEL.BATCH_TRANSFORMS").from_config(cfg)
+        for name in cfg.MODEL.BATCH_TRANSFORMS
+    ]

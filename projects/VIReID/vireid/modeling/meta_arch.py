@@ -13,14 +13,14 @@ from fastreid.utils import events
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
-from vireid import host
-from vireid.errors import ConfigError, closest
+from vireid.errors import ConfigError
 from vireid.modeling.adapters import insert_adapters
-from vireid.modeling.backbones import build_backbone, feature_map_size
+from vireid.modeling.backbones import FeatureMap, build_backbone, probe_feature_map
 from vireid.modeling.batch_transforms import Batch, build_batch_transforms
-from vireid.modeling.families import check_head
+from vireid.modeling.checks import check_head
 from vireid.modeling.losses import WeightedLosses, build_losses
 from vireid.modeling.two_stream import BatchLayout, split_streams
+from vireid.registries import find
 
 
 @META_ARCH_REGISTRY.register()
@@ -55,11 +55,11 @@ class VIReID(Baseline):
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
-        host.check_config(cfg)
         layout = BatchLayout()
         backbone = build_backbone(cfg)
         insert_adapters(cfg, backbone)
-        cfg = with_feature_size(cfg, backbone)
+        feature_map = probe_feature_map(backbone, tuple(cfg.INPUT.SIZE_TRAIN))
+        cfg = with_feature_map(cfg, feature_map)
         specific = split_streams(
             backbone,
             cfg.MODEL.BACKBONE.NAME,
@@ -69,7 +69,7 @@ class VIReID(Baseline):
         )
         return {
             "backbone": backbone,
-            "heads": build_head(cfg),
+            "heads": build_head(cfg, feature_map),
             "losses": build_losses(cfg),
             "batch_transforms": build_batch_transforms(cfg),
             "layout": layout,
@@ -98,8 +98,6 @@ class VIReID(Baseline):
 
     def train_losses(self, batch: Batch) -> dict[str, Tensor]:
         """batch: as ``preprocess`` gives it, ordered by modality -> {"loss_...": weighted scalar}."""
-        if bool(batch["targets"].sum() < 0):  # the toolkit's PreciseBN hook marks batches without labels so
-            batch["targets"] = torch.zeros_like(batch["targets"])
         for transform in self.batch_transforms:
             batch = transform(batch)
         self.layout.set(batch["modalities"])
@@ -108,7 +106,7 @@ class VIReID(Baseline):
         if events._CURRENT_STORAGE_STACK:
             log_accuracy(outputs["pred_class_logits"].detach(), batch["targets"])
         outputs["logits"] = outputs.pop("cls_outputs")
-        outputs["embeddings"] = outputs["features"]
+        outputs["embeddings"] = outputs.pop("features")
         with torch.autocast(self.device.type, enabled=False):
             return self.weighted_losses({**batch, **outputs})
 
@@ -139,32 +137,30 @@ class VIReID(Baseline):
         return images.contiguous(memory_format=self.memory_format)
 
 
-def build_head(cfg: CfgNode) -> nn.Module:
-    """MODEL.HEADS for the backbone whose feature size ``cfg`` has.
+def build_head(cfg: CfgNode, feature_map: FeatureMap) -> nn.Module:
+    """MODEL.HEADS for the backbone that gives ``feature_map``, which ``cfg`` also has.
 
     Raises:
         ConfigError: unknown name, or a head that this backbone cannot have.
     """
-    name = cfg.MODEL.HEADS.NAME
-    if name not in REID_HEADS_REGISTRY._obj_map:
-        raise ConfigError(f"MODEL.HEADS.NAME is {name!r}; {closest(name, REID_HEADS_REGISTRY._obj_map)}")
+    kind = find(REID_HEADS_REGISTRY, cfg.MODEL.HEADS.NAME, "MODEL.HEADS.NAME")
     channels = cfg.MODEL.HEADS.EMBEDDING_DIM or cfg.MODEL.BACKBONE.FEAT_DIM
     if cfg.MODEL.HEADS.NORM == "GN" and channels % 32:
         raise ConfigError(
             f"MODEL.HEADS.NORM GN makes 32 groups of channels, and the embedding has {channels}; set it to BN"
         )
-    head: nn.Module = REID_HEADS_REGISTRY.get(name)(cfg)
-    check_head(cfg, head)
+    head: nn.Module = kind(cfg)
+    check_head(cfg, head, feature_map)
     return head
 
 
-def with_feature_size(cfg: CfgNode, backbone: nn.Module) -> CfgNode:
-    """A copy of ``cfg`` with FEAT_DIM, and the feature map's size as COMPUTED_MAP_SIZE, found out.
+def with_feature_map(cfg: CfgNode, feature_map: FeatureMap) -> CfgNode:
+    """A copy of ``cfg`` with the backbone's FEAT_DIM, and (height, width) of its map as COMPUTED_MAP_SIZE.
 
     Raises:
         ConfigError: FEAT_DIM is set to something else than the backbone gives.
     """
-    channels, height, width = feature_map_size(backbone, tuple(cfg.INPUT.SIZE_TRAIN))
+    channels, height, width, _ = feature_map
     stated = cfg.MODEL.BACKBONE.FEAT_DIM
     if stated not in (0, channels):
         raise ConfigError(

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from vireid.errors import ConfigError
+from vireid.modeling.families import family_of
 from vireid.weights import read_tensors
 
 logger = logging.getLogger("fastreid.vireid.pretrained")
@@ -95,7 +96,7 @@ def _download(cfg: CfgNode) -> Path:
         )
     folder = Path(os.environ.get("TORCH_HOME", Path.home() / ".cache" / "torch")) / "checkpoints"
     if "drive.google.com" in url:
-        target = folder / f"{_url_key(cfg)}_imagenet.pth"  # where the toolkit puts it, too
+        target = folder / f"{weights_key(cfg)}_imagenet.pth"  # the toolkit puts it there, too
         by_hand = "Google Drive wants a browser"
     else:
         target, by_hand = folder / url.split("/")[-1], ""
@@ -118,16 +119,9 @@ def _download(cfg: CfgNode) -> Path:
 def pretrained_url(cfg: CfgNode) -> str | None:
     """Where the toolkit has the weights of this backbone and DEPTH; None where it has none."""
     urls = getattr(sys.modules[BACKBONE_REGISTRY.get(cfg.MODEL.BACKBONE.NAME).__module__], "model_urls", {})
-    return urls.get(_url_key(cfg))
+    return urls.get(weights_key(cfg))
 
 
-def _url_key(cfg: CfgNode) -> str:
-    backbone = cfg.MODEL.BACKBONE
-    ibn = "ibn_" if backbone.WITH_IBN else ""
-    keys: dict[str, str] = {
-        "build_resnet_backbone": ("se_" if backbone.WITH_SE else "") + ibn + backbone.DEPTH,
-        "build_resnext_backbone": ibn + backbone.DEPTH,
-        "build_osnet_backbone": f"osnet_{ibn}{backbone.DEPTH}",
-        "build_resnest_backbone": "resnest" + backbone.DEPTH[:-1],
-    }
-    return keys.get(backbone.NAME, str(backbone.DEPTH))
+def weights_key(cfg: CfgNode) -> str:
+    """The variant that MODEL.BACKBONE names, as the toolkit's ``model_urls`` name it."""
+    return family_of(cfg.MODEL.BACKBONE.NAME).weights_key(cfg.MODEL.BACKBONE)

@@ -1,6 +1,5 @@
 """Any timm model that gives a feature map or tokens, as a backbone: MODEL.BACKBONE.TIMM."""
 
-import importlib
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,12 +12,19 @@ from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from vireid.errors import ConfigError
+from vireid.modeling.modes import evaluation_mode
 from vireid.modeling.timm_layout import final_norm, grid_of, stage_modules, stem_modules
+from vireid.modeling.timm_models import (
+    create_model,
+    create_or_explain,
+    in_short,
+    require_timm,
+    size_advice,
+    size_options,
+)
 from vireid.weights import read_tensors
 
 logger = logging.getLogger("fastreid.vireid.timm")
-
-INSTALL_COMMAND = 'pip install "fastreid-vi[timm]"'
 
 
 class TimmBackbone(nn.Module):
@@ -89,7 +95,7 @@ class TimmBackbone(nn.Module):
             raise
         except Exception as error:  # of the network, the hub's client, or a shape that does not fit
             raise ConfigError(
-                f"MODEL.BACKBONE.TIMM.NAME {self.name}: cannot load {source} ({_in_short(error)}); set "
+                f"MODEL.BACKBONE.TIMM.NAME {self.name}: cannot load {source} ({in_short(error)}); set "
                 f"MODEL.BACKBONE.PRETRAIN_PATH{advice}, or MODEL.BACKBONE.PRETRAIN False"
             ) from None
         drawn = fresh.state_dict()
@@ -123,12 +129,12 @@ def build_timm_backbone(cfg: CfgNode) -> TimmBackbone:
         raise ConfigError(f"MODEL.BACKBONE.TIMM.NAME is {name!r}, which timm does not have; {found}")
     refused = ""
     for options in size_options(cfg):
-        backbone = TimmBackbone(_created(cfg, size, options), name, size, options)
+        backbone = TimmBackbone(create_or_explain(cfg, size, options), name, size, options)
         refused = _refused_size(backbone, cfg.INPUT.SIZE_TRAIN)
         if refused:
             raise ConfigError(
                 f"INPUT.SIZE_TRAIN is {list(size)}, which {name} does not take: {refused}; "
-                f"{_size_advice(backbone.model)}"
+                f"{size_advice(backbone.model)}"
             )
         refused = _refused_size(backbone, cfg.INPUT.SIZE_TEST)
         if not refused:
@@ -140,78 +146,16 @@ def build_timm_backbone(cfg: CfgNode) -> TimmBackbone:
     )
 
 
-def require_timm() -> Any:
-    """The package.
-
-    Raises:
-        ConfigError: it is not installed.
-    """
-    try:
-        return importlib.import_module("timm")
-    except ImportError as error:
-        raise ConfigError(
-            f"MODEL.BACKBONE.NAME build_timm_backbone needs timm ({error}): {INSTALL_COMMAND}"
-        ) from None
-
-
-def size_options(cfg: CfgNode) -> list[dict[str, Any]]:
-    """Arguments to try, in this order, until a model takes INPUT.SIZE_TEST, too: as it is by default; a
-    transformer that resizes its position embeddings for each batch; one whose windows fit any size."""
-    plain: dict[str, Any] = {}
-    if tuple(cfg.INPUT.SIZE_TEST) == tuple(cfg.INPUT.SIZE_TRAIN):
-        return [plain]
-    return [plain, {"dynamic_img_size": True}, {"strict_img_size": False}]
-
-
-def create_model(
-    cfg: CfgNode, size: tuple[int, int], options: dict[str, Any], **pretrained: Any
-) -> nn.Module:
-    """timm's model without classifier; what it does not know among ``options`` is left out."""
-    settings = cfg.MODEL.BACKBONE.TIMM
-    arguments = {"num_classes": 0, **options, **dict(settings.KWARGS)}
-    timm = require_timm()
-    if ":" not in settings.NAME:
-        about = timm.get_pretrained_cfg(settings.NAME)
-        if about is not None and about.fixed_input_size:  # so timm says that it takes img_size
-            arguments.setdefault("img_size", size)
-    try:
-        model: nn.Module = timm.create_model(settings.NAME, **arguments, **pretrained)
-    except TypeError as error:
-        unknown = [name for name in options if f"'{name}'" in str(error)]
-        if not unknown:
-            raise
-        options = {name: value for name, value in options.items() if name not in unknown}
-        return create_model(cfg, size, options, **pretrained)
-    return model
-
-
-def _created(cfg: CfgNode, size: tuple[int, int], options: dict[str, Any]) -> nn.Module:
-    settings = cfg.MODEL.BACKBONE.TIMM
-    if any(not isinstance(pair, list | tuple) or len(pair) != 2 for pair in settings.KWARGS):
-        raise ConfigError(
-            f"MODEL.BACKBONE.TIMM.KWARGS is {settings.KWARGS}; expected pairs, such as "
-            "[['drop_path_rate', 0.1]]"
-        )
-    try:
-        return create_model(cfg, size, options)
-    except Exception as error:  # timm's models fail in their own ways
-        raise ConfigError(
-            f"timm cannot build {settings.NAME} for images of {size[0]}x{size[1]} with KWARGS "
-            f"{settings.KWARGS}: {_in_short(error)}"
-        ) from None
-
-
 @torch.no_grad()
 def _refused_size(backbone: TimmBackbone, size: Sequence[int]) -> str:
     """Why the backbone does not take images of (height, width); empty where it does."""
     try:
-        backbone.eval()(torch.zeros(1, 3, *size))
+        with evaluation_mode(backbone):
+            backbone(torch.zeros(1, 3, *size))
     except ConfigError:
         raise
     except Exception as error:  # assertions, shape errors, ...
-        return _in_short(error)
-    finally:
-        backbone.train()
+        return in_short(error)
     return ""
 
 
@@ -220,10 +164,9 @@ def freeze_unused(backbone: nn.Module) -> None:
     token alone): they would not be trained, and several processes would wait for their gradients."""
     size = getattr(backbone, "image_size", (64, 64))
     parameters = {name: p for name, p in backbone.named_parameters() if p.requires_grad}
-    with torch.enable_grad():
-        output = backbone.eval()(torch.zeros(1, 3, *size)).sum()
+    with torch.enable_grad(), evaluation_mode(backbone):
+        output = backbone(torch.zeros(1, 3, *size)).sum()
         gradients = torch.autograd.grad(output, list(parameters.values()), allow_unused=True)
-    backbone.train()
     unused = [name for name, gradient in zip(parameters, gradients) if gradient is None]
     for name in unused:
         parameters[name].requires_grad_(False)
@@ -242,14 +185,6 @@ def _check_normalization(cfg: CfgNode, model: nn.Module) -> None:
             )
 
 
-def _size_advice(model: nn.Module) -> str:
-    patch: Any = getattr(getattr(model, "patch_embed", None), "patch_size", None)
-    if patch is None:
-        return "choose another size or model"
-    height, width = patch if isinstance(patch, list | tuple) else (patch, patch)
-    return f"its patches are {height}x{width}: choose multiples of them, or another model"
-
-
 def _unwrapped(weights: Any, path: str) -> dict[str, Tensor]:
     wrappers = ("state_dict_ema", "model_ema", "state_dict", "model_state", "model")
     while isinstance(weights, dict) and (wrapper := next((w for w in wrappers if w in weights), None)):
@@ -265,8 +200,3 @@ def _same_draws() -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         yield
-
-
-def _in_short(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return (text if len(text) < 300 else f"{text[:300]} ...") or type(error).__name__

@@ -9,23 +9,7 @@ from torch import Tensor, nn
 
 from vireid.errors import ConfigError
 from vireid.modality import Modality
-
-# The stem of each backbone: what "auto" gives each modality a copy of.
-STEMS: dict[str, tuple[str, ...]] = {
-    "build_small_resnet_backbone": ("conv1", "bn1"),
-    "build_resnet_backbone": ("conv1", "bn1"),
-    "build_resnext_backbone": ("conv1", "bn1"),
-    "build_resnest_backbone": ("conv1", "bn1"),
-    "build_osnet_backbone": ("conv1",),
-    "build_regnet_backbone": ("stem",),
-    "build_effnet_backbone": ("stem",),
-    "build_shufflenetv2_backbone": ("first_conv",),
-    "build_mobilenetv2_backbone": ("features.0",),
-    "build_mobilenetv3_backbone": ("features.0",),
-    "build_repvgg_backbone": ("stage0",),
-    "build_vit_backbone": ("patch_embed",),
-    "build_vit_map_backbone": ("patch_embed",),
-}
+from vireid.modeling.families import family_of
 
 MIXED_STEMS = ("visible", "infrared", "own")
 
@@ -70,8 +54,11 @@ class ModalityRoute(nn.Module):
 
     @property
     def deploying(self) -> bool:
-        """Whether the copies of a RepVGG module are fused. RepVGG's ``deploy`` looks for this attribute:
-        it goes on to those children alone that have it, and a route to any other module does not."""
+        """Whether the copies of a RepVGG module are fused.
+
+        RepVGG's ``deploy`` calls ``deploy`` of each child that has this attribute. A route to a module of
+        another kind raises AttributeError here, and so does not have it.
+        """
         visible: Any = self.visible
         return bool(visible.deploying)
 
@@ -129,14 +116,13 @@ def split_streams(
         raise ConfigError(f"MODEL.TWO_STREAM.MIXED_STEM is {mixed_stem!r}; expected one of {MIXED_STEMS}")
     names = tuple(specific)
     if names == ("auto",):
-        own = getattr(backbone, "stem_modules", ())  # of a backbone that knows its stem
-        if not own and builder not in STEMS:
+        names = family_of(builder, backbone).stem
+        if not names:
             children = [name for name, _ in backbone.named_children()]
             raise ConfigError(
                 f"MODEL.TWO_STREAM.SPECIFIC ('auto',): the stem of {builder} is not known; name its "
                 f"modules instead (it has {', '.join(children)}), or () for one stream"
             )
-        names = tuple(own) or STEMS[builder]
     modules = dict(backbone.named_modules())
     for name in names:
         if name not in modules or not name:

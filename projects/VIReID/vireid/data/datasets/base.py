@@ -12,7 +12,7 @@ from tabulate import tabulate
 from termcolor import colored
 
 from vireid.data.datasets.lists import name_some, require_folder
-from vireid.errors import ConfigError, closest
+from vireid.errors import ConfigError
 from vireid.evaluation.protocols import Setting
 from vireid.modality import Modality
 
@@ -45,7 +45,6 @@ class VisibleInfraredDataset(ImageDataset):
     """
 
     folder: ClassVar[str]
-    dataset_name: ClassVar[str]
 
     # The toolkit's constructor reads the training list at once: it is not called.
     def __init__(self, root: str = "datasets", combineall: bool = False, **kwargs: Any) -> None:
@@ -60,9 +59,9 @@ class VisibleInfraredDataset(ImageDataset):
         )
 
     @classmethod
-    def config_kwargs(cls, cfg: Any) -> dict[str, Any]:
-        """Arguments of the constructor that the config decides."""
-        return {}
+    def from_config(cls, cfg: Any, root: str) -> "VisibleInfraredDataset":
+        """The dataset under ``root``; a subclass whose constructor takes more reads it from ``cfg``."""
+        return cls(root)
 
     def checkpoint_tag(self) -> dict[str, Any]:
         """What a checkpoint must agree on, lest a test holds training identities; plain values."""
@@ -106,24 +105,6 @@ class VisibleInfraredDataset(ImageDataset):
     def gallery(self) -> list[ImageItem]:
         """Gallery of the first trial of the first setting."""
         return self._first_trial[1]
-
-    def query_gallery(self, setting_name: str, trial: int = 0) -> tuple[list[ImageItem], list[ImageItem]]:
-        """Query and gallery images of one trial.
-
-        Raises:
-            ConfigError: an unknown setting or trial.
-        """
-        if trial < 0:
-            raise ConfigError(f"trial is {trial}; trials count from 0")
-        settings = {setting.name: setting for setting in self.settings(trials=trial + 1)}
-        if setting_name not in settings:
-            raise ConfigError(
-                f"{type(self).__name__} has no setting {setting_name!r}; {closest(setting_name, settings)}"
-            )
-        setting = settings[setting_name]
-        if trial >= len(setting.trials):
-            raise ConfigError(f"trial is {trial}; {setting_name!r} has one trial, 0: nothing is drawn in it")
-        return self._items_of(setting, trial)
 
     def show_train(self) -> None:
         """Log a table of the training images."""

@@ -27,16 +27,15 @@ class LLCM(VisibleInfraredDataset):
     ``test_{vis,nir}/cam<c>/<id:04d>/``."""
 
     folder = "LLCM"
-    dataset_name = "LLCM"
 
     def __init__(self, root: str = "datasets", released_v2i: bool = False, **kwargs: Any) -> None:
         super().__init__(root, **kwargs)
         self.released_v2i = released_v2i
 
     @classmethod
-    def config_kwargs(cls, cfg: Any) -> dict[str, Any]:
-        """How visible to infrared is scored."""
-        return {"released_v2i": cfg.DATASETS.LLCM.RELEASED_V2I}
+    def from_config(cls, cfg: Any, root: str) -> "LLCM":
+        """Read DATASETS.LLCM."""
+        return cls(root, released_v2i=cfg.DATASETS.LLCM.RELEASED_V2I)
 
     def read_train(self) -> list[ImageItem]:
         """Images of the training lists."""

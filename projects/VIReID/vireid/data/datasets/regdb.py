@@ -25,7 +25,6 @@ class RegDB(VisibleInfraredDataset):
     """
 
     folder = "RegDB"
-    dataset_name = "RegDB"
 
     def __init__(self, root: str = "datasets", split: int = 1, **kwargs: Any) -> None:
         if isinstance(split, bool) or not isinstance(split, int) or not 1 <= split <= NUM_SPLITS:
@@ -36,9 +35,9 @@ class RegDB(VisibleInfraredDataset):
         self.split = split
 
     @classmethod
-    def config_kwargs(cls, cfg: Any) -> dict[str, Any]:
-        """The split."""
-        return {"split": cfg.DATASETS.REGDB.SPLIT}
+    def from_config(cls, cfg: Any, root: str) -> "RegDB":
+        """Read DATASETS.REGDB."""
+        return cls(root, split=cfg.DATASETS.REGDB.SPLIT)
 
     def checkpoint_tag(self) -> dict[str, Any]:
         """The split: identities that one split trains on are among another's test identities."""

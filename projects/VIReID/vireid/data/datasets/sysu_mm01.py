@@ -31,7 +31,6 @@ class SYSUMM01(VisibleInfraredDataset):
     """``cam1..cam6/<id:04d>/<n:04d>.jpg``; training takes the training and validation identities (395)."""
 
     folder = "SYSU-MM01"
-    dataset_name = "SYSUMM01"
 
     def read_train(self) -> list[ImageItem]:
         """Images of exp/train_id.txt and exp/val_id.txt."""

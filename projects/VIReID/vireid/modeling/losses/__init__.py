@@ -3,26 +3,23 @@
 A loss is an ``nn.Module`` in LOSS_REGISTRY with
 
 - ``config_key``: its node under MODEL.LOSSES, which has at least SCALE, its weight;
-- ``from_config(node)``: a classmethod that builds it from that node;
+- ``from_config(cfg)``: a classmethod that builds it;
 - ``forward(...) -> scalar``, whose parameters are named after what it needs (``LOSS_INPUTS`` below);
-  one with a default is given where there is such a thing.
+  a parameter with a default is given where the input exists.
 """
 
 import inspect
 
-from fastreid.utils.registry import Registry
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
-from vireid.errors import ConfigError, registered
+from vireid.errors import ConfigError
+from vireid.registries import LOSS_REGISTRY, find
 
-LOSS_REGISTRY = Registry("LOSS")
-
-# What forward() may ask for, by parameter name. The head and the batch transforms of a config decide
-# which of them there are; N is the batch, with the mixed images last where there are any.
+# What forward() may ask for, by parameter name. Which of them exist depends on the head and the batch
+# transforms of the config. N is the batch; mixed images are its last ones.
 LOSS_INPUTS = {
-    "features": "(N, D) the head's features, before or after the neck as MODEL.HEADS.NECK_FEAT says",
-    "embeddings": "(N, D) the same",
+    "embeddings": "(N, D) the head's features, before or after the neck as MODEL.HEADS.NECK_FEAT says",
     "logits": "(N, C) class scores of the classifier, with its margin",
     "pred_class_logits": "(N, C) class scores without margin",
     "targets": "(N,) identities, 0..C-1",
@@ -45,13 +42,17 @@ class WeightedLosses(nn.ModuleDict):
     def __init__(self, losses: dict[str, nn.Module], scales: dict[str, float]):
         super().__init__({name: loss for name, loss in losses.items() if scales[name] != 0})
         self.scales = scales
-        self.value_names: dict[str, str] = {name: f"loss_{losses[name].config_key}".lower() for name in self}
+        keys = [losses[name].config_key for name in self]
+        # "loss_ce", after the node; after the class where several losses share a node.
+        self.value_names: dict[str, str] = {
+            name: f"loss_{key if keys.count(key) == 1 else name}".lower() for name, key in zip(self, keys)
+        }
         self.parameters_of = {
             name: dict(inspect.signature(loss.forward).parameters) for name, loss in self.items()
         }
 
     def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """inputs: what LOSS_INPUTS lists, as far as there is -> {"loss_<key>": weighted scalar}."""
+        """inputs: what exists of LOSS_INPUTS -> {"loss_<config_key>": weighted scalar}."""
         values = {}
         for name, loss in self.items():
             parameters = self.parameters_of[name]
@@ -75,9 +76,8 @@ def build_losses(cfg: CfgNode) -> WeightedLosses:
     """
     losses, scales = {}, {}
     for name in cfg.MODEL.LOSSES.NAME:
-        loss = registered(LOSS_REGISTRY._obj_map, name, "MODEL.LOSSES.NAME")
-        node = cfg.MODEL.LOSSES[loss.config_key]
-        losses[name], scales[name] = loss.from_config(node), float(node.SCALE)
+        loss = find(LOSS_REGISTRY, name, "MODEL.LOSSES.NAME")
+        losses[name], scales[name] = loss.from_config(cfg), float(cfg.MODEL.LOSSES[loss.config_key].SCALE)
     weighted = WeightedLosses(losses, scales)
     if not weighted:
         raise ConfigError("MODEL.LOSSES.NAME is empty, or every SCALE is 0: there is nothing to train on")

@@ -5,7 +5,7 @@ from fastreid.modeling.losses.triplet_loss import triplet_loss
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
-from vireid.modeling.losses import LOSS_REGISTRY
+from vireid.registries import LOSS_REGISTRY
 
 
 @LOSS_REGISTRY.register()
@@ -19,10 +19,12 @@ class CrossEntropyLoss(nn.Module):
         self.epsilon, self.alpha = epsilon, alpha
 
     @classmethod
-    def from_config(cls, node: CfgNode) -> "CrossEntropyLoss":
+    def from_config(cls, cfg: CfgNode) -> "CrossEntropyLoss":
+        node = cfg.MODEL.LOSSES[cls.config_key]
         return cls(node.EPSILON, node.ALPHA)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """logits: (N, C) float; targets: (N,) int64 -> scalar."""
         return losses.cross_entropy_loss(logits, targets, self.epsilon, self.alpha)
 
 
@@ -40,11 +42,13 @@ class TripletLoss(nn.Module):
         self.margin, self.norm_feat, self.hard_mining = margin, norm_feat, hard_mining
 
     @classmethod
-    def from_config(cls, node: CfgNode) -> "TripletLoss":
+    def from_config(cls, cfg: CfgNode) -> "TripletLoss":
+        node = cfg.MODEL.LOSSES[cls.config_key]
         return cls(node.MARGIN, node.NORM_FEAT, node.HARD_MINING)
 
-    def forward(self, features: Tensor, targets: Tensor) -> Tensor:
-        return triplet_loss(features, targets, self.margin, self.norm_feat, self.hard_mining)
+    def forward(self, embeddings: Tensor, targets: Tensor) -> Tensor:
+        """embeddings: (N, D) float; targets: (N,) int64 -> scalar."""
+        return triplet_loss(embeddings, targets, self.margin, self.norm_feat, self.hard_mining)
 
 
 @LOSS_REGISTRY.register()
@@ -58,10 +62,12 @@ class FocalLoss(nn.Module):
         self.alpha, self.gamma = alpha, gamma
 
     @classmethod
-    def from_config(cls, node: CfgNode) -> "FocalLoss":
+    def from_config(cls, cfg: CfgNode) -> "FocalLoss":
+        node = cfg.MODEL.LOSSES[cls.config_key]
         return cls(node.ALPHA, node.GAMMA)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """logits: (N, C) float; targets: (N,) int64 -> scalar."""
         return losses.focal_loss(logits, targets, self.alpha, self.gamma)
 
 
@@ -76,11 +82,13 @@ class CircleLoss(nn.Module):
         self.margin, self.gamma = margin, gamma
 
     @classmethod
-    def from_config(cls, node: CfgNode) -> "CircleLoss":
+    def from_config(cls, cfg: CfgNode) -> "CircleLoss":
+        node = cfg.MODEL.LOSSES[cls.config_key]
         return cls(node.MARGIN, node.GAMMA)
 
-    def forward(self, features: Tensor, targets: Tensor) -> Tensor:
-        return losses.pairwise_circleloss(features, targets, self.margin, self.gamma)
+    def forward(self, embeddings: Tensor, targets: Tensor) -> Tensor:
+        """embeddings: (N, D) float; targets: (N,) int64 -> scalar."""
+        return losses.pairwise_circleloss(embeddings, targets, self.margin, self.gamma)
 
 
 @LOSS_REGISTRY.register()
@@ -89,5 +97,6 @@ class Cosface(CircleLoss):
 
     config_key = "COSFACE"
 
-    def forward(self, features: Tensor, targets: Tensor) -> Tensor:
-        return losses.pairwise_cosface(features, targets, self.margin, self.gamma)
+    def forward(self, embeddings: Tensor, targets: Tensor) -> Tensor:
+        """embeddings: (N, D) float; targets: (N,) int64 -> scalar."""
+        return losses.pairwise_cosface(embeddings, targets, self.margin, self.gamma)

@@ -1,26 +1,16 @@
-"""Augmentations of a training image.
-
-A transform is a class in TRANSFORM_REGISTRY with ``from_config(cfg)`` and
-``__call__(image: uint8 (3, H, W)) -> uint8 (3, H, W)``, which leaves its input as it is. It draws from
-Python's, NumPy's or torch's global generator: the training set seeds all three for each sample.
-"""
+"""Augmentations that move or cover parts of an image."""
 
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from fastreid.utils.registry import Registry
-from PIL import Image
-from torchvision.transforms import ColorJitter as PillowColorJitter
 
+from vireid.data.transforms.settings import probability
 from vireid.errors import ConfigError
-
-TRANSFORM_REGISTRY = Registry("TRANSFORM")
-
-Transform = Callable[[torch.Tensor], torch.Tensor]
+from vireid.registries import TRANSFORM_REGISTRY
 
 
 @TRANSFORM_REGISTRY.register()
@@ -141,103 +131,6 @@ class RandomErasing:
                 out[:, top : top + rows, left : left + columns] = self.value
                 return out
         return image
-
-
-@TRANSFORM_REGISTRY.register()
-class ColorJitter:
-    """Change brightness, contrast, saturation and hue at random, in random order, as the toolkit does.
-
-    Args:
-        prob: of changing them.
-        brightness, contrast, saturation: x draws a factor from 1 - x to 1 + x.
-        hue: x turns the hue by -x to x of the circle, 0..0.5.
-    """
-
-    toolkit_key: ClassVar[str] = "CJ"
-
-    def __init__(
-        self,
-        prob: float = 0.5,
-        brightness: float = 0.15,
-        contrast: float = 0.15,
-        saturation: float = 0.1,
-        hue: float = 0.1,
-    ) -> None:
-        self.prob = prob
-        self.jitter = PillowColorJitter(brightness, contrast, saturation, hue)
-
-    @classmethod
-    def from_config(cls, cfg: Any) -> "ColorJitter":
-        """Read INPUT.CJ."""
-        node = cfg.INPUT.CJ
-        try:
-            return cls(probability(cfg, "CJ"), node.BRIGHTNESS, node.CONTRAST, node.SATURATION, node.HUE)
-        except ValueError as error:
-            raise ConfigError(f"INPUT.CJ: {error}") from error
-
-    def __call__(self, image: torch.Tensor) -> torch.Tensor:
-        """uint8 (3, H, W) -> (3, H, W)."""
-        if random.random() >= self.prob:
-            return image
-        # Pillow's loops take half the time of torchvision's for tensors.
-        return image_to_tensor(self.jitter(Image.fromarray(image.permute(1, 2, 0).numpy())))
-
-
-@TRANSFORM_REGISTRY.register()
-class RandomGrayscale:
-    """Take the color (ITU-R 601 luma in all three channels), with probability INPUT.GRAYSCALE.PROB."""
-
-    toolkit_key: ClassVar[str] = "GRAYSCALE"
-
-    def __init__(self, prob: float = 0.5) -> None:
-        self.prob = prob
-
-    @classmethod
-    def from_config(cls, cfg: Any) -> "RandomGrayscale":
-        """Read INPUT.GRAYSCALE."""
-        return cls(probability(cfg, "GRAYSCALE"))
-
-    def __call__(self, image: torch.Tensor) -> torch.Tensor:
-        """uint8 (3, H, W) -> (3, H, W)."""
-        if random.random() >= self.prob:
-            return image
-        red, green, blue = image.int()
-        # Pillow's integers: 0.299, 0.587, 0.114 of 2 ** 16, rounded.
-        luma = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
-        return luma.to(torch.uint8).repeat(3, 1, 1)
-
-
-@TRANSFORM_REGISTRY.register()
-class ChannelExchange:
-    """Replace the image by one of its channels, three times (Ye et al., CAJ, ICCV 2021), with
-    probability INPUT.CHANNEL_EXCHANGE.PROB."""
-
-    toolkit_key: ClassVar[str] = "CHANNEL_EXCHANGE"
-
-    def __init__(self, prob: float = 0.5) -> None:
-        self.prob = prob
-
-    @classmethod
-    def from_config(cls, cfg: Any) -> "ChannelExchange":
-        """Read INPUT.CHANNEL_EXCHANGE."""
-        return cls(probability(cfg, "CHANNEL_EXCHANGE"))
-
-    def __call__(self, image: torch.Tensor) -> torch.Tensor:
-        """uint8 (3, H, W) -> (3, H, W)."""
-        return image[random.randrange(3)].repeat(3, 1, 1) if random.random() < self.prob else image
-
-
-def image_to_tensor(image: Image.Image) -> torch.Tensor:
-    """An RGB image as uint8 (3, H, W), contiguous."""
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
-
-
-def probability(cfg: Any, key: str) -> float:
-    """INPUT.<key>.PROB; ConfigError outside 0..1."""
-    value = cfg.INPUT[key].PROB
-    if not 0 <= value <= 1:
-        raise ConfigError(f"INPUT.{key}.PROB is {value}; expected a probability, 0 to 1")
-    return float(value)
 
 
 def _overlap(length: int, shift: int) -> tuple[slice, slice]:

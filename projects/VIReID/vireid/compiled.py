@@ -1,4 +1,4 @@
-"""Compiling the package's loops with Numba: to disk where possible, one parallel region at a time."""
+"""Compiling loops with Numba: kept on disk where possible, one parallel loop at a time."""
 
 import functools
 import threading
@@ -9,8 +9,8 @@ import numba
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-# Numba's fallback threading layer ends the process when two threads enter parallel regions at once.
-_PARALLEL_REGION = threading.Lock()
+# Numba's fallback threading layer ends the process when two threads run parallel loops at once.
+_PARALLEL_LOOP = threading.Lock()
 
 
 def _compile(function: Callable[..., Any], **options: Any) -> Any:
@@ -21,17 +21,20 @@ def _compile(function: Callable[..., Any], **options: Any) -> Any:
 
 
 def inner(function: Function) -> Function:
-    """Compile a function that is called from kernels only."""
+    """Compile a sequential function; compiled code and Python may both call it."""
     return _compile(function)
 
 
 def kernel(function: Function) -> Function:
-    """Compile a loop over ``numba.prange``, without fast-math: the same numbers for any thread count."""
+    """Compile a function with a loop over ``numba.prange``; only Python may call it.
+
+    There is no fast-math, so that the numbers do not depend on the number of threads.
+    """
     compiled = _compile(function, parallel=True, nogil=True)
 
     @functools.wraps(function)
     def call(*arguments: Any) -> Any:
-        with _PARALLEL_REGION:
+        with _PARALLEL_LOOP:
             return compiled(*arguments)
 
     return call  # type: ignore[return-value]

@@ -1,10 +1,10 @@
-"""Re-rankers that a config switches on, and the toolkit's own among them.
+"""Re-rankers: TEST.RERANKER names one; TEST.AQE and TEST.RERANK switch on the toolkit's.
 
 A re-ranker is a class in RERANKER_REGISTRY with
 
-- ``is_enabled(cfg) -> bool`` and ``from_config(cfg, dataset_name)``, classmethods;
-- ``views``: which views of a visible image it needs the features of: "image", and "red", "green",
-  "blue" (one channel, three times);
+- ``from_config(cfg)``, a classmethod;
+- ``views``: the views of a visible image whose features it needs: "image", and "red", "green", "blue"
+  (one channel, three times);
 - ``check(settings)``, which raises ConfigError where its parameters do not fit the sizes of a setting;
 - ``bind(features) -> distance``, where ``features`` has an (N, D) tensor for each view, and
   ``distance(trial, setting)`` gives the (Q, G) distances of a trial.
@@ -16,21 +16,19 @@ from typing import Any, Protocol
 import torch
 import torch.nn.functional as F
 from fastreid.evaluation.query_expansion import aqe
-from fastreid.utils.registry import Registry
 from torch import Tensor
 from yacs.config import CfgNode
 
 from vireid.errors import ConfigError
+from vireid.evaluation.jaccard import k_reciprocal_jaccard
 from vireid.evaluation.protocols import Setting, Trial
-from vireid.evaluation.rerank import k_reciprocal_jaccard
-
-RERANKER_REGISTRY = Registry("RERANKER")
+from vireid.registries import RERANKER_REGISTRY, find
 
 Distance = Callable[[Trial, Setting], Any]
 
 
 class Reranker(Protocol):
-    """What the evaluator asks of a re-ranker."""
+    """What an evaluation asks of a re-ranker."""
 
     views: tuple[str, ...]
 
@@ -38,16 +36,31 @@ class Reranker(Protocol):
     def bind(self, features: dict[str, Tensor]) -> Distance: ...
 
 
-def build_reranker(cfg: CfgNode, dataset_name: str) -> Reranker | None:
-    """The re-ranker that the config enables, or None.
+def reranker_name(cfg: CfgNode) -> str:
+    """The registered name of the re-ranker that the config asks for; "" for none.
 
     Raises:
-        ConfigError: more than one is enabled.
+        ConfigError: it asks for two.
     """
-    enabled = [entry for entry in RERANKER_REGISTRY._obj_map.values() if entry.is_enabled(cfg)]
-    if len(enabled) > 1:
-        raise ConfigError(f"more than one re-ranker is enabled: {', '.join(e.__name__ for e in enabled)}")
-    return enabled[0].from_config(cfg, dataset_name) if enabled else None
+    names = [cfg.TEST.RERANKER] if cfg.TEST.RERANKER else []
+    if cfg.TEST.AQE.ENABLED or cfg.TEST.RERANK.ENABLED:
+        names.append(ToolkitReranker.__name__)
+    if len(set(names)) > 1:
+        raise ConfigError(
+            f"TEST.RERANKER is {cfg.TEST.RERANKER!r}, and TEST.AQE.ENABLED or TEST.RERANK.ENABLED asks for "
+            "another re-ranker; leave one of them"
+        )
+    return names[0] if names else ""
+
+
+def build_reranker(cfg: CfgNode) -> Reranker | None:
+    """The re-ranker that the config asks for, or None.
+
+    Raises:
+        ConfigError: an unknown name, two of them, or parameters out of range.
+    """
+    name = reranker_name(cfg)
+    return find(RERANKER_REGISTRY, name, "TEST.RERANKER").from_config(cfg) if name else None
 
 
 @RERANKER_REGISTRY.register()
@@ -65,17 +78,13 @@ class ToolkitReranker:
     def __init__(
         self,
         metric: str,
-        expansion: tuple[int, int, float] | None,
-        reciprocal: tuple[int, int, float] | None,
+        expansion: tuple[int, int, float] | None = None,
+        reciprocal: tuple[int, int, float] | None = None,
     ):
         self.metric, self.expansion, self.reciprocal = metric, expansion, reciprocal
 
     @classmethod
-    def is_enabled(cls, cfg: CfgNode) -> bool:
-        return bool(cfg.TEST.AQE.ENABLED or cfg.TEST.RERANK.ENABLED)
-
-    @classmethod
-    def from_config(cls, cfg: CfgNode, dataset_name: str) -> "ToolkitReranker":
+    def from_config(cls, cfg: CfgNode) -> "ToolkitReranker":
         query, rerank = cfg.TEST.AQE, cfg.TEST.RERANK
         return cls(
             cfg.TEST.METRIC,
@@ -84,6 +93,7 @@ class ToolkitReranker:
         )
 
     def check(self, settings: Sequence[Setting]) -> None:
+        """Raise ConfigError where TEST.RERANK.K1 or K2 is more than a setting has images."""
         for setting in settings:
             items = min(len(trial.query) + len(trial.gallery) for trial in setting.trials)
             for key, value in zip(("K1", "K2"), self.reciprocal or ()):
@@ -94,6 +104,7 @@ class ToolkitReranker:
                     )
 
     def bind(self, features: dict[str, Tensor]) -> Distance:
+        """The distances of trials, from features["image"] (N, D)."""
         embeddings = features["image"].cpu()
 
         def distance(trial: Trial, setting: Setting) -> Tensor:
@@ -102,7 +113,7 @@ class ToolkitReranker:
         return distance
 
     def rank(self, query: Tensor, gallery: Tensor) -> Tensor:
-        """(Q, D), (G, D) -> (Q, G) distances."""
+        """query: (Q, D) float; gallery: (G, D) float -> (Q, G) distances."""
         if self.expansion:
             times, neighbours, alpha = self.expansion
             query, gallery = aqe(query, gallery, times, neighbours, alpha)

@@ -1,4 +1,4 @@
-"""Re-ranking by k-reciprocal neighbours."""
+"""Jaccard distances of k-reciprocal neighbours: the toolkit's re-ranking."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,12 +9,11 @@ import torch
 from vireid.errors import ConfigError, UserError
 from vireid.evaluation.neighbours import neighbour_lists
 from vireid.evaluation.protocols import require_finite_features
-from vireid.evaluation.reciprocal import jaccard_distance, mean_rows, neighbour_weights, reciprocal_sets
+from vireid.evaluation.reciprocal import neighbour_weights, reciprocal_sets
+from vireid.evaluation.sparse_rows import jaccard_distance, mean_rows
 
 
-def k_reciprocal_jaccard(
-    query: Any, gallery: Any, k1: int = 20, k2: int = 6, *, index: str = "flat"
-) -> np.ndarray:
+def k_reciprocal_jaccard(query: Any, gallery: Any, k1: int = 20, k2: int = 6) -> np.ndarray:
     """Jaccard distances of k-reciprocal sets (Zhong et al., CVPR 2017), as the toolkit defines them.
 
     Equal to the rows of the queries and columns of the gallery in the toolkit's
@@ -25,13 +24,12 @@ def k_reciprocal_jaccard(
         query, gallery: (Q, D) and (G, D) arrays or tensors, L2-normalized by the caller.
         k1: neighbours that sets are made of.
         k2: neighbours whose sets are averaged, at most k1 of them; 1 leaves the sets as they are.
-        index: how neighbours are searched, "flat" (exact) or "ivf" (faster beyond 100,000 items).
 
     Returns:
         (Q, G) float32.
 
     Raises:
-        ConfigError: k1 or k2 out of range, an unknown index.
+        ConfigError: k1 or k2 out of range.
         UserError: shapes that disagree, features that are not finite.
     """
     features, (num_queries, _) = stack_features({"query": query, "gallery": gallery})
@@ -41,7 +39,7 @@ def k_reciprocal_jaccard(
                 f"{name} is {value}; it must be in 1..{len(features)}, the number of images in "
                 "query and gallery"
             )
-    lists = neighbour_lists(features, k1, index)
+    lists = neighbour_lists(features, k1)
     sets = reciprocal_sets(features.cpu().numpy(), lists, half=min(k1, int(np.around(k1 / 2)) + 1))
     rows = neighbour_weights(sets)
     if k2 > 1:

@@ -1,9 +1,21 @@
-"""Which augmentations each modality goes through: INPUT.VISIBLE_TRANSFORMS, INPUT.INFRARED_TRANSFORMS."""
+"""Augmentations of a training image, after the resize.
 
+A transform is a class in TRANSFORM_REGISTRY with ``from_config(cfg)`` and
+``__call__(image: uint8 (3, H, W)) -> uint8 (3, H, W)``, which leaves its input as it is.
+INPUT.VISIBLE_TRANSFORMS and INPUT.INFRARED_TRANSFORMS name those of each modality, in order. A transform
+draws from Python's, NumPy's or torch's global generator: the training set seeds all three for each sample.
+"""
+
+from collections.abc import Callable
 from typing import Any
 
-from vireid.data.augmentations import TRANSFORM_REGISTRY, Transform
-from vireid.errors import ConfigError, closest
+import torch
+
+from vireid.data.transforms import color, geometry  # noqa: F401  (registration)
+from vireid.errors import ConfigError
+from vireid.registries import TRANSFORM_REGISTRY, find
+
+Transform = Callable[[torch.Tensor], torch.Tensor]
 
 KEYS = ("VISIBLE_TRANSFORMS", "INFRARED_TRANSFORMS")
 
@@ -14,13 +26,7 @@ def build_transforms(cfg: Any, key: str) -> list[Transform]:
     Raises:
         ConfigError: an unknown name, or a setting out of its range.
     """
-    known = TRANSFORM_REGISTRY._obj_map
-    transforms = []
-    for name in cfg.INPUT[key]:
-        if name not in known:
-            raise ConfigError(f"INPUT.{key} names {name!r}; {closest(name, known)}")
-        transforms.append(known[name].from_config(cfg))
-    return transforms
+    return [find(TRANSFORM_REGISTRY, name, f"INPUT.{key}").from_config(cfg) for name in cfg.INPUT[key]]
 
 
 def check_transforms(cfg: Any) -> None:
@@ -32,7 +38,7 @@ def check_transforms(cfg: Any) -> None:
     for key in KEYS:
         build_transforms(cfg, key)
     used = {name for key in KEYS for name in cfg.INPUT[key]}
-    by_key = {getattr(cls, "toolkit_key", ""): name for name, cls in TRANSFORM_REGISTRY._obj_map.items()}
+    by_key = {getattr(cls, "toolkit_key", ""): name for name, cls in TRANSFORM_REGISTRY.items()}
     for key, node in cfg.INPUT.items():
         if not (isinstance(node, dict) and node.get("ENABLED")):
             continue

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vireid.evaluation.compiled import inner
+from vireid.compiled import inner
 
 
 def soft_rank(values: Tensor, regularization_strength: float = 0.5) -> Tensor:

@@ -1,4 +1,4 @@
-"""Multi-spectral enhanced ranking as a re-ranker that TEST.MSER switches on."""
+"""Multi-spectral enhanced ranking as a re-ranker: TEST.RERANKER "MSER"."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,10 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from mcja.mser import MultiSpectralReranker
+from vireid.engine.rerankers import Distance
 from vireid.errors import ConfigError
 from vireid.evaluation.protocols import Setting, Trial
-from vireid.evaluation.rerankers import RERANKER_REGISTRY, Distance
+from vireid.registries import RERANKER_REGISTRY
 
 
 @RERANKER_REGISTRY.register()
@@ -19,7 +20,6 @@ class MSER:
     """Ranks by four spectra of the visible images: the image, and its red, green and blue channel.
 
     Args:
-        dataset_name: for error messages.
         k1, k2, lambda_value, query_neighbours_only: as of ``multi_spectral_rerank``.
         device: where distances are computed.
     """
@@ -28,30 +28,29 @@ class MSER:
 
     def __init__(
         self,
-        dataset_name: str,
         k1: int,
         k2: int,
         lambda_value: float,
         query_neighbours_only: bool,
         device: str = "cpu",
     ):
-        self.dataset_name, self.device = dataset_name, device
+        self.device = device
         self.k1, self.k2, self.lambda_value = k1, k2, lambda_value
         self.query_neighbours_only = query_neighbours_only
 
     @classmethod
-    def is_enabled(cls, cfg: CfgNode) -> bool:
-        return "MSER" in cfg.TEST and bool(cfg.TEST.MSER.ENABLED)
-
-    @classmethod
-    def from_config(cls, cfg: CfgNode, dataset_name: str) -> "MSER":
+    def from_config(cls, cfg: CfgNode) -> "MSER":
         node = cfg.TEST.MSER
-        return cls(dataset_name, node.K1, node.K2, node.LAMBDA, node.QUERY_NEIGHBOURS_ONLY, cfg.MODEL.DEVICE)
+        return cls(node.K1, node.K2, node.LAMBDA, node.QUERY_NEIGHBOURS_ONLY, cfg.MODEL.DEVICE)
 
     def check(self, settings: Sequence[Setting]) -> None:
-        """Raise ConfigError where K1 is more than a setting has images to choose neighbours from."""
+        """Raise ConfigError where a setting does not compare visible with infrared images, or has too few."""
         for setting in settings:
-            self.require_spectra(setting)
+            if setting.direction not in ("i2v", "v2i"):
+                raise ConfigError(
+                    f"TEST.RERANKER MSER: {setting.name} has no visible side opposite an infrared one, "
+                    'and so no spectra to compare; set it to ""'
+                )
             of_queries, of_gallery = (1, 4) if setting.direction == "i2v" else (4, 1)
             items = min(
                 of_queries * len(trial.query)
@@ -60,25 +59,17 @@ class MSER:
             )
             if self.k1 + 1 > items:
                 raise ConfigError(
-                    f"TEST.MSER.K1 is {self.k1}; {self.dataset_name} ({setting.name}) has {items} images to "
-                    f"choose neighbours from: set it to {items - 1} or less"
+                    f"TEST.MSER.K1 is {self.k1}; {setting.name} has {items} images to choose neighbours "
+                    f"from: set it to {items - 1} or less"
                 )
 
-    def require_spectra(self, setting: Setting) -> None:
-        """Raise ConfigError for a setting that does not compare visible with infrared images."""
-        if setting.direction not in ("i2v", "v2i"):
-            raise ConfigError(
-                f"TEST.MSER.ENABLED: {self.dataset_name} ({setting.name}) has no visible side opposite "
-                "an infrared one, and so no spectra to compare; set it False"
-            )
-
     def bind(self, features: dict[str, Tensor]) -> Distance:
+        """The distances of trials, from an (N, D) tensor for each view."""
         spectra = [F.normalize(features[view].to(self.device)) for view in self.views]
         latest: tuple[np.ndarray, str, MultiSpectralReranker] | None = None
 
         def distance(trial: Trial, setting: Setting) -> np.ndarray:
             nonlocal latest
-            self.require_spectra(setting)
             query, gallery = (torch.from_numpy(part).to(self.device) for part in (trial.query, trial.gallery))
             query_spectra, gallery_spectra = (1, 4) if setting.direction == "i2v" else (4, 1)
             try:
@@ -92,7 +83,7 @@ class MSER:
                     latest = trial.query, setting.direction, reranker
                 return latest[2].rank([view[gallery] for view in spectra[:gallery_spectra]])
             except ConfigError as error:
-                raise ConfigError(f"TEST.MSER on {self.dataset_name} ({setting.name}): {error}") from None
+                raise ConfigError(f"TEST.MSER on {setting.name}: {error}") from None
 
         return distance
 

@@ -1,0 +1,99 @@
+"""What is refused before anything is built or read, and before a training that could only fail later.
+
+``check_config`` looks at the config alone, ``check_run`` also at the lists of the datasets. What depends on a
+built model is checked where the model is built (``vireid.modeling.checks.check_head``).
+"""
+
+import math
+from typing import Any
+
+import torch
+from yacs.config import CfgNode
+
+from vireid import host
+from vireid.data.common import TrainSet
+from vireid.data.transforms import check_transforms
+from vireid.engine.rerankers import build_reranker
+from vireid.errors import ConfigError
+from vireid.evaluation.metrics import METRICS
+from vireid.evaluation.protocols import Setting
+from vireid.modeling.checks import check_model
+
+AMP_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def check_config(cfg: CfgNode) -> None:
+    """Refuse a config that would fail later.
+
+    Raises:
+        ConfigError: names the key, its value and what is expected.
+    """
+    host.check_supported(cfg)
+    check_model(cfg)
+    check_transforms(cfg)
+    build_reranker(cfg)
+    _check_values(cfg)
+
+
+def check_run(cfg: CfgNode, train_set: TrainSet, test_sets: dict[str, Any]) -> None:
+    """Refuse, before training, datasets that cannot be trained on or evaluated.
+
+    Args:
+        test_sets: the datasets of DATASETS.TESTS by name.
+
+    Raises:
+        ConfigError, DatasetError: names the key, and what is expected.
+    """
+    if train_set.num_classes < 2:
+        raise ConfigError(
+            f"DATASETS.NAMES: the training set has {train_set.num_classes} identity; it needs 2 or more"
+        )
+    reranker = build_reranker(cfg)
+    rows = []
+    for name, dataset in test_sets.items():
+        settings = dataset_settings(cfg, dataset, name)
+        rows += [f"{name}/{setting.name}" for setting in settings]
+        if reranker is None:
+            continue
+        try:
+            reranker.check(settings)
+        except ConfigError as error:
+            raise ConfigError(f"{name}: {error}") from None
+    path = cfg.TEST.BEST_METRIC.rpartition("/")[0]
+    if path and path not in rows and f"{next(iter(test_sets), '')}/{path}" not in rows:
+        raise ConfigError(f"TEST.BEST_METRIC is {cfg.TEST.BEST_METRIC!r}; the settings are {', '.join(rows)}")
+
+
+def dataset_settings(cfg: CfgNode, dataset: Any, name: str) -> tuple[Setting, ...]:
+    """The settings of a test set, with DATASETS.TRIALS trials.
+
+    Args:
+        name: its name in DATASETS.TESTS.
+
+    Raises:
+        ConfigError: a dataset without a cross-modality protocol (the toolkit's own).
+    """
+    if not hasattr(dataset, "settings"):
+        raise ConfigError(f"DATASETS.TESTS has {name}, which has no cross-modality protocol")
+    settings: tuple[Setting, ...] = dataset.settings(cfg.DATASETS.TRIALS)
+    return settings
+
+
+def _check_values(cfg: CfgNode) -> None:
+    amp = cfg.SOLVER.AMP
+    if amp.DTYPE not in AMP_DTYPES:
+        raise ConfigError(f"SOLVER.AMP.DTYPE is {amp.DTYPE!r}; expected bf16 or fp16")
+    if amp.ENABLED and amp.DTYPE == "fp16" and not cfg.MODEL.DEVICE.startswith("cuda"):
+        raise ConfigError("SOLVER.AMP.DTYPE fp16 needs a GPU; on the CPU set it to bf16")
+    if cfg.TEST.BEST_METRIC.split("/")[-1] not in METRICS:
+        raise ConfigError(f"TEST.BEST_METRIC is {cfg.TEST.BEST_METRIC!r}; it must end in one of {METRICS}")
+    if cfg.TEST.METRIC not in ("cosine", "euclidean"):
+        raise ConfigError(f"TEST.METRIC is {cfg.TEST.METRIC!r}; expected cosine or euclidean")
+    if not 0 <= cfg.SOLVER.BASE_LR < math.inf:
+        raise ConfigError(f"SOLVER.BASE_LR is {cfg.SOLVER.BASE_LR}; expected 0 or more")
+    if cfg.DATALOADER.NUM_WORKERS < 0:
+        raise ConfigError(f"DATALOADER.NUM_WORKERS is {cfg.DATALOADER.NUM_WORKERS}; expected 0 or more")
+    if min([*cfg.INPUT.SIZE_TRAIN, *cfg.INPUT.SIZE_TEST]) < 1:
+        raise ConfigError("INPUT.SIZE_TRAIN and SIZE_TEST are [height, width] in pixels, such as [288, 144]")
+    if cfg.SOLVER.MAX_EPOCH < 1:
+        raise ConfigError(f"SOLVER.MAX_EPOCH is {cfg.SOLVER.MAX_EPOCH}; expected at least 1")

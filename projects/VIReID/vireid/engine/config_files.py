@@ -1,0 +1,183 @@
+"""Config files and command lines: finding, reading and merging them."""
+
+import importlib.util
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from fastreid.config import CfgNode as ToolkitCfgNode
+from yacs.config import CfgNode
+
+from vireid.engine.plugins import load_plugins
+from vireid.errors import ConfigError, did_you_mean
+
+BASE_KEY = "_BASE_"
+# Keys of earlier versions, and what to use instead.
+REPLACED = {"TEST.MSER.ENABLED": 'TEST.RERANKER "MSER", or "" for none'}
+# What yacs says of a value of the wrong type.
+_TYPE_MISMATCH = re.compile(
+    r"\(<class '(\w+)'> vs\. <class '(\w+)'>\) with values \((.*) vs\. (.*)\) for config key: (\S+)"
+)
+
+
+def merge_config(cfg: CfgNode, config_file: str, opts: list[str]) -> None:
+    """Merge a config file and ``KEY VALUE`` pairs into ``cfg``, in place.
+
+    The PLUGINS of either are imported first, so that the keys which they add are known.
+
+    Args:
+        config_file: a path or a name, see ``find_config``; "" for none.
+        opts: keys and values in turn.
+
+    Raises:
+        ConfigError: no such file, not YAML, an unknown key, a value of the wrong type, or a plugin that
+            cannot be imported.
+    """
+    if config_file:
+        path = find_config(config_file)
+        if path is None:
+            raise ConfigError(
+                f"--config-file: no file {config_file}, and no config of that name (such as pmcm/sysu)"
+            )
+        tree = load_tree(path)
+        load_plugins(cfg, tree.get("PLUGINS", ()), cfg.PLUGINS)
+        _check_keys(cfg, tree, str(path))
+        _merge(cfg, ToolkitCfgNode(tree), str(path))
+    late = next((opt for opt in opts if opt.startswith("--")), None)
+    if late:
+        raise ConfigError(f"{late} stands after the first KEY VALUE setting; put it before them")
+    if len(opts) % 2:
+        raise ConfigError(f"the command line ends in {opts[-1]!r}: options are pairs KEY VALUE")
+    pairs = list(zip(opts[::2], opts[1::2]))
+    pairs.sort(key=lambda pair: pair[0] != "PLUGINS")  # first, as they may add keys
+    for key, value in pairs:
+        keys = list(_leaf_keys(cfg))
+        if key not in keys:
+            raise ConfigError(f"unknown config key {key} (value {value!r}); {_advice(key, keys)}")
+        if isinstance(_leaf(cfg, key), float) and re.fullmatch(r"[+-]?\d+", value):
+            value += ".0"
+        loaded = tuple(cfg.PLUGINS)
+        _merge(cfg, [key, value], "the command line")
+        if key == "PLUGINS":  # those of the file stay
+            load_plugins(cfg, cfg.PLUGINS, loaded)
+            cfg.PLUGINS = tuple(dict.fromkeys([*loaded, *cfg.PLUGINS]))
+    for key in _leaf_keys(cfg):
+        if _leaf(cfg, key) is None:
+            raise ConfigError(f"{key} is None; every key needs a value")
+
+
+def find_config(name: str, folder: Path = Path()) -> Path | None:
+    """The file that a path or a name means; None where there is none.
+
+    Args:
+        name: a path, relative to ``folder``; or <package>/<name>, such as "pmcm/sysu": <name>.yml in
+            the folder ``configs`` of that package, in a checkout or installed.
+        folder: what paths are relative to.
+    """
+    path = folder / os.path.expanduser(name)
+    if path.is_file():
+        return path
+    package, _, rest = name.partition("/")
+    if not rest or not package.isidentifier():
+        return None
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        return None
+    home = Path(spec.origin).parent
+    found = (place / "configs" / f"{rest}.yml" for place in (home, home.parent))
+    return next((path for path in found if path.is_file()), None)
+
+
+def load_tree(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """The keys of a YAML file on top of those of its ``_BASE_``: one file, or a list in which later ones win.
+
+    Args:
+        above: the files whose bases led here.
+
+    Raises:
+        ConfigError: not YAML, not a mapping, a base that does not exist or that leads back to itself.
+    """
+    path = path.resolve()
+    if path in above:
+        raise ConfigError(f"{path}: its _BASE_ leads back to itself")
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path} holds no keys")
+    bases = tree.pop(BASE_KEY, [])
+    bases = bases if isinstance(bases, list) else [bases]
+    merged: dict[str, Any] = {}
+    for base in bases:
+        found = find_config(base, path.parent) if isinstance(base, str) else None
+        if found is None:
+            raise ConfigError(f"{path}: its {BASE_KEY} {base} does not exist")
+        _lay_over(merged, load_tree(found, (*above, path)))
+    _lay_over(merged, tree)
+    return merged
+
+
+def _lay_over(tree: dict[str, Any], change: dict[str, Any]) -> None:
+    """Put the keys of ``change`` on top of those of ``tree``, in place."""
+    for key, value in change.items():
+        if isinstance(value, dict) and isinstance(tree.get(key), dict):
+            _lay_over(tree[key], value)
+        else:
+            tree[key] = value
+
+
+def _merge(cfg: CfgNode, change: Any, source: str) -> None:
+    try:
+        if isinstance(change, list):
+            cfg.merge_from_list(change)
+        else:
+            cfg.merge_from_other_cfg(change)
+    except (ValueError, SyntaxError) as error:
+        message = " ".join(str(error).split())
+        if mismatch := _TYPE_MISMATCH.search(message):
+            expected, found, _, value, key = mismatch.groups()
+            example = """, such as '["a", "b"]'""" if expected in ("tuple", "list") else ""
+            message = f"{key} is {value!r} ({found}); expected {expected}{example}"
+        raise ConfigError(f"{source}: {message}") from None
+
+
+def _check_keys(cfg: CfgNode, tree: dict[str, Any], source: str, prefix: str = "") -> None:
+    for key, value in tree.items():
+        node = _node_at(cfg, prefix)
+        if key not in node:
+            advice = _advice(f"{prefix}{key}", [*_leaf_keys(cfg)])
+            raise ConfigError(f"{source}: unknown config key {prefix}{key} (value {value!r}); {advice}")
+        if isinstance(node[key], CfgNode):
+            if not isinstance(value, dict):
+                raise ConfigError(f"{source}: {prefix}{key} is a group of keys; got {value!r}")
+            _check_keys(cfg, value, source, f"{prefix}{key}.")
+        elif isinstance(node[key], float) and type(value) is int:
+            tree[key] = float(value)
+
+
+def _advice(key: str, known: list[str]) -> str:
+    if key in REPLACED:
+        return f"use {REPLACED[key]}"
+    return did_you_mean(key, known) or "no key is like it"
+
+
+def _node_at(cfg: CfgNode, prefix: str) -> CfgNode:
+    for part in prefix.split(".")[:-1]:
+        cfg = cfg[part]
+    return cfg
+
+
+def _leaf(cfg: CfgNode, key: str) -> Any:
+    return _node_at(cfg, key)[key.rpartition(".")[2]]
+
+
+def _leaf_keys(cfg: CfgNode, prefix: str = "") -> Iterator[str]:
+    for key, value in cfg.items():
+        if isinstance(value, CfgNode):
+            yield from _leaf_keys(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key

@@ -1,0 +1,72 @@
+"""Embeddings of a loader's images."""
+
+import sys
+from typing import Any
+
+import torch
+from fastreid.utils import comm
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from vireid.data.build import ImageLoader
+from vireid.modality import Modality
+from vireid.modeling.modes import evaluation_mode
+
+CHANNELS = {"red": 0, "green": 1, "blue": 2}
+
+
+@torch.no_grad()
+def extract_features(
+    model: nn.Module,
+    loader: ImageLoader,
+    *,
+    views: tuple[str, ...] = ("image",),
+    flip: bool = False,
+    title: str = "",
+) -> dict[str, Tensor]:
+    """Embeddings of a loader's images.
+
+    Args:
+        model: returns (N, D) embeddings for a batch in evaluation mode; left in the mode it was in.
+        loader: each process of a distributed run has its share of the images, which may be empty.
+        views: "image", and channels of visible images; an infrared image has three equal channels, so
+            its embedding is the same in every view and is computed once.
+        flip: average each embedding with that of the mirrored image.
+        title: of the progress bar.
+
+    Returns:
+        view -> (N, D) float32 on the CPU. The first process has all images, in the order of the processes;
+        the others have their own.
+    """
+    collected: dict[str, list[Tensor]] = {view: [] for view in views}
+    progress = tqdm(
+        loader,
+        desc=f"{title} features",
+        unit="batch",
+        leave=False,
+        disable=not (comm.is_main_process() and sys.stderr.isatty()),
+    )
+    with evaluation_mode(model):
+        for batch in progress:
+            plain = _embed(model, batch, flip)
+            visible = torch.nonzero(batch["modalities"] == Modality.VISIBLE).flatten()
+            for view in views:
+                embeddings = plain
+                if view != "image" and len(visible):
+                    channel = batch["images"][visible, CHANNELS[view], None].expand(-1, 3, -1, -1)
+                    part = {"images": channel, "modalities": batch["modalities"][visible]}
+                    embeddings = plain.clone()
+                    embeddings[visible] = _embed(model, part, flip)
+                collected[view].append(embeddings)
+    shares = comm.gather(collected) if comm.get_world_size() > 1 else [collected]
+    if not comm.is_main_process():
+        shares = [collected]
+    parts = {view: [part for share in shares for part in share[view]] for view in views}
+    return {view: torch.cat(found) if found else torch.zeros(0, 0) for view, found in parts.items()}
+
+
+def _embed(model: nn.Module, batch: dict[str, Any], flip: bool) -> Tensor:
+    embeddings = model(batch)
+    if flip:
+        embeddings = (embeddings + model({**batch, "images": batch["images"].flip(3)})) / 2
+    return embeddings.float().cpu()
