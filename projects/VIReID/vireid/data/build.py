@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from vireid.data.common import TestSet, TrainSet, collate
 from vireid.data.datasets.base import ImageItem, as_image_item
+from vireid.data.images import FILTERS
 from vireid.data.samplers import build_sampler
 from vireid.data.transforms import build_transforms
 from vireid.errors import ConfigError, DatasetError
@@ -79,7 +80,8 @@ def build_train_loader(cfg: Any) -> ImageLoader:
         Modality.VISIBLE: build_transforms(cfg, "VISIBLE_TRANSFORMS"),
         Modality.INFRARED: build_transforms(cfg, "INFRARED_TRANSFORMS"),
     }
-    train_set = TrainSet(datasets, _size(cfg, "SIZE_TRAIN"), transforms, cfg.INPUT.UNREADABLE)
+    size, interpolation = _size(cfg, "SIZE_TRAIN"), _interpolation(cfg)
+    train_set = TrainSet(datasets, size, transforms, cfg.INPUT.UNREADABLE, interpolation)
     seed = cfg.SEED if cfg.SEED >= 0 else comm.shared_random_seed()
     sampler = build_sampler(cfg, train_set.items, seed, comm.get_rank(), comm.get_world_size())
     workers = cfg.DATALOADER.NUM_WORKERS
@@ -106,7 +108,7 @@ def build_test_loader(cfg: Any, items: Sequence[Any]) -> ImageLoader:
     items = items[rank * share : (rank + 1) * share]
     batch_size = max(1, cfg.TEST.IMS_PER_BATCH // world_size)
     return ImageLoader(
-        TestSet(items, _size(cfg, "SIZE_TEST")),
+        TestSet(items, _size(cfg, "SIZE_TEST"), _interpolation(cfg)),
         batch_size=batch_size,
         num_workers=min(cfg.DATALOADER.NUM_WORKERS, -(-len(items) // batch_size)),
         collate_fn=collate,
@@ -122,6 +124,13 @@ def _size(cfg: Any, key: str) -> tuple[int, int]:
             f"INPUT.{key} is {list(size)}; expected [height, width] in pixels, such as [288, 144]"
         )
     return size
+
+
+def _interpolation(cfg: Any) -> str:
+    name: str = cfg.INPUT.INTERPOLATION
+    if name not in FILTERS:
+        raise ConfigError(f"INPUT.INTERPOLATION is {name!r}; expected one of {', '.join(FILTERS)}")
+    return name
 
 
 def _with_numbers(items: list[ImageItem]) -> list[ImageItem]:

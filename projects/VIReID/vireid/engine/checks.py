@@ -13,6 +13,7 @@ from yacs.config import CfgNode
 from vireid import host
 from vireid.data.common import TrainSet
 from vireid.data.transforms import check_transforms
+from vireid.engine.reports import listed, row_name
 from vireid.engine.rerankers import build_reranker
 from vireid.errors import ConfigError
 from vireid.evaluation.metrics import METRICS
@@ -52,16 +53,20 @@ def check_run(cfg: CfgNode, train_set: TrainSet, test_sets: dict[str, Any]) -> N
     rows = []
     for name, dataset in test_sets.items():
         settings = dataset_settings(cfg, dataset, name)
-        rows += [f"{name}/{setting.name}" for setting in settings]
+        for label in ("", reranker.label) if reranker else ("",):
+            rows += [f"{name}/{row_name(setting, label)}" for setting in settings]
         if reranker is None:
             continue
         try:
             reranker.check(settings)
         except ConfigError as error:
             raise ConfigError(f"{name}: {error}") from None
-    path = cfg.TEST.BEST_METRIC.rpartition("/")[0]
-    if path and path not in rows and f"{next(iter(test_sets), '')}/{path}" not in rows:
-        raise ConfigError(f"TEST.BEST_METRIC is {cfg.TEST.BEST_METRIC!r}; the settings are {', '.join(rows)}")
+    for figure in listed(cfg.TEST.BEST_METRIC):
+        path = figure.rpartition("/")[0]
+        if path and path not in rows and f"{next(iter(test_sets), '')}/{path}" not in rows:
+            raise ConfigError(
+                f"TEST.BEST_METRIC is {cfg.TEST.BEST_METRIC!r}; the rows of the table are {', '.join(rows)}"
+            )
 
 
 def dataset_settings(cfg: CfgNode, dataset: Any, name: str) -> tuple[Setting, ...]:
@@ -85,7 +90,7 @@ def _check_values(cfg: CfgNode) -> None:
         raise ConfigError(f"SOLVER.AMP.DTYPE is {amp.DTYPE!r}; expected bf16 or fp16")
     if amp.ENABLED and amp.DTYPE == "fp16" and not cfg.MODEL.DEVICE.startswith("cuda"):
         raise ConfigError("SOLVER.AMP.DTYPE fp16 needs a GPU; on the CPU set it to bf16")
-    if cfg.TEST.BEST_METRIC.split("/")[-1] not in METRICS:
+    if any(figure.split("/")[-1] not in METRICS for figure in listed(cfg.TEST.BEST_METRIC)):
         raise ConfigError(f"TEST.BEST_METRIC is {cfg.TEST.BEST_METRIC!r}; it must end in one of {METRICS}")
     if cfg.TEST.METRIC not in ("cosine", "euclidean"):
         raise ConfigError(f"TEST.METRIC is {cfg.TEST.METRIC!r}; expected cosine or euclidean")

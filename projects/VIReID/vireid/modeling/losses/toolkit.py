@@ -1,5 +1,6 @@
 """The toolkit's own losses, under the names and settings that it gives them."""
 
+import torch.nn.functional as F
 from fastreid.modeling import losses
 from fastreid.modeling.losses.triplet_loss import triplet_loss
 from torch import Tensor, nn
@@ -10,7 +11,11 @@ from vireid.registries import LOSS_REGISTRY
 
 @LOSS_REGISTRY.register()
 class CrossEntropyLoss(nn.Module):
-    """Identity cross-entropy with label smoothing EPSILON (-1: adaptive, with ALPHA)."""
+    """Identity cross-entropy with label smoothing EPSILON (-1: adaptive, with ALPHA).
+
+    Without smoothing it is the mean over the batch. The toolkit divides by the number of images whose loss is
+    not zero instead, which this class leaves so where labels are smoothed.
+    """
 
     config_key = "CE"
 
@@ -25,6 +30,8 @@ class CrossEntropyLoss(nn.Module):
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """logits: (N, C) float; targets: (N,) int64 -> scalar."""
+        if self.epsilon == 0:
+            return F.cross_entropy(logits, targets)
         return losses.cross_entropy_loss(logits, targets, self.epsilon, self.alpha)
 
 
