@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vireid.data.synthetic import generate_dataset
+from synthvi import generate_dataset
 
 torch.set_num_threads(2)
 

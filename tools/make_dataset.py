@@ -6,7 +6,7 @@ import argparse
 import sys
 
 import _checkout  # noqa: F401  (finds the packages in a checkout)
-from vireid.data.synthetic import LAYOUTS, generate_dataset, write_contact_sheet
+from synthvi import LAYOUTS, generate_dataset, write_contact_sheet
 from vireid.errors import UserError
 
 EPILOG = """\

@@ -2,7 +2,7 @@
 
 ``import vireid`` mends the toolkit for a current Python and PyTorch (``vireid.host``) and registers
 the datasets, models and losses in the toolkit's registries. It may come before or after
-``import fastreid``. Without FastReID only ``vireid.evaluation`` and ``vireid.data.synthetic`` work;
+``import fastreid``. Without FastReID only ``vireid.evaluation`` works;
 a warning then says how to install it.
 """
 

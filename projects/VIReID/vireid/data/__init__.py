@@ -1,4 +1,4 @@
-"""Datasets, samplers, transforms and loaders; ``synthetic`` alone works without FastReID."""
+"""Datasets, samplers, transforms and loaders."""
 
 from importlib.util import find_spec
 

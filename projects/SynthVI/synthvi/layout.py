@@ -4,8 +4,6 @@ A plan says which images there are and what the lists hold; it renders nothing. 
 for training and which for testing is drawn at random, so neither is a contiguous range of numbers.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,10 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.io import savemat
 
+from synthvi.person import person_of
+from synthvi.scene import Camera, sample_camera
 from vireid.errors import UserError
-
-from .person import person_of
-from .scene import Camera, sample_camera
 
 TRIALS = 10
 Draw = Callable[[str], np.random.Generator]  # a generator for each purpose

@@ -1,13 +1,11 @@
 """Paints legs, shoes and arms, with what covers them."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
-from .canvas import Canvas, Level, between, label
-from .materials import CREASE, FAR, FLAT, Part
-from .person import Identity
-from .pose import Point, Skeleton
+from synthvi.canvas import Canvas, Level, between, label
+from synthvi.materials import CREASE, FAR, FLAT, Part
+from synthvi.person import Identity
+from synthvi.pose import Point, Skeleton
 
 _SEAT, _SKIRT = 0.02, 0.03  # how near trousers' seat and a skirt are; legs stay behind them
 

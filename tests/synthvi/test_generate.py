@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 from scipy.io import loadmat
 
-from vireid.data.synthetic import generate_dataset, write_contact_sheet
+from synthvi import generate_dataset, write_contact_sheet
 from vireid.errors import DatasetError, UserError
 
-TOOLS = Path(__file__).resolve().parents[3] / "tools"
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
 SIZE = (64, 32)
 
 
@@ -251,7 +251,7 @@ def test_command_line_says_that_an_interrupted_folder_is_incomplete(
     def stop(self, shots):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("vireid.data.synthetic.generate._Worker.write", stop)
+    monkeypatch.setattr("synthvi.generate._Worker.write", stop)
     assert make_dataset("--output", tmp_path / "data", "--identities", 2, "--images", 1) == 130
     assert f"interrupted; {tmp_path / 'data'} is incomplete: delete it" in capsys.readouterr().err
     assert not (tmp_path / "data" / "idx").exists()

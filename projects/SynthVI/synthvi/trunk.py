@@ -1,13 +1,11 @@
 """Paints the trunk: top, coat, scarf and logo."""
 
-from __future__ import annotations
-
 import math
 
-from .canvas import Canvas, Level, Pixel, label
-from .materials import CREASE, FAR, Part
-from .person import Identity
-from .pose import Point, Skeleton
+from synthvi.canvas import Canvas, Level, Pixel, label
+from synthvi.materials import CREASE, FAR, Part
+from synthvi.person import Identity
+from synthvi.pose import Point, Skeleton
 
 _TOP, _COAT, _SCARF = 0.04, 0.045, 0.05  # how near each is, whatever the yaw
 

@@ -1,14 +1,12 @@
 """Prints a garment's two-tone pattern on the label map, wrapped around the trunk."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
 
-from .materials import Part
-from .person import Body, Pattern
-from .pose import View
+from synthvi.materials import Part
+from synthvi.person import Body, Pattern
+from synthvi.pose import View
 
 
 def _share(values: np.ndarray) -> np.ndarray:

@@ -1,16 +1,14 @@
 """Renders photographs: a person, painted as labels, becomes an image taken by one camera."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
 from PIL import Image, ImageFilter
 
-from .paint import paint
-from .person import Identity
-from .pose import View
-from .scene import PANORAMA, Camera, background
+from synthvi.paint import paint
+from synthvi.person import Identity
+from synthvi.pose import View
+from synthvi.scene import PANORAMA, Camera, background
 
 _DETAIL = 2  # a person is painted at this many times the size and reduced
 

@@ -5,8 +5,6 @@ independently, because a dye that is strong in visible light is usually transpar
 a person's colors say nothing about the infrared image, and its brightness nothing about the colors.
 """
 
-from __future__ import annotations
-
 import colorsys
 from dataclasses import dataclass
 from enum import IntEnum

@@ -1,13 +1,11 @@
 """A contact sheet of a generated data set: one row for each identity, one column for each camera."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from .layout import Plan, Shot
+from synthvi.layout import Plan, Shot
 
 _GAP, _LABEL = 3, 14
 

@@ -1,7 +1,5 @@
 """Cameras and the places they watch: viewpoint, light, background."""
 
-from __future__ import annotations
-
 import colorsys
 from dataclasses import dataclass
 

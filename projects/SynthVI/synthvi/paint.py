@@ -1,19 +1,17 @@
 """Paints a person as a map of labels (part and shade, see materials.py), without any color."""
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image
 
-from .bags import paint_bag
-from .canvas import Canvas
-from .head import paint_head
-from .limbs import paint_arms, paint_legs
-from .materials import Part
-from .person import Identity
-from .pose import View, skeleton
-from .prints import apply_print
-from .trunk import paint_trunk
+from synthvi.bags import paint_bag
+from synthvi.canvas import Canvas
+from synthvi.head import paint_head
+from synthvi.limbs import paint_arms, paint_legs
+from synthvi.materials import Part
+from synthvi.person import Identity
+from synthvi.pose import View, skeleton
+from synthvi.prints import apply_print
+from synthvi.trunk import paint_trunk
 
 
 def paint(person: Identity, phase: float, view: View, height: int, width: int) -> Image.Image:

@@ -1,13 +1,11 @@
 """Paints the head: hair, face, glasses and hat."""
 
-from __future__ import annotations
-
 import math
 
-from .canvas import Canvas, label
-from .materials import CREASE, Part
-from .person import Identity
-from .pose import Skeleton
+from synthvi.canvas import Canvas, label
+from synthvi.materials import CREASE, Part
+from synthvi.person import Identity
+from synthvi.pose import Skeleton
 
 _HEAD = 0.06  # how near the head is; the hair, the face and the hat lie on it
 

@@ -4,12 +4,10 @@ Body coordinates: x to the left-hand side of the person (right in the image when
 y up from the floor, z forward; the body height is 1.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 
-from .person import Body, Gait
+from synthvi.person import Body, Gait
 
 Point = tuple[float, float, float]
 

@@ -1,7 +1,5 @@
 """Writes a data set: the images in parallel, then the lists, so that lists mean a complete folder."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import signal
@@ -16,11 +14,10 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from synthvi.layout import Plan, Shot, make_plan
+from synthvi.person import person_of
+from synthvi.render import Renderer
 from vireid.errors import DatasetError, UserError
-
-from .layout import Plan, Shot, make_plan
-from .person import person_of
-from .render import Renderer
 
 _JPEG_QUALITY = 92
 

@@ -5,13 +5,11 @@ both modalities show (shape, cut, pattern, accessories) is all that a person can
 modalities.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
 
-from .materials import Materials, sample_materials
+from synthvi.materials import Materials, sample_materials
 
 PATTERNS = (
     "plain",

@@ -1,14 +1,12 @@
 """Draws filled shapes into a map of labels, the farthest first."""
 
-from __future__ import annotations
-
 import math
 from itertools import pairwise
 
 from PIL import Image, ImageDraw
 
-from .materials import FLAT, Part
-from .pose import Point, View
+from synthvi.materials import FLAT, Part
+from synthvi.pose import Point, View
 
 Pixel = tuple[float, float]  # (column, row)
 Level = tuple[float, float, float, float]  # of a tube: height, half width, half depth, forward lean
