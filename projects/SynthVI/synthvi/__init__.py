@@ -1,7 +1,7 @@
-"""Generated visible-infrared data: persons rendered from attributes, in the layout of a real data set."""
+"""SynthVI: visible and infrared images of generated persons, in the layouts of real datasets."""
 
-from synthvi.generate import Report, check_output, check_size, generate_dataset
+from synthvi.generate import Report, generate_dataset
 from synthvi.layout import LAYOUTS
 from synthvi.preview import write_contact_sheet
 
-__all__ = ["LAYOUTS", "Report", "check_output", "check_size", "generate_dataset", "write_contact_sheet"]
+__all__ = ["LAYOUTS", "Report", "generate_dataset", "write_contact_sheet"]

@@ -13,7 +13,7 @@ _OVER_COAT = 0.048  # how near a strap over the trunk is
 
 
 def paint_bag(canvas: Canvas, person: Identity, joints: Skeleton) -> None:
-    """The bag and its straps; nothing where the person carries none."""
+    """Paint the bag and its straps; nothing for a person without a bag."""
     body, size = person.body, person.bag_size
     kind, _, place = person.bag.partition("_")
     side = 1 if place == "left" else -1

@@ -1,4 +1,4 @@
-"""Paints a person as a map of labels (part and shade, see materials.py), without any color."""
+"""Paints a person as a map of labels (part and shade, see materials.py)."""
 
 import numpy as np
 from PIL import Image
@@ -15,11 +15,11 @@ from synthvi.trunk import paint_trunk
 
 
 def paint(person: Identity, phase: float, view: View, height: int, width: int) -> Image.Image:
-    """The label map of a person, an "L" image of width x height, 0 where there is no person.
+    """The label map of a person: mode "L", height x width pixels, 0 for no person.
 
     Args:
-        phase: the moment of the walk, radians.
-        view: the camera, in pixels of this map.
+        phase: the moment of the walk, radians; a step of each leg is 2 pi.
+        view: the camera, in pixels of the map.
     """
     joints = skeleton(person.body, person.gait, phase)
     canvas = Canvas(view)
