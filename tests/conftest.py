@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import vireid  # noqa: F401  (before any module of the toolkit: it is mended on import)
-from vireid.data.synthetic import generate_dataset
+from synthvi import generate_dataset
 
 torch.set_num_threads(2)
 

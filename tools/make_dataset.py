@@ -1,12 +1,12 @@
-"""Make a visible-infrared data set of rendered persons, in the layout of SYSU-MM01, RegDB or LLCM."""
+#!/usr/bin/env python
+"""Make a visible-infrared dataset of rendered persons, in the layout of SYSU-MM01, RegDB or LLCM."""
 
-from __future__ import annotations
+import _checkout  # noqa: F401  isort: skip  (finds the packages in a checkout)
 
 import argparse
 import sys
 
-import _checkout  # noqa: F401  (finds the packages in a checkout)
-from vireid.data.synthetic import LAYOUTS, generate_dataset, write_contact_sheet
+from synthvi import LAYOUTS, generate_dataset, write_contact_sheet
 from vireid.errors import UserError
 
 EPILOG = """\
@@ -16,9 +16,9 @@ images per identity (--images K):
   llcm    K images from each of 9 visible and 8 infrared cameras
 
 identities for testing, where --test-identities is not given:
-  sysu    96 of 491 of all, as in the real data; of the others, 99 of 395 are in val_id.txt
+  sysu    96 of 491, as in the real data; of the others, 99 of 395 are in val_id.txt
   regdb   half, in each of ten random splits
-  llcm    351 of 1064 of all
+  llcm    351 of 1064
 
 examples:
   make_dataset.py --layout sysu --output datasets/SYSU-MM01 --identities 360 --images 8 --seed 0 \\
@@ -37,14 +37,13 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--layout", required=True, choices=sorted(LAYOUTS), help="whose files and lists")
     parser.add_argument(
-        "--layout", required=True, choices=sorted(LAYOUTS), help="which data set's files and lists"
-    )
-    parser.add_argument(
-        "--output", required=True, metavar="DIR", help="the data set's own folder, new or empty"
+        "--output", required=True, metavar="DIR", help="the dataset's own folder, new or empty"
     )
     parser.add_argument("--identities", required=True, type=int, metavar="N", help="persons in all")
     parser.add_argument("--images", required=True, type=int, metavar="K", help="images of each, see below")
@@ -59,6 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Generate, draw the contact sheet, print; the exit status."""
     args = build_parser().parse_args(argv)
     try:
         report = generate_dataset(

@@ -1,19 +1,22 @@
 """Paints the trunk: top, coat, scarf and logo."""
 
-from __future__ import annotations
-
 import math
 
-from .canvas import Canvas, Level, Pixel, label
-from .materials import CREASE, FAR, Part
-from .person import Identity
-from .pose import Point, Skeleton
+from synthvi.canvas import Canvas, Level, Pixel, label
+from synthvi.materials import CREASE, FAR, Part
+from synthvi.person import Identity
+from synthvi.pose import Point, Skeleton
 
-_TOP, _COAT, _SCARF = 0.04, 0.045, 0.05  # how near each is, whatever the yaw
+_TOP, _COAT, _SCARF = 0.04, 0.045, 0.05  # nearness of each, the same for every yaw
 
 
 def chest_point(person: Identity, joints: Skeleton, angle: float, below: float) -> Point:
-    """A place on the chest: angle around the trunk from its front, height below the shoulders."""
+    """A point on the chest.
+
+    Args:
+        angle: around the trunk from its front, radians; positive to the person's left.
+        below: height below the shoulders, body heights.
+    """
     across = 0.93 * person.body.shoulder
     along = across * person.body.depth
     height = joints.shoulder_height - below
@@ -21,7 +24,7 @@ def chest_point(person: Identity, joints: Skeleton, angle: float, below: float) 
 
 
 def paint_trunk(canvas: Canvas, person: Identity, joints: Skeleton) -> None:
-    """The neck, the top, what is worn over it, and the logo."""
+    """Paint the neck, the top, the logo, the coat and the scarf."""
     top, lean = joints.shoulder_height, person.gait.lean
     facing = math.cos(canvas.view.yaw) > 0
     canvas.ellipse(canvas.place((0.0, top + 0.02, lean)), 0.036, 0.055, label(Part.SKIN, FAR), 0.035)

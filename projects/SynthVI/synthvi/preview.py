@@ -1,13 +1,11 @@
-"""A contact sheet of a generated data set: one row for each identity, one column for each camera."""
-
-from __future__ import annotations
+"""A contact sheet of a generated dataset: one row for each identity, one column for each camera."""
 
 import os
 from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from .layout import Plan, Shot
+from synthvi.plan import Plan, Shot
 
 _GAP, _LABEL = 3, 14
 
@@ -15,12 +13,16 @@ _GAP, _LABEL = 3, 14
 def write_contact_sheet(
     path: str | os.PathLike, folder: str | os.PathLike, plan: Plan, rows: int = 8
 ) -> Path:
-    """Draw the first image (the first two where there are few cameras) of some identities in each camera.
+    """Draw some identities in each camera: the first image, or the first two with six cameras or fewer.
 
     Args:
         path: of the picture; its folder is made where needed.
-        folder: of the data set.
-        rows: how many identities.
+        folder: of the dataset.
+        plan: of the dataset.
+        rows: number of identities, the lowest first.
+
+    Returns:
+        The path of the picture.
     """
     pids = sorted({shot.pid for shot in plan.shots})[:rows]
     per_camera = 2 if len(plan.cameras) <= 6 else 1

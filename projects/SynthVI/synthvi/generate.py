@@ -1,6 +1,4 @@
-"""Writes a data set: the images in parallel, then the lists, so that lists mean a complete folder."""
-
-from __future__ import annotations
+"""Writes a dataset: the images in parallel, then the lists. A folder with lists is complete."""
 
 import multiprocessing
 import os
@@ -16,18 +14,24 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from synthvi.layout import make_plan
+from synthvi.person import person_of
+from synthvi.plan import Plan, Shot
+from synthvi.render import Renderer
 from vireid.errors import DatasetError, UserError
-
-from .layout import Plan, Shot, make_plan
-from .person import person_of
-from .render import Renderer
 
 _JPEG_QUALITY = 92
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was written. seconds: the wall clock of rendering and writing."""
+    """What was written.
+
+    Attributes:
+        output: the dataset's folder.
+        plan: the images and lists in it.
+        seconds: wall-clock time of rendering and writing.
+    """
 
     output: Path
     plan: Plan
@@ -35,11 +39,12 @@ class Report:
 
     @property
     def images_per_second(self) -> float:
+        """Rendered and written images a second, all processes together."""
         return len(self.plan.shots) / max(self.seconds, 1e-9)
 
 
 class _Worker:
-    """Renders and writes the images of one identity and camera; lives once in each process."""
+    """Renders and writes images; one in each process."""
 
     def __init__(self, output: Path, plan: Plan, seed: int, size: tuple[int, int]) -> None:
         self.output, self.plan, self.seed = output, plan, seed
@@ -47,12 +52,13 @@ class _Worker:
         self.camera_numbers = {name: number for number, name in enumerate(plan.cameras)}
 
     def write(self, shots: list[Shot]) -> int:
+        """Write the images of one identity and camera; returns their number."""
         person = person_of(self.seed, shots[0].pid)
         back = self.plan.fixed_facing and person.facing == "back"
         for folder in {os.path.dirname(shot.path) for shot in shots}:
             os.makedirs(self.output / folder, exist_ok=True)
         for shot in shots:
-            # a generator for each image: the files do not depend on the number of processes
+            # Each image has its own generator: the files do not depend on the number of processes.
             key = [self.seed, 31, shot.pid, self.camera_numbers[shot.camera], shot.number]
             pixels = self.renderer.photograph(person, shot.camera, np.random.default_rng(key), back)
             Image.fromarray(pixels).save(self.output / shot.path, quality=_JPEG_QUALITY)  # BMP has none
@@ -80,7 +86,7 @@ def _write_all(output: Path, plan: Plan, seed: int, size: tuple[int, int], worke
     if workers == 1:
         yield from map(_Worker(output, plan, seed, size).write, groups)
         return
-    # a forked worker need not import the toolkit again, which takes longer than many data sets
+    # A forked process need not import the packages again, which takes seconds.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     with context.Pool(workers, _start, (output, plan, seed, size)) as pool:
         yield from pool.imap_unordered(_write, groups, chunksize=4)
@@ -91,10 +97,10 @@ def _cores() -> int:
 
 
 def check_output(output: str | os.PathLike) -> Path:
-    """The output folder as a path.
+    """The output folder as a path; it must be empty or new.
 
     Raises:
-        DatasetError: it is a file, or a folder that is not empty.
+        DatasetError: it is a file, or a folder that holds something.
     """
     folder = Path(output)
     if folder.exists() and not folder.is_dir():
@@ -105,10 +111,10 @@ def check_output(output: str | os.PathLike) -> Path:
 
 
 def check_size(size: tuple[int, int]) -> tuple[int, int]:
-    """(height, width) of an image.
+    """The size itself: (height, width) of an image in pixels.
 
     Raises:
-        UserError: a person would not be recognizable, or does not fit.
+        UserError: a height outside 32..1024 or a width outside 16..1024.
     """
     height, width = size
     if not (32 <= height <= 1024 and 16 <= width <= 1024):
@@ -130,26 +136,26 @@ def generate_dataset(
     test_identities: int | None = None,
     progress: bool = True,
 ) -> Report:
-    """Render a visible-infrared data set with the folders, names and lists of a real one.
+    """Render a visible-infrared dataset with the folders, file names and lists of a real one.
 
-    The same arguments give the same bytes in every file, whatever the number of workers. A person
-    looks the same in every data set of a seed.
+    The same arguments give the same bytes in every file, whatever the number of workers. An identity
+    of a seed looks the same in every dataset.
 
     Args:
         layout: "sysu" (SYSU-MM01), "regdb" or "llcm".
-        output: the data set's own folder, for example datasets/SYSU-MM01; must not hold anything.
+        output: the dataset's own folder, for example datasets/SYSU-MM01; new or empty.
         identities: persons, training and test together.
         images: per person and camera (sysu: 6 cameras, llcm: 17); for regdb per person and modality.
         seed: 0 or more.
-        size: (height, width) of the images.
+        size: (height, width) of the images in pixels.
         workers: processes; by default one for each core.
-        test_identities: how many of the persons are for testing; by default in proportion to the real
-            data (sysu 96 of 491, regdb half, llcm 351 of 1064).
-        progress: show a bar.
+        test_identities: persons for testing; by default the share of the real dataset (sysu 96 of 491,
+            regdb half, llcm 351 of 1064).
+        progress: show a progress bar on the terminal.
 
     Raises:
         UserError: an argument is out of range.
-        DatasetError: the output folder is not empty, or cannot be written.
+        DatasetError: the output folder holds something, or cannot be written.
     """
     folder = check_output(output)
     size = check_size(size)

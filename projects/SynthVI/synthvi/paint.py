@@ -1,27 +1,25 @@
-"""Paints a person as a map of labels (part and shade, see materials.py), without any color."""
-
-from __future__ import annotations
+"""Paints a person as a map of labels (part and shade, see materials.py)."""
 
 import numpy as np
 from PIL import Image
 
-from .bags import paint_bag
-from .canvas import Canvas
-from .head import paint_head
-from .limbs import paint_arms, paint_legs
-from .materials import Part
-from .person import Identity
-from .pose import View, skeleton
-from .prints import apply_print
-from .trunk import paint_trunk
+from synthvi.bags import paint_bag
+from synthvi.canvas import Canvas
+from synthvi.head import paint_head
+from synthvi.limbs import paint_arms, paint_legs
+from synthvi.materials import Part
+from synthvi.person import Identity
+from synthvi.pose import View, skeleton
+from synthvi.prints import apply_print
+from synthvi.trunk import paint_trunk
 
 
 def paint(person: Identity, phase: float, view: View, height: int, width: int) -> Image.Image:
-    """The label map of a person, an "L" image of width x height, 0 where there is no person.
+    """The label map of a person: mode "L", height x width pixels, 0 for no person.
 
     Args:
-        phase: the moment of the walk, radians.
-        view: the camera, in pixels of this map.
+        phase: the moment of the walk, radians; a step of each leg is 2 pi.
+        view: the camera, in pixels of the map.
     """
     joints = skeleton(person.body, person.gait, phase)
     canvas = Canvas(view)

@@ -1,21 +1,19 @@
 """Paints bags: backpack, shoulder bag worn across, handbag, tote."""
 
-from __future__ import annotations
-
 import math
 
-from .canvas import Canvas, label
-from .materials import CREASE, LIT, Part
-from .person import Identity
-from .pose import Point, Skeleton
-from .trunk import chest_point
+from synthvi.canvas import Canvas, label
+from synthvi.materials import CREASE, LIT, Part
+from synthvi.person import Identity
+from synthvi.pose import Point, Skeleton
+from synthvi.trunk import chest_point
 
 _STRAP = 0.011  # half width
 _OVER_COAT = 0.048  # how near a strap over the trunk is
 
 
 def paint_bag(canvas: Canvas, person: Identity, joints: Skeleton) -> None:
-    """The bag and its straps; nothing where the person carries none."""
+    """Paint the bag and its straps; nothing for a person without a bag."""
     body, size = person.body, person.bag_size
     kind, _, place = person.bag.partition("_")
     side = 1 if place == "left" else -1

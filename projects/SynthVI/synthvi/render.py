@@ -1,27 +1,26 @@
-"""Renders photographs: a person, painted as labels, becomes an image taken by one camera."""
-
-from __future__ import annotations
+"""Renders images: colors a painted person, adds background and light, and applies the camera."""
 
 import math
 
 import numpy as np
 from PIL import Image, ImageFilter
 
-from .paint import paint
-from .person import Identity
-from .pose import View
-from .scene import PANORAMA, Camera, background
+from synthvi.camera import Camera
+from synthvi.paint import paint
+from synthvi.person import Identity
+from synthvi.pose import View
+from synthvi.scene import PANORAMA, background
 
 _DETAIL = 2  # a person is painted at this many times the size and reduced
 
 
 class Renderer:
-    """Renders with one set of cameras at one size. Building it draws the backgrounds.
+    """Renders with one set of cameras at one size. The constructor draws the backgrounds.
 
     Args:
-        cameras: by key; the key is only a name.
-        seed: of the whole data set.
-        height, width: of the images.
+        cameras: by name.
+        seed: of the dataset.
+        height, width: of the images in pixels.
     """
 
     def __init__(self, cameras: dict[str, Camera], seed: int, height: int, width: int) -> None:
@@ -43,7 +42,7 @@ class Renderer:
         self._columns = np.linspace(-1, 1, width, dtype=np.float32)[None]
 
     def _fold_bank(self, rng: np.random.Generator) -> np.ndarray:
-        """Smooth noise with vertical grain, as of cloth; twice the image each way."""
+        """Smooth noise with vertical grain, (2 height, 2 width): folds of cloth."""
         height, width = 2 * self.height, 2 * self.width
         grid = rng.standard_normal((28, max(4, 28 * width // height * 2))).astype(np.float32)
         return np.asarray(Image.fromarray(grid).resize((width, height), Image.Resampling.BICUBIC))
@@ -54,6 +53,7 @@ class Renderer:
         """One image of a person.
 
         Args:
+            person: who is photographed.
             key: the camera's name.
             rng: the image's own generator.
             back: the person walks away from the camera.
@@ -85,7 +85,7 @@ class Renderer:
         return self._develop(image, camera, rng)
 
     def _scene(self, key: str, rng: np.random.Generator, view: View) -> np.ndarray:
-        """The background behind the person, with the person's shadow on the floor."""
+        """The background with the person's shadow on the floor, (height, width, 3)."""
         start = int(rng.integers((PANORAMA - 1) * self.width))
         scene = self._backgrounds[key][:, start : start + self.width]
         floor = view.floor / (_DETAIL * self.height) * 2 - 1
@@ -97,7 +97,7 @@ class Renderer:
     def _shading(
         self, rng: np.random.Generator, camera: Camera, view: View, alpha: Image.Image
     ) -> np.ndarray:
-        """(height, width) factor: folds, roundness at the silhouette, light from one side."""
+        """Factors (height, width) for folds, roundness at the silhouette and light from one side."""
         top, left = int(rng.integers(self.height)), int(rng.integers(self.width))
         folds = self._folds[top : top + self.height, left : left + self.width]
         inner = np.asarray(alpha.filter(ImageFilter.BoxBlur(self.height / 50)), dtype=np.float32)
@@ -105,7 +105,7 @@ class Renderer:
         return (0.66 + inner * np.float32(0.36 / 255)) * (1 + 0.06 * folds + 0.3 * side)
 
     def _develop(self, image: np.ndarray, camera: Camera, rng: np.random.Generator) -> np.ndarray:
-        """Light, falloff, blur and noise of the camera."""
+        """The image after light, falloff, blur and noise of the camera, uint8."""
         gain = camera.gain * max(0.6, 1 + camera.gain_spread * rng.standard_normal())
         row, column = rng.uniform(-0.35, 0.15), rng.uniform(-0.3, 0.3)
         distance = (self._rows - row) ** 2 + (0.8 * (self._columns - column)) ** 2

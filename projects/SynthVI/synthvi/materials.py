@@ -1,11 +1,9 @@
-"""What things are made of: the parts of a painted person, and how each looks in either modality.
+"""The parts of a painted person, and how each part looks in either modality.
 
-A part keeps one color in visible light and one reflectance in near infrared. The two are drawn
-independently, because a dye that is strong in visible light is usually transparent in near infrared:
-a person's colors say nothing about the infrared image, and its brightness nothing about the colors.
+A part has one color in visible light and one reflectance in near infrared. Both are drawn
+independently, because a dye that is strong in visible light is usually transparent in near infrared.
+So colors do not predict the infrared image, and infrared brightness does not predict the colors.
 """
-
-from __future__ import annotations
 
 import colorsys
 from dataclasses import dataclass
@@ -15,7 +13,7 @@ import numpy as np
 
 
 class Part(IntEnum):
-    """What a pixel of the painted person shows."""
+    """The part of a person that a pixel shows."""
 
     NOTHING = 0
     SKIN = 1
@@ -45,7 +43,12 @@ SHADES = (1.0, 0.74, 0.52, 1.18)
 
 @dataclass(frozen=True)
 class Materials:
-    """The look of each part. visible (20, 3) and infrared (20,), both 0..1, indexed by Part."""
+    """The look of each part.
+
+    Attributes:
+        visible: (20, 3) float64 RGB, 0..1, indexed by ``Part``.
+        infrared: (20,) float64 reflectance, 0..1, indexed by ``Part``.
+    """
 
     visible: np.ndarray
     infrared: np.ndarray
@@ -81,7 +84,7 @@ def _color_unlike(rng: np.random.Generator, others: list[np.ndarray]) -> np.ndar
 
 
 def _reflectance_unlike(rng: np.random.Generator, other: float, contrast: float) -> float:
-    """A reflectance in 0.1..0.95 that differs from `other` by `contrast` at least."""
+    """A reflectance in 0.1..0.95 that differs from ``other`` by ``contrast`` or more."""
     below, above = max(other - contrast - 0.1, 0.0), max(0.95 - other - contrast, 0.0)
     place = rng.random() * (below + above)
     return 0.1 + place if place < below else other + contrast + (place - below)
@@ -91,7 +94,8 @@ def sample_materials(rng: np.random.Generator, raglan: bool) -> Materials:
     """Draw one person's materials.
 
     Args:
-        raglan: the sleeves have the look of the top's pattern, not of its ground.
+        rng: the person's own generator.
+        raglan: the sleeves have the look of the top's second tone, not of its first.
     """
     visible = np.zeros((len(Part), 3))
     tone = rng.random()

@@ -1,54 +1,61 @@
-"""Draws filled shapes into a map of labels, the farthest first."""
-
-from __future__ import annotations
+"""Draws filled shapes as a map of labels, the farthest shape first."""
 
 import math
 from itertools import pairwise
 
 from PIL import Image, ImageDraw
 
-from .materials import FLAT, Part
-from .pose import Point, View
+from synthvi.materials import FLAT, Part
+from synthvi.pose import Point, View
 
 Pixel = tuple[float, float]  # (column, row)
-Level = tuple[float, float, float, float]  # of a tube: height, half width, half depth, forward lean
+Level = tuple[float, float, float, float]  # of a tube: height, half width, half depth, forward shift
 
 
 def label(part: Part, shade: int = FLAT) -> int:
-    """The label of a part in a shade."""
+    """The label (0..255) of a part in a shade."""
     return 4 * part + shade
 
 
 def between(start: Point, end: Point, share: float) -> Point:
-    """The point at a share of the way."""
+    """The point at a share (0..1) of the way from start to end."""
     (x0, y0, z0), (x1, y1, z1) = start, end
     return x0 + share * (x1 - x0), y0 + share * (y1 - y0), z0 + share * (z1 - z0)
 
 
 class Canvas:
-    """Collects shapes with their nearness. Lengths are in body heights, places in pixels of the map."""
+    """Collects shapes, then draws them.
+
+    Half widths, radii and heights are in body heights, ``Pixel`` places in pixels of the map. ``fill``
+    is a label. ``near`` orders the shapes: a larger one is drawn over a smaller one.
+
+    Args:
+        view: the camera.
+    """
 
     def __init__(self, view: View) -> None:
         self.view = view
         self._shapes: list[tuple[float, int, bool, int, list]] = []
 
     def polygon(self, corners: list[Pixel], fill: int, near: float) -> None:
+        """A polygon."""
         self._shapes.append((near, len(self._shapes), True, fill, corners))
 
     def ellipse(self, center: Pixel, rx: float, ry: float, fill: int, near: float) -> None:
+        """An upright ellipse with the radii ``rx`` and ``ry``."""
         (column, row), rx, ry = center, rx * self.view.scale, ry * self.view.scale
         box = [column - rx, row - ry, column + rx, row + ry]
         self._shapes.append((near, len(self._shapes), False, fill, box))
 
     def taper(self, center: Pixel, top: float, bottom: float, height: float, fill: int, near: float) -> None:
-        """An upright trapezoid with the half widths `top` and `bottom`."""
+        """An upright trapezoid with the half widths ``top`` and ``bottom``."""
         column, row = center
         top, bottom, half = (size * self.view.scale for size in (top, bottom, 0.5 * height))
         corners = [(column - top, row - half), (column + top, row - half)]
         self.polygon([*corners, (column + bottom, row + half), (column - bottom, row + half)], fill, near)
 
     def ribbon(self, places: list[Pixel], half: float, fill: int, near: float) -> None:
-        """A strap along some places, `half` wide to either side."""
+        """A strap along some places, ``half`` wide to either side."""
         half *= self.view.scale
         for (x0, y0), (x1, y1) in pairwise(places):
             self.polygon([(x0 - half, y0), (x0 + half, y0), (x1 + half, y1), (x1 - half, y1)], fill, near)
@@ -74,20 +81,20 @@ class Canvas:
         self.ellipse(self.place(start), r0, r0, fill, near)
 
     def place(self, point: Point) -> Pixel:
-        """Where a point of the body is seen."""
+        """The pixel at which a point of the body is seen."""
         return self.view.project(point)[:2]
 
     def near(self, point: Point) -> float:
-        """How near to the camera a point of the body is, in body heights from the body's axis."""
+        """How much nearer to the camera a point is than the body's axis, in body heights."""
         return self.view.project(point)[2]
 
     def outline(self, level: Level) -> tuple[Pixel, float]:
-        """Where a level of a tube is seen: its center, and half its seen width in pixels."""
+        """Center and half width, in pixels, of a tube's level as it is seen."""
         height, across, along, lean = level
         return self.place((0.0, height, lean)), self.view.half_width(across, along) * self.view.scale
 
     def tube(self, levels: list[Level], fill: int, near: float) -> None:
-        """A garment around the trunk."""
+        """A garment around the trunk, through its levels from top to bottom."""
         left, right = [], []
         for (column, row), half in map(self.outline, levels):
             left.append((column - half, row))
@@ -95,7 +102,7 @@ class Canvas:
         self.polygon(left + right[::-1], fill, near)
 
     def draw(self, height: int, width: int) -> Image.Image:
-        """The label map, mode "L"."""
+        """The label map, mode "L", of height x width pixels."""
         image = Image.new("L", (width, height), 0)
         pen = ImageDraw.Draw(image)
         for _, _, is_polygon, fill, coordinates in sorted(self._shapes, key=lambda shape: shape[:2]):

@@ -1,19 +1,17 @@
 """Paints the head: hair, face, glasses and hat."""
 
-from __future__ import annotations
-
 import math
 
-from .canvas import Canvas, label
-from .materials import CREASE, Part
-from .person import Identity
-from .pose import Skeleton
+from synthvi.canvas import Canvas, label
+from synthvi.materials import CREASE, Part
+from synthvi.person import Identity
+from synthvi.pose import Skeleton
 
-_HEAD = 0.06  # how near the head is; the hair, the face and the hat lie on it
+_HEAD = 0.06  # nearness of the head; hair, face and hat are slightly nearer
 
 
 def paint_head(canvas: Canvas, person: Identity, joints: Skeleton) -> None:
-    """The head from the front, or from behind where the person walks away."""
+    """Paint the head, from behind for a person who walks away."""
     front = math.cos(canvas.view.yaw) > 0
     size = person.body.head
     _hair(canvas, person, joints, front)

@@ -1,17 +1,14 @@
 """Who a generated person is: body, garments, accessories and gait, the same in every image.
 
-Lengths are fractions of the body height. Few people wear nothing but plain garments, because what
-both modalities show (shape, cut, pattern, accessories) is all that a person can be known by across
-modalities.
+Lengths are in body heights. Few persons wear plain garments alone: across modalities a person is
+recognized by what both modalities show, which is shape, cut, pattern and accessories.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from .materials import Materials, sample_materials
+from synthvi.materials import Materials, sample_materials
 
 PATTERNS = (
     "plain",
@@ -40,7 +37,14 @@ LOGOS = ("none", "disc", "square", "triangle", "cross", "bar", "ring")
 
 @dataclass(frozen=True)
 class Pattern:
-    """A two-tone print. period in body heights; duty is the share of the second tone."""
+    """A print of two tones.
+
+    Attributes:
+        kind: one of ``PATTERNS`` or ``BOTTOM_PATTERNS``.
+        period: body heights.
+        duty: share of the second tone, 0..1.
+        phase: shift in periods, 0..1.
+    """
 
     kind: str
     period: float = 0.08
@@ -78,7 +82,7 @@ class Gait:
 
 @dataclass(frozen=True)
 class Identity:
-    """All that makes a person recognizable; every image of the person is drawn from this."""
+    """What makes a person recognizable; every image of the person is painted from this."""
 
     body: Body
     gait: Gait
@@ -121,7 +125,7 @@ def _pattern(
 
 
 def sample_body(rng: np.random.Generator, female: bool) -> Body:
-    """Draw proportions; the build widens all of the body alike."""
+    """Draw proportions. The build, a factor of 0.82..1.32, widens all of the body."""
     build = rng.uniform(0.82, 1.32)
     return Body(
         shoulder=build * (rng.uniform(0.098, 0.113) if female else rng.uniform(0.108, 0.13)),
@@ -191,5 +195,5 @@ def sample_identity(rng: np.random.Generator) -> Identity:
 
 
 def person_of(seed: int, pid: int) -> Identity:
-    """The person with a number in the data set of a seed."""
+    """The person with the number ``pid`` in every dataset of a seed."""
     return sample_identity(np.random.default_rng([seed, 21, pid]))

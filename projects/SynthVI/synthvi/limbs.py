@@ -1,19 +1,17 @@
-"""Paints legs, shoes and arms, with what covers them."""
-
-from __future__ import annotations
+"""Paints legs, shoes and arms with their garments."""
 
 from itertools import pairwise
 
-from .canvas import Canvas, Level, between, label
-from .materials import CREASE, FAR, FLAT, Part
-from .person import Identity
-from .pose import Point, Skeleton
+from synthvi.canvas import Canvas, Level, between, label
+from synthvi.materials import CREASE, FAR, FLAT, Part
+from synthvi.person import Identity
+from synthvi.pose import Point, Skeleton
 
-_SEAT, _SKIRT = 0.02, 0.03  # how near trousers' seat and a skirt are; legs stay behind them
+_SEAT, _SKIRT = 0.02, 0.03  # nearness of the seat of trousers and of a skirt; legs are behind both
 
 
 def paint_legs(canvas: Canvas, person: Identity, joints: Skeleton) -> None:
-    """Both legs with trousers or shorts, or a skirt; shoes or boots."""
+    """Paint both legs with trousers, shorts or a skirt, and with shoes or boots."""
     body, hip_height = person.body, joints.hip_height
     for side in (0, 1):
         hip, knee, ankle = joints.hips[side], joints.knees[side], joints.ankles[side]
@@ -91,7 +89,7 @@ def _shoe(canvas: Canvas, person: Identity, knee: Point, ankle: Point, shade: in
 
 
 def paint_arms(canvas: Canvas, person: Identity, joints: Skeleton) -> None:
-    """Both arms with sleeves, each with an outline that sets it off from the trunk."""
+    """Paint both arms with sleeves; a dark outline separates an arm from the trunk."""
     radius = person.body.limb
     covered = 0.97 if person.coat else person.sleeve
     part = Part.COAT if person.coat else Part.SLEEVE if person.raglan else Part.TOP

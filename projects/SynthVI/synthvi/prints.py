@@ -1,14 +1,12 @@
 """Prints a garment's two-tone pattern on the label map, wrapped around the trunk."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
 
-from .materials import Part
-from .person import Body, Pattern
-from .pose import View
+from synthvi.materials import Part
+from synthvi.person import Body, Pattern
+from synthvi.pose import View
 
 
 def _share(values: np.ndarray) -> np.ndarray:
@@ -16,15 +14,16 @@ def _share(values: np.ndarray) -> np.ndarray:
 
 
 def figure(pattern: Pattern, across: np.ndarray, below: np.ndarray, angle: np.ndarray) -> np.ndarray | None:
-    """Where the second tone shows.
+    """The area of the second tone.
 
     Args:
+        pattern: the print.
         across: (1, W) arc length around the trunk from its front, body heights.
         below: (H, 1) height below the shoulders, body heights.
         angle: (1, W) angle around the trunk, radians.
 
     Returns:
-        Bool, broadcastable to (H, W); None for a garment of one tone.
+        (H, W), (H, 1) or (1, W) bool; None for a garment of one tone.
     """
     kind, period, duty, phase = pattern.kind, pattern.period, pattern.duty, pattern.phase
     u, v = across / period + phase, below / period + phase
@@ -65,11 +64,13 @@ def apply_print(
     tone: Part,
     pattern: Pattern,
 ) -> None:
-    """Turn `ground` into `tone` where the pattern's second tone shows, in place.
+    """Replace ``ground`` by ``tone`` in the area of the pattern's second tone, in place.
 
     Args:
         labels: (H, W) uint8 label map.
+        view: the camera, in pixels of the map.
         collar: column and row of the trunk's top.
+        body: of the person.
     """
     column, row = collar
     height, width = labels.shape

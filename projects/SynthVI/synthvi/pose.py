@@ -1,31 +1,37 @@
-"""Where a person's joints are at a moment of the walk, and where a camera sees them.
+"""A person's joints at a moment of the walk, and the pixels at which a camera sees them.
 
-Body coordinates: x to the left-hand side of the person (right in the image when facing the camera),
-y up from the floor, z forward; the body height is 1.
+Body coordinates: x to the person's left (right in the image when facing the camera), y up from the
+floor, z forward. The body height is 1.
 """
-
-from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-from .person import Body, Gait
+from synthvi.person import Body, Gait
 
 Point = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
 class View:
-    """A scaled orthographic camera. yaw turns the person (radians, 0 faces the camera); pitch looks down."""
+    """A scaled orthographic camera.
+
+    Attributes:
+        yaw: turn of the person, radians; 0 faces the camera.
+        pitch: how far the camera looks down, radians.
+        scale: pixels of a body height.
+        center: pixel column of the body's axis.
+        floor: pixel row of the floor.
+    """
 
     yaw: float
     pitch: float
-    scale: float  # pixels of a body height
-    center: float  # pixel column of the body's axis
-    floor: float  # pixel row of the floor
+    scale: float
+    center: float
+    floor: float
 
     def project(self, point: Point) -> tuple[float, float, float]:
-        """(column, row, nearness) of a point in body coordinates."""
+        """(column, row, nearness) of a point in body coordinates; nearness in body heights."""
         x, y, z = point
         cos, sin = math.cos(self.yaw), math.sin(self.yaw)
         across, near = x * cos + z * sin, z * cos - x * sin
@@ -41,7 +47,7 @@ class View:
 
 @dataclass(frozen=True)
 class Skeleton:
-    """Joints; each pair is (person's right, person's left)."""
+    """Joints in body coordinates; each pair is (person's right, person's left)."""
 
     head: Point
     chin: float
@@ -56,7 +62,7 @@ class Skeleton:
 
 
 def _swing(start: Point, length: float, forward: float, outward: float = 0.0) -> Point:
-    """The end of a bone that hangs down from `start`, turned forward and outward (radians)."""
+    """The end of a bone that hangs down from ``start``, turned forward and outward (radians)."""
     x, y, z = start
     return (
         x + length * math.sin(outward),
