@@ -10,6 +10,7 @@ from vireid.modality import Modality
 from vireid.registries import LOSS_REGISTRY
 
 DETACH = ("none", "originals", "mixed")
+LEVELS = ("pair", "modality")
 
 
 @LOSS_REGISTRY.register()
@@ -70,49 +71,85 @@ class PartAlignmentLoss(nn.Module):
 
 @LOSS_REGISTRY.register()
 class PatchMixedModalityLoss(nn.Module):
-    """PMML: the prediction for a mixed image agrees with those for its two sources.
+    """PMML: the predictions for mixed images agree with those for visible and for infrared images.
 
     Mean over the global prediction and each stripe's of KL(visible || mixed) + KL(infrared || mixed).
 
     Args:
         detach: whose prediction is a fixed target: "none", "originals" or "mixed".
+        level: "pair" compares each mixed image with its own two sources; "modality" compares, for each
+            identity, the mean predictions of its images of each modality.
 
-    Source: PMCM, arXiv 2302.08212; which side is detached is ours.
+    Source: PMCM, arXiv 2302.08212; the level and the detached side are ours.
     """
 
     config_key = "PMML"
 
-    def __init__(self, detach: str = "none"):
+    def __init__(self, detach: str = "none", level: str = "pair"):
         super().__init__()
-        if detach not in DETACH:
-            raise ConfigError(f"MODEL.LOSSES.PMML.DETACH is {detach!r}; expected one of {', '.join(DETACH)}")
-        self.detach = detach
+        for key, value, known in (("DETACH", detach, DETACH), ("LEVEL", level, LEVELS)):
+            if value not in known:
+                raise ConfigError(f"MODEL.LOSSES.PMML.{key} is {value!r}; expected one of {', '.join(known)}")
+        self.detach, self.level = detach, level
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> "PatchMixedModalityLoss":
-        return cls(cfg.MODEL.LOSSES.PMML.DETACH)
+        node = cfg.MODEL.LOSSES.PMML
+        return cls(node.DETACH, node.LEVEL)
 
     def forward(
-        self, pred_class_logits: Tensor, mixed_sources: Tensor, part_logits: Tensor | None = None
+        self,
+        pred_class_logits: Tensor,
+        mixed_sources: Tensor,
+        targets: Tensor,
+        modalities: Tensor,
+        part_logits: Tensor | None = None,
     ) -> Tensor:
         """pred_class_logits: (N, C), the last M of them of mixed images; mixed_sources: (M, 2) positions
-        of their visible and infrared sources; part_logits: (S, N, C) where the head has stripes -> scalar."""
+        of their visible and infrared sources; targets, modalities: (N,) int64; part_logits: (S, N, C) where
+        the head has stripes -> scalar."""
         logits = pred_class_logits.unsqueeze(0)
         if part_logits is not None:
             logits = torch.cat([logits, part_logits])
         if len(mixed_sources) == 0:
             return logits.sum() * 0
-        mixed = logits[:, -len(mixed_sources) :]
-        originals = logits
+        if self.level == "pair":
+            originals, mixed = logits.log_softmax(-1), logits[:, -len(mixed_sources) :].log_softmax(-1)
+            visible, infrared = (originals[:, source] for source in mixed_sources.unbind(1))
+        else:
+            visible, infrared, mixed = mean_log_predictions(logits, targets, modalities)
         if self.detach == "originals":
-            originals = originals.detach()
+            visible, infrared = visible.detach(), infrared.detach()
         elif self.detach == "mixed":
             mixed = mixed.detach()
-        visible, infrared = mixed_sources.unbind(1)
-        return divergence(originals[:, visible], mixed) + divergence(originals[:, infrared], mixed)
+        return log_divergence(visible, mixed) + log_divergence(infrared, mixed)
+
+
+def mean_log_predictions(logits: Tensor, targets: Tensor, modalities: Tensor) -> list[Tensor]:
+    """Logarithms of the mean predictions of each identity's visible, infrared and mixed images.
+
+    Args:
+        logits: (H, N, C).
+        targets, modalities: (N,) int64.
+
+    Returns:
+        For each modality (H, I, C), of the I identities that have images of all three.
+    """
+    identities, identity = targets.unique(return_inverse=True)
+    group = identity * len(Modality) + modalities
+    members = torch.bincount(group, minlength=len(identities) * len(Modality))
+    sums = logits.new_zeros(len(logits), len(members), logits.shape[2])
+    sums = sums.index_add(1, group, logits.softmax(-1))
+    means = (sums / members.clamp(min=1).view(1, -1, 1)).unflatten(1, (len(identities), len(Modality)))
+    complete = (members > 0).view(len(identities), len(Modality)).all(dim=1)
+    return [means[:, complete, modality].log() for modality in Modality]
 
 
 def divergence(logits: Tensor, other_logits: Tensor) -> Tensor:
     """Mean over all but the last axis (the classes) of KL(softmax(logits) || softmax(other_logits))."""
-    log_p, log_q = logits.log_softmax(-1), other_logits.log_softmax(-1)
+    return log_divergence(logits.log_softmax(-1), other_logits.log_softmax(-1))
+
+
+def log_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """Mean over all but the last axis (the classes) of KL(p || q), from logarithms of the probabilities."""
     return (log_p.exp() * (log_p - log_q)).sum(-1).mean()
