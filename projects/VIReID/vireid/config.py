@@ -87,7 +87,9 @@ def add_vireid_config(cfg: CfgNode) -> None:
     # SOLVER.STEPS are epochs of training, counted from its start: [20] lowers the rate for epochs 20, 21, ...
     # (the toolkit counts from the end of warm-up).
 
-    cfg.SOLVER.AMP.DTYPE = "bf16"  # "bf16" (CPU and CUDA) or "fp16" (CUDA, with loss scaling)
+    # With SOLVER.AMP.ENABLED: "bf16"; "fp16" (GPUs only, with loss scaling); "auto": bf16 where the device
+    # computes in it, and float32 elsewhere.
+    cfg.SOLVER.AMP.DTYPE = "auto"
 
     # The re-ranker by its registered name: "MSER"; "" for none. The toolkit's TEST.AQE.ENABLED and
     # TEST.RERANK.ENABLED choose the toolkit's.

@@ -7,20 +7,18 @@ built model is checked where the model is built (``vireid.modeling.checks.check_
 import math
 from typing import Any
 
-import torch
 from yacs.config import CfgNode
 
 from vireid import host
 from vireid.data.common import TrainSet
 from vireid.data.transforms import check_transforms
+from vireid.engine.precision import autocast_dtype
 from vireid.engine.reports import listed, row_name
 from vireid.engine.rerankers import build_reranker
 from vireid.errors import ConfigError
 from vireid.evaluation.metrics import METRICS
 from vireid.evaluation.protocols import Setting
 from vireid.modeling.checks import check_model
-
-AMP_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def check_config(cfg: CfgNode) -> None:
@@ -33,6 +31,7 @@ def check_config(cfg: CfgNode) -> None:
     check_model(cfg)
     check_transforms(cfg)
     build_reranker(cfg)
+    autocast_dtype(cfg)
     _check_values(cfg)
 
 
@@ -85,11 +84,6 @@ def dataset_settings(cfg: CfgNode, dataset: Any, name: str) -> tuple[Setting, ..
 
 
 def _check_values(cfg: CfgNode) -> None:
-    amp = cfg.SOLVER.AMP
-    if amp.DTYPE not in AMP_DTYPES:
-        raise ConfigError(f"SOLVER.AMP.DTYPE is {amp.DTYPE!r}; expected bf16 or fp16")
-    if amp.ENABLED and amp.DTYPE == "fp16" and not cfg.MODEL.DEVICE.startswith("cuda"):
-        raise ConfigError("SOLVER.AMP.DTYPE fp16 needs a GPU; on the CPU set it to bf16")
     if any(figure.split("/")[-1] not in METRICS for figure in listed(cfg.TEST.BEST_METRIC)):
         raise ConfigError(f"TEST.BEST_METRIC is {cfg.TEST.BEST_METRIC!r}; it must end in one of {METRICS}")
     if cfg.TEST.METRIC not in ("cosine", "euclidean"):
