@@ -1,4 +1,8 @@
-"""Small generated datasets, shared by the tests that train."""
+"""Small generated datasets, shared by the tests that train; tools, run in this process."""
+
+import importlib
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -25,3 +29,16 @@ def datasets(generated_root, monkeypatch):
     """FASTREID_DATASETS set to the generated datasets."""
     monkeypatch.setenv("FASTREID_DATASETS", str(generated_root))
     return generated_root
+
+
+@pytest.fixture
+def run_tool(monkeypatch, capsys):
+    """A function that runs tools/<name>.py in this process: (exit status, what it printed, its error)."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "tools")
+
+    def run(name, *arguments):
+        tool = importlib.import_module(name)
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
+        return tool.main(), *capsys.readouterr()
+
+    return run
