@@ -3,52 +3,12 @@
 import base64
 import hashlib
 import importlib.metadata
-import os
-import subprocess
-import sys
 
-import pytest
 import torch
 from fastreid.modeling.backbones import build_backbone as build_toolkit_backbone
 
 from configs import tiny_config
 from vireid import host
-
-
-def python(code, cwd=None):
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    command = [sys.executable, "-W", "always", "-c", code]
-    return subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, check=False)
-
-
-@pytest.mark.parametrize(
-    "order", ["import fastreid, vireid", "import vireid, fastreid.engine", "import fastreid; import pmcm"]
-)
-def test_import_works_in_either_order(order):
-    run = python(
-        f"{order}\nfrom fastreid.data.datasets import DATASET_REGISTRY as r\nprint(r.get('SYSUMM01'))"
-    )
-    assert run.returncode == 0, run.stderr
-    assert "sysu_mm01.SYSUMM01" in run.stdout
-    assert "Cython" not in run.stderr
-
-
-WITHOUT_FASTREID = """
-import importlib.util, sys
-found = importlib.util.find_spec
-importlib.util.find_spec = lambda name, *a: None if name.split(".")[0] == "fastreid" else found(name, *a)
-import vireid, pmcm
-from vireid.evaluation import SYSUProtocol, rank_metrics
-from pmcm import patch_mix
-print("fastreid" in sys.modules)
-"""
-
-
-def test_without_the_toolkit_the_pure_parts_work_and_a_warning_says_how_to_install_it():
-    run = python(WITHOUT_FASTREID)
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.strip() == "False"
-    assert "pip install --no-deps fastreid==1.4.0" in run.stderr
 
 
 def test_no_file_of_the_toolkit_is_touched():
