@@ -78,7 +78,7 @@ def _color(rng: np.random.Generator) -> np.ndarray:
 
 
 def _color_unlike(rng: np.random.Generator, others: list[np.ndarray]) -> np.ndarray:
-    """Of eight colors, the one that is farthest from all the others."""
+    """Draw eight colors and return the one that is farthest from all others."""
     candidates = [_color(rng) for _ in range(8)]
     return max(candidates, key=lambda color: min(float(np.abs(color - other).sum()) for other in others))
 
