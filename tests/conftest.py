@@ -11,7 +11,7 @@ import vireid  # noqa: F401  (before any module of the toolkit: it is mended on 
 from fresh_interpreter import FreshInterpreters
 from synthvi import generate_dataset
 
-torch.set_num_threads(2)
+torch.set_num_threads(1)  # what is computed here is too little to share out
 ROOT = Path(__file__).parents[1]
 
 
