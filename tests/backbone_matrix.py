@@ -1,6 +1,7 @@
 """Every backbone in every method: two steps of training, evaluation, a checkpoint and back.
 
-The tests run it for the smallest variant of each family, ``make test-all`` for every variant.
+The tests run it for the smallest variant of each family, ``make test-all`` for every variant;
+``tools/backbone_table.py`` runs every variant, too, and writes down what became of it.
 """
 
 import time
@@ -16,6 +17,7 @@ from configs import tiny_config
 from vireid.engine.checkpoint import AtomicCheckpointer
 from vireid.engine.step import OptimizationStep, build_optimizer
 from vireid.errors import ConfigError
+from vireid.modeling.families import FAMILIES
 
 METHODS = {
     "baseline": "VIReID/configs/sysu.yml",
@@ -81,6 +83,31 @@ SMALLEST = (
     Variant("vit", "small"),
     Variant("vit_map", "small"),
 )
+
+
+# Options of the families that have any; every depth is run without them, too.
+WITH_OPTIONS = [
+    *(Variant("resnet", depth, (option,)) for depth in ("18x", "34x") for option in ("WITH_IBN", "WITH_SE")),
+    *(
+        Variant("resnet", depth, options)
+        for depth in ("50x", "101x")
+        for options in (("WITH_IBN",), ("WITH_SE",), ("WITH_NL",), ("WITH_IBN", "WITH_SE", "WITH_NL"))
+    ),
+    *(
+        Variant("resnext", depth, options)
+        for depth in ("50x", "101x")
+        for options in (("WITH_IBN",), ("WITH_NL",))
+    ),
+    *(Variant("osnet", depth, ("WITH_IBN",)) for depth in FAMILIES["build_osnet_backbone"].depths),
+]
+PLAIN = [
+    Variant(name.removeprefix("build_").removesuffix("_backbone"), depth)
+    for name, family in FAMILIES.items()
+    if name != "build_small_resnet_backbone"
+    for depth in family.depths
+]
+FAMILY_ORDER = list(dict.fromkeys(variant.family for variant in PLAIN))
+VARIANTS = sorted(PLAIN + WITH_OPTIONS, key=lambda variant: FAMILY_ORDER.index(variant.family))
 
 
 @dataclass
