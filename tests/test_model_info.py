@@ -1,14 +1,11 @@
 """tools/model_info.py against figures worked out by hand."""
 
-import importlib.util
 import json
-import sys
 
 import pytest
 
 from configs import PROJECTS
 
-TOOL = PROJECTS.parent / "tools" / "model_info.py"
 # ResNet-10 of width 8: two copies of a 7x7 stem and its norm.
 SMALL = [
     *("MODEL.BACKBONE.NAME", "build_small_resnet_backbone", "MODEL.BACKBONE.DEPTH", "10x"),
@@ -18,19 +15,13 @@ SMALL = [
 
 
 @pytest.fixture
-def info(monkeypatch, capsys):
-    """The tool, in this process: (exit status, what it printed, its error)."""
-    monkeypatch.syspath_prepend(TOOL.parent)
-    spec = importlib.util.spec_from_file_location("model_info", TOOL)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+def info(run_tool):
+    """The tool for the config of a method: (exit status, what it printed, its error)."""
 
     def run(method, *opts, json_output=True):
         file = PROJECTS / method / "configs" / "sysu.yml"
         flags = ["--json"] if json_output else []
-        arguments = [*flags, "--seconds", "0", "--config-file", str(file), *opts]
-        monkeypatch.setattr(sys, "argv", ["model_info.py", *arguments])
-        return tool.main(), *capsys.readouterr()
+        return run_tool("model_info", *flags, "--seconds", 0, "--config-file", file, *opts)
 
     return run
 

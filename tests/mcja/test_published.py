@@ -1,8 +1,6 @@
 """Checkpoints of the published code, whose network is written down here again."""
 
-import importlib.util
-import sys
-from pathlib import Path
+from functools import partial
 
 import pytest
 import torch
@@ -13,7 +11,6 @@ from torchvision.models import resnet50
 from mcja import ModalityDistributionAdapter
 from vireid.engine import load_for_evaluation
 
-CONVERT = Path(__file__).parents[2] / "tools" / "convert_mcja.py"
 IDENTITIES, MAPS = 7, 3
 
 
@@ -58,19 +55,9 @@ def published(request):
 
 
 @pytest.fixture
-def convert(monkeypatch, capsys):
-    """The tool, in this process: (exit status, what it printed, its error)."""
-    monkeypatch.syspath_prepend(CONVERT.parent)
-    spec = importlib.util.spec_from_file_location("convert_mcja", CONVERT)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["convert_mcja.py", *map(str, arguments)])
-        status = tool.main()
-        return status, *capsys.readouterr()
-
-    return run
+def convert(run_tool):
+    """The tool: (exit status, what it printed, its error)."""
+    return partial(run_tool, "convert_mcja")
 
 
 def model_config(config, published, **overrides):

@@ -1,7 +1,4 @@
-import os
 import pickle
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -45,10 +42,9 @@ checkpointer.save("model_0000", epoch=1)
 """
 
 
-def test_a_kill_while_writing_leaves_the_last_one_whole(tmp_path):
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    killed = subprocess.run([sys.executable, "-c", KILLED_WHILE_WRITING, str(tmp_path)], env=env, check=False)
-    assert killed.returncode == 9
+def test_a_kill_while_writing_leaves_the_last_one_whole(python, tmp_path):
+    killed = python(KILLED_WHILE_WRITING, str(tmp_path))
+    assert killed.returncode == 9, killed.stderr
     checkpointer = AtomicCheckpointer(nn.Linear(3, 2), str(tmp_path))
     assert checkpointer.load(checkpointer.get_checkpoint_file())["epoch"] == 0
 

@@ -2,10 +2,6 @@
 
 import json
 import os
-import runpy
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -20,13 +16,13 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("safetensors")
 
-EXPORT = Path(__file__).parents[3] / "tools" / "export.py"
 SIZE = (64, 32)
 SMALL_VIT = [["depth", 2], ["embed_dim", 48], ["num_heads", 2]]
 TIMM = {
     "MODEL__BACKBONE__NAME": "build_timm_backbone",
     "MODEL__BACKBONE__TIMM__NAME": "vit_tiny_patch16_224",
     "MODEL__BACKBONE__TIMM__KWARGS": SMALL_VIT,
+    "MODEL__HEADS__POOL_LAYER": "GlobalAvgPool",  # its features have either sign
 }
 
 
@@ -200,27 +196,17 @@ def test_a_package_that_is_not_there_is_named(tmp_path, monkeypatch):
     assert not (tmp_path / "out").exists()
 
 
-def run_export(*arguments):
-    options = [str(item) for pair in TINY.items() if pair[0] != "MODEL.HEADS.NUM_CLASSES" for item in pair]
-    return subprocess.run(
-        [sys.executable, str(EXPORT), *arguments, *options],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-
-
-def test_the_tool_and_its_safetensors_as_weights(tmp_path):
+def test_the_tool_and_its_safetensors_as_weights(run_tool, tmp_path):
     model = trained_like("VIReID/configs/regdb.yml")
     checkpoint = {"model": model.state_dict(), "num_classes": 5, "datasets": {"RegDB": {"split": 3}}}
     torch.save(checkpoint, tmp_path / "model.pth")
-    config = ["--config-file", str(PROJECTS / "VIReID/configs/regdb.yml")]
+    config = ["--config-file", PROJECTS / "VIReID/configs/regdb.yml"]
+    options = [item for pair in TINY.items() if pair[0] != "MODEL.HEADS.NUM_CLASSES" for item in pair]
     output = tmp_path / "exported"
-    run = run_export(*config, "--output", str(output), "MODEL.WEIGHTS", str(tmp_path / "model.pth"))
-    assert run.returncode == 0, run.stderr[-3000:]
-    lines = run.stdout.strip().splitlines()
+    weights = ["MODEL.WEIGHTS", tmp_path / "model.pth"]
+    status, printed, error = run_tool("export", *config, "--output", output, *weights, *options)
+    assert status == 0, error
+    lines = printed.strip().splitlines()
     assert [line.split(":")[0] for line in lines] == [
         f"{output}/model-both.pt",
         f"{output}/model-both.onnx",
@@ -252,11 +238,9 @@ def test_a_damaged_safetensors_file_is_refused(tmp_path):
         load_for_evaluation(cfg)
 
 
-def test_an_error_of_the_user_is_one_line(tmp_path, monkeypatch, capsys):
-    config = ["--config-file", str(PROJECTS / "VIReID/configs/sysu.yml")]
-    monkeypatch.setattr(sys, "path", [str(EXPORT.parent), *sys.path])
-    monkeypatch.setattr(sys, "argv", ["export.py", *config, "--output", "out", "MODEL.WEIGHTS", "none.pth"])
+def test_an_error_of_the_user_is_one_line(run_tool, tmp_path, monkeypatch):
+    config = ["--config-file", PROJECTS / "VIReID/configs/sysu.yml"]
     monkeypatch.chdir(tmp_path)
-    assert runpy.run_path(str(EXPORT))["main"]() == 2
-    assert capsys.readouterr().err == "error: MODEL.WEIGHTS: no file none.pth\n"
+    status, _, error = run_tool("export", *config, "--output", "out", "MODEL.WEIGHTS", "none.pth")
+    assert (status, error) == (2, "error: MODEL.WEIGHTS: no file none.pth\n")
     assert os.listdir(tmp_path) == []
