@@ -15,8 +15,8 @@ def require_folder(path: str, holds: str) -> None:
         raise DatasetError(f"{path}: no such folder; expected {holds}; {SEE}")
 
 
-def read_ids(path: str) -> list[int]:
-    """Identities of a list such as exp/train_id.txt: numbers separated by commas; sorted, each once.
+def read_id_list(path: str) -> list[int]:
+    """Identities of a list such as exp/train_id.txt, numbers separated by commas, as they stand there.
 
     Raises:
         DatasetError: missing, empty, or something that is no number.
@@ -28,7 +28,12 @@ def read_ids(path: str) -> list[int]:
             raise DatasetError(f"{path}: {word[:40]!r} is not an identity number; expected {expected}; {SEE}")
     if not words:
         raise DatasetError(f"{path} is empty; expected {expected}; {SEE}")
-    return sorted({int(word) for word in words})
+    return [int(word) for word in words]
+
+
+def read_ids(path: str) -> list[int]:
+    """The identities of ``read_id_list``; sorted, each once."""
+    return sorted(set(read_id_list(path)))
 
 
 def read_labelled_paths(path: str, folder: str) -> list[tuple[str, int]]:
