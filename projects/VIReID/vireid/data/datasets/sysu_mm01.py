@@ -2,13 +2,16 @@
 
 import logging
 import os
+from collections.abc import Iterator
 from functools import cached_property
 from os.path import join
 
 from fastreid.data.datasets import DATASET_REGISTRY
 
+from vireid.data.datasets import published_counts
 from vireid.data.datasets.base import ImageItem, VisibleInfraredDataset
 from vireid.data.datasets.lists import SEE, read_ids, require_images, scan_camera
+from vireid.data.datasets.permutations import permutation_faults
 from vireid.errors import DatasetError
 from vireid.evaluation.protocols import Setting
 from vireid.evaluation.sysu_mm01 import sysu_settings
@@ -31,6 +34,11 @@ class SYSUMM01(VisibleInfraredDataset):
     """``cam1..cam6/<id:04d>/<n:04d>.jpg``; training takes the training and validation identities (395)."""
 
     folder = "SYSU-MM01"
+    modality_folders = {
+        kind: [f"cam{camid}" for camid, modality in CAMERAS.items() if modality == kind]
+        for kind in (Modality.VISIBLE, Modality.INFRARED)
+    }
+    published = published_counts.SYSU_MM01
 
     def read_train(self) -> list[ImageItem]:
         """Images of exp/train_id.txt and exp/val_id.txt."""
@@ -43,6 +51,15 @@ class SYSUMM01(VisibleInfraredDataset):
     def identity(self, item: ImageItem) -> int:
         """Its number, which is one person's in all lists."""
         return item.pid
+
+    def own_faults(self) -> Iterator[str]:
+        """Permutations that do not fit the images."""
+        if self.permutations is not None:
+            train, test = (
+                [(item.pid, item.camid, _number(item.path)) for item in items]
+                for items in (self.train, self.test)
+            )
+            yield from permutation_faults(self.permutations, train, test)
 
     @cached_property
     def permutations(self) -> str | None:
