@@ -16,11 +16,12 @@ MEANS = {"Rank-1": 40.0, "mAP": 30.0, "mINP": 20.0}
 @pytest.fixture
 def sweep(run_tool, monkeypatch, tmp_path):
     """The tool on the baseline's demo, with a stand-in for the training: ``sweep(*arguments)`` returns
-    its exit status and the rows of its table; ``sweep.settings`` are those of each run that was started.
+    its exit status and the rows of its table; ``sweep.runs.settings`` are those of each run it started.
 
-    A run's Rank-1 is 40 and its seed, or what ``sweep.rank1`` makes of its settings.
+    A run's Rank-1 is 40 and its seed, or what ``sweep.runs.rank1`` makes of its settings.
     """
-    runs = SimpleNamespace(settings=[], codes=[], rank1=lambda settings: 40.0 + float(settings["SEED"]))
+    runs = SimpleNamespace(settings=[], codes=[], more_rows=["indoor-search single-shot"])
+    runs.rank1 = lambda settings: 40.0 + float(settings["SEED"])
 
     def train(command, stdout, **kwargs):
         options = command[command.index("--config-file") + 2 :]
@@ -31,7 +32,8 @@ def sweep(run_tool, monkeypatch, tmp_path):
             folder = Path(settings["OUTPUT_DIR"])
             (folder / "model_final.pth").touch()
             means = {**MEANS, "Rank-1": runs.rank1(settings)}
-            results = {"SYSUMM01": {"all-search single-shot": {"mean": means}}, "RegDB": {}}
+            names = ("all-search single-shot", *runs.more_rows)
+            results = {"SYSUMM01": {name: {"mean": means} for name in names}, "RegDB": {}}
             epoch = int(settings.get("SOLVER.MAX_EPOCH", 7)) - 1
             (folder / "results.json").write_text(json.dumps({"epoch": epoch, "results": results}))
         return SimpleNamespace(returncode=code)
@@ -71,7 +73,7 @@ def test_every_combination_is_trained_with_every_seed(sweep, tmp_path):
         "MODEL.TWO_STREAM.MIXED_STEM": "visible",
         "SOLVER.GAMMA": "0.2",
         "dataset": "SYSUMM01",
-        "setting": "all-search single-shot",
+        "row": "all-search single-shot",
         "epoch": "2",
         "seeds": "2",
         "Rank-1": "40.5 ± 0.5",
@@ -91,6 +93,19 @@ def test_what_is_finished_is_not_repeated_and_a_sweep_can_be_extended(sweep):
         ("0.1", "1"),
         ("0.2", "0"),
         ("0.2", "1"),
+    ]
+
+
+def test_a_reranked_row_stands_below_the_plain_one(sweep):
+    sweep.runs.more_rows = [
+        "all-search single-shot + MSER",
+        "all-search multi-shot",
+        "all-search multi-shot + MSER",
+    ]
+    rows = sweep("--vary", "SOLVER.GAMMA", "0.1", "0.2")[1]
+    names = ["all-search single-shot", "all-search single-shot + MSER"]
+    assert [(row["SOLVER.GAMMA"], row["row"]) for row in rows] == [
+        (g, n) for g in ("0.1", "0.2") for n in names
     ]
 
 

@@ -19,7 +19,6 @@ import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tabulate import tabulate
@@ -33,8 +32,8 @@ example:
       --vary MODEL.TWO_STREAM.MIXED_STEM visible infrared own --vary MODEL.LOSSES.PMML.DETACH none mixed
 
 Each run has a folder such as MIXED_STEM-own_DETACH-none_seed1-0123456789, which ends in a hash of its whole
-config; recipe.yaml in it is that config. The table has the first setting of the first test set, and the epoch
-that was evaluated; ± is the standard deviation over the seeds.
+config; recipe.yaml in it is that config. The table has the first setting of the first test set, without
+re-ranking and with it, and the epoch that was evaluated; ± is the standard deviation over the seeds.
 """
 
 
@@ -94,12 +93,11 @@ def main() -> int:
     waiting = {run.folder: run for run in runs.values() if not run.finished}
     failed = run_all(list(waiting.values()), args.jobs)
 
-    done = {
-        values: [read_results(runs[values, seed].folder) for seed in seeds if runs[values, seed].finished]
-        for values in combinations
-    }
-    headers = [*keys, "dataset", "setting", "epoch", "seeds", *SHOWN]
-    rows = [[*values, *row(results)] for values, results in done.items()]
+    headers = [*keys, "dataset", "row", "epoch", "seeds", *SHOWN]
+    rows = []
+    for values in combinations:
+        done = [runs[values, seed].folder for seed in seeds if runs[values, seed].finished]
+        rows += [[*values, *cells] for cells in table_rows([read_results(folder) for folder in done])]
     print(tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True))
     args.output.mkdir(parents=True, exist_ok=True)
     record = [dict(zip(headers, cells)) for cells in rows]
@@ -150,23 +148,35 @@ def run_all(runs: list[Run], jobs: int) -> list[Path]:
     return [folder for folder in outcomes if folder is not None]
 
 
-def read_results(folder: Path) -> dict[str, Any]:
-    """Of the first setting of the first dataset: dataset, setting, epoch, and the mean of each metric."""
+def read_results(folder: Path) -> dict[tuple[str, str, str], dict[str, float]]:
+    """(dataset, row, epoch) -> mean of each metric, for the first setting of the first dataset: without
+    re-ranking and, where the config has a re-ranker, with it."""
     record = json.loads((folder / "results.json").read_text())
-    dataset, settings = next(iter(record["results"].items()))
-    setting, result = next(iter(settings.items()))
-    return {"dataset": dataset, "setting": setting, "epoch": record.get("epoch", ""), "mean": result["mean"]}
+    dataset, found = next(iter(record["results"].items()))
+    setting = next(iter(found))
+    epoch = str(record.get("epoch", ""))
+    return {
+        (dataset, name, epoch): result["mean"]
+        for name, result in found.items()
+        if name == setting or name.startswith(f"{setting} + ")
+    }
 
 
-def row(results: list[dict[str, Any]]) -> list[str]:
-    """Dataset, setting, epoch, number of seeds and metrics; ± only where there are several seeds."""
+def table_rows(results: list[dict[tuple[str, str, str], dict[str, float]]]) -> list[list[str]]:
+    """Dataset, row, epoch, number of seeds and metrics; ± only where there are several seeds.
+
+    Args:
+        results: what ``read_results`` found for each seed.
+    """
     if not results:
-        return ["", "", "", "0", *("" for _ in SHOWN)]
-    columns = [[result["mean"][name] for result in results] for name in SHOWN]
-    spreads = [f" ± {np.std(column):.1f}" if len(column) > 1 else "" for column in columns]
-    cells = [f"{np.mean(column):.1f}{spread}" for column, spread in zip(columns, spreads)]
-    first = results[0]
-    return [first["dataset"], first["setting"], str(first["epoch"]), str(len(results)), *cells]
+        return [["", "", "", "0", *("" for _ in SHOWN)]]
+    rows = []
+    for name in results[0]:
+        columns = [[result[name][metric] for result in results] for metric in SHOWN]
+        spreads = [f" ± {np.std(column):.1f}" if len(column) > 1 else "" for column in columns]
+        cells = [f"{np.mean(column):.1f}{spread}" for column, spread in zip(columns, spreads)]
+        rows.append([*name, str(len(results)), *cells])
+    return rows
 
 
 if __name__ == "__main__":

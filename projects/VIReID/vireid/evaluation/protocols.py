@@ -153,14 +153,9 @@ def prepared(features: torch.Tensor, metric: str) -> torch.Tensor:
 
 
 def _score_trial(dist: Any, pids: np.ndarray, trial: Trial, setting: Setting) -> RankMetrics:
+    labels = pids[trial.query], pids[trial.gallery]
     try:
-        return rank_metrics(
-            dist,
-            pids[trial.query],
-            pids[trial.gallery],
-            exclude=trial.exclude(),
-            unique_pids=setting.unique_pids,
-        )
+        return rank_metrics(dist, *labels, exclude=trial.exclude(), unique_pids=setting.unique_pids)
     except UserError as error:
         raise UserError(f'setting "{setting.name}": {error}') from None
 
