@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import cached_property
 from os.path import join
 from typing import Any, ClassVar, NamedTuple
@@ -11,7 +11,7 @@ from fastreid.data.datasets.bases import ImageDataset
 from tabulate import tabulate
 from termcolor import colored
 
-from vireid.data.datasets.lists import name_some, require_folder
+from vireid.data.datasets.lists import Report, name_some, refuse, require_folder
 from vireid.errors import ConfigError
 from vireid.evaluation.protocols import Setting
 from vireid.modality import Modality
@@ -53,6 +53,7 @@ class VisibleInfraredDataset(ImageDataset):
                 "DATASETS.COMBINEALL True would train on the test identities of "
                 f"{type(self).__name__}; set it False"
             )
+        self.report: Report = refuse  # what is done with a fault that reading can go on after
         self.dataset_dir = join(root, self.folder)
         require_folder(
             self.dataset_dir, f"the {self.folder} dataset there (FASTREID_DATASETS names the folder above it)"
@@ -74,6 +75,13 @@ class VisibleInfraredDataset(ImageDataset):
     def read_test(self) -> list[ImageItem]:
         """Read the test lists: all images, by camera, identity and number."""
         raise NotImplementedError
+
+    def identity(self, item: ImageItem) -> Hashable | None:
+        """Who an image shows, named alike in training and test lists, so that the two can be compared.
+
+        None where that is not known, as where the labels of either list count from 0.
+        """
+        return None
 
     def settings(self, trials: int = 10) -> tuple[Setting, ...]:
         """The published settings; positions index ``test``."""

@@ -1,5 +1,6 @@
 """RegDB (Nguyen et al., Sensors 2017): 412 identities, ten visible and ten thermal images of each."""
 
+from collections.abc import Hashable
 from os.path import join
 from typing import Any
 
@@ -7,6 +8,7 @@ from fastreid.data.datasets import DATASET_REGISTRY
 
 from vireid.data.datasets.base import ImageItem, VisibleInfraredDataset
 from vireid.data.datasets.lists import SEE, read_labelled_paths
+from vireid.data.datasets.separation import folder_identity
 from vireid.errors import DatasetError
 from vireid.evaluation.protocols import Setting
 from vireid.evaluation.regdb import regdb_settings
@@ -51,6 +53,10 @@ class RegDB(VisibleInfraredDataset):
         """Images of the split's test lists."""
         return self._read("test")
 
+    def identity(self, item: ImageItem) -> Hashable:
+        """The name of its folder; the labels of the training and of the test lists both count from 0."""
+        return folder_identity(item.path)
+
     def settings(self, trials: int = 10) -> tuple[Setting, ...]:
         """Both directions; nothing is drawn, so each has one trial. Their mean is over the splits."""
         return regdb_settings([item.pid for item in self.test], [item.modality for item in self.test])
@@ -59,6 +65,7 @@ class RegDB(VisibleInfraredDataset):
         items: list[ImageItem] = []
         for side, camid, modality in SIDES:
             path = join(self.dataset_dir, "idx", f"{subset}_{side}_{self.split}.txt")
-            images = sorted(read_labelled_paths(path, self.dataset_dir), key=lambda image: image[1])
+            images = read_labelled_paths(path, self.dataset_dir, self.report)
+            images.sort(key=lambda image: image[1])
             items.extend(ImageItem(image, label, camid, modality) for image, label in images)
         return items

@@ -55,6 +55,10 @@ class SYSUMM01(VisibleInfraredDataset):
         """Images of exp/test_id.txt."""
         return self._read("test_id.txt")
 
+    def identity(self, item: ImageItem) -> int:
+        """Its number, which is one person's in all lists."""
+        return item.pid
+
     @cached_property
     def permutations(self) -> str | None:
         """exp/rand_perm_cam.mat, the official draws; None where DATASETS.SYSUMM01.GALLERY is "random", and,
@@ -87,17 +91,23 @@ class SYSUMM01(VisibleInfraredDataset):
         items: list[ImageItem] = []
         found: set[int] = set()
         for camid, modality in CAMERAS.items():
-            for pid, paths in scan_camera(join(self.dataset_dir, f"cam{camid}"), pids).items():
+            folder = join(self.dataset_dir, f"cam{camid}")
+            for pid, paths in scan_camera(folder, pids, self.report).items():
                 found.add(pid)
-                items.extend(ImageItem(path, pid, camid, modality) for path in sorted(paths, key=_number))
+                numbered = sorted(filter(self._has_number, paths), key=_number)
+                items.extend(ImageItem(path, pid, camid, modality) for path in numbered)
         for path, named in lists.items():
-            require_images(named, found, path, self.dataset_dir)
+            require_images(named, found, path, self.dataset_dir, self.report)
         return items
+
+    def _has_number(self, path: str) -> bool:
+        stem = os.path.splitext(os.path.basename(path))[0]
+        if stem.isascii() and stem.isdigit():
+            return True
+        self.report(f"{path}: an image's name is expected to be its number, such as 0001.jpg; {SEE}")
+        return False
 
 
 def _number(path: str) -> int:
     """n of n.jpg."""
-    stem = os.path.splitext(os.path.basename(path))[0]
-    if not (stem.isascii() and stem.isdigit()):
-        raise DatasetError(f"{path}: an image's name is expected to be its number, such as 0001.jpg; {SEE}")
-    return int(stem)
+    return int(os.path.splitext(os.path.basename(path))[0])
