@@ -92,7 +92,7 @@ SYNTHVI_1_0_SMALL = Recipe(
     # ten of each identity and camera.
     seen={"train": (Seen(300, 2400),) * 6, "val": (Seen(50, 500),) * 6, "test": (Seen(100, 1000),) * 6},
     conditions=SYNTHVI_1_0_CONDITIONS,
-    digest="",
+    digest="a1596a07391458b786a8ec11bc9b64853dc44a6ec2bcea31f1a84139ca42d6a9",
 )
 
 SYNTHVI_1_0 = Recipe(
@@ -111,7 +111,7 @@ SYNTHVI_1_0 = Recipe(
             Seen(395, 6010, 0.35),
             Seen(202, 4040),
         ),
-        # The test split's figures, times 50 / 96.
+        # In proportion to the test split's figures, rounded.
         "val": (
             Seen(29, 712, 0.24),
             Seen(29, 811, 0.16),
@@ -120,7 +120,8 @@ SYNTHVI_1_0 = Recipe(
             Seen(50, 1010, 0.03),
             Seen(50, 1000),
         ),
-        # SYSU-MM01's own figures: 6,775 visible and 3,803 infrared images.
+        # SYSU-MM01's own images of each camera: 6,775 visible and 3,803 infrared. Camera 5 sees one identity
+        # more than there, so that each has a visible image.
         "test": (
             Seen(56, 1374, 0.24),
             Seen(56, 1565, 0.16),
@@ -131,7 +132,7 @@ SYNTHVI_1_0 = Recipe(
         ),
     },
     conditions=SYNTHVI_1_0_CONDITIONS,
-    digest="",
+    digest="84b5c21bc35f4ecbc9a87ae4a002922acf4009c76f68d021a2c52ab056c71fd9",
 )
 
 RECIPES = {recipe.name: recipe for recipe in (SYNTHVI_1_0_SMALL, SYNTHVI_1_0)}
