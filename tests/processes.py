@@ -12,7 +12,10 @@ from fastreid.utils import comm
 from torch import nn
 
 from configs import tiny_config
+from vireid.data import build_dataset, build_test_loader
+from vireid.engine.extraction import extract_features
 from vireid.engine.processes import distributed
+from vireid.engine.step import OptimizationStep, build_optimizer
 
 RECIPES = {
     "AGW": ("VIReID/configs/sysu.yml", {}),
@@ -173,3 +176,37 @@ def save_all(folder, recipes):
             own = Path(folder) / recipe / "features"
             own.mkdir(exist_ok=True)
             save_gradients_of_features(own, recipe)
+
+
+def save_trained(folder, recipes):
+    """The parameters after three steps on this process's share of a batch without mixed images, in which the
+    first of two processes has visible images only."""
+    for recipe in recipes:
+        model, batch = model_and_batch(recipe)
+        kept = torch.nonzero((batch["targets"] < 2) | (batch["targets"] > 3)).flatten()
+        batch = {name: value[kept] for name, value in batch.items()}
+        if comm.get_world_size() > 1:
+            batch = share_of(batch)
+        file, overrides = RECIPES[recipe]
+        cfg = tiny_config(file, **overrides, SOLVER__BASE_LR=1e-3)
+        step = OptimizationStep(distributed(TrainLosses(model)), None, build_optimizer(cfg, model), cfg)
+        for _ in range(3):
+            step(batch)
+        own = Path(folder) / recipe
+        own.mkdir(parents=True, exist_ok=True)
+        torch.save(model.state_dict(), own / f"{comm.get_world_size()}_{comm.get_rank()}.pth")
+
+
+def save_features(folder, cases):
+    """The embeddings of the first ``count`` test images in batches of ``batch_size``, as the first process
+    has them. The number of threads changes the last bits, too: here it is one."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    for count, batch_size in cases:
+        torch.manual_seed(0)
+        cfg = tiny_config(TEST__IMS_PER_BATCH=batch_size)
+        loader = build_test_loader(cfg, build_dataset(cfg, "SYSUMM01").test[:count])
+        features = extract_features(build_model(cfg), loader, views=("image", "red"))
+        if comm.is_main_process():
+            torch.save(features, Path(folder) / f"{count}_{batch_size}_{comm.get_world_size()}.pth")
+    torch.set_num_threads(threads)

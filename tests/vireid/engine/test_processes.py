@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from processes import AXES, RECIPES, run_processes, save_all
+from processes import AXES, RECIPES, run_processes, save_all, save_features, save_trained
 
 CASES = [(recipe, torch.float32) for recipe in RECIPES]
 CASES += [(recipe, torch.bfloat16) for recipe in ("AGW", "PMCM", "MCJA")]
@@ -60,3 +60,27 @@ def test_gradients_of_bfloat16_features_are_those_of_one_process(saved, recipe, 
         assert torch.equal(targets[mine], labels[0]) and torch.equal(modalities[mine], labels[1])
         shares = {name: g.index_select(AXES.get(name, 0), mine) for name, g in expected.items()}
         assert max(differences(ours, shares).values()) <= 1e-5
+
+
+def test_training_goes_on_where_a_process_or_all_leave_parameters_out(tmp_path):
+    """Stems whose modality a process lacks, a stem that nothing goes through, stripes without a loss."""
+    recipes = ["AGW", "own stem without mixing, stripes without a loss"]
+    save_trained(tmp_path, recipes)
+    run_processes(save_trained, 2, tmp_path, recipes)
+    for recipe in recipes:
+        expected = torch.load(tmp_path / recipe / "1_0.pth")
+        for rank in range(2):
+            ours = torch.load(tmp_path / recipe / f"2_{rank}.pth")
+            for name, value in expected.items():
+                torch.testing.assert_close(ours[name], value, rtol=1e-5, atol=1e-6, msg=name)
+
+
+def test_embeddings_are_those_of_one_process_to_the_last_bit(datasets, tmp_path):
+    """Also where two of three processes have no image, the first among them."""
+    cases = [(3, 4), (7, 2)]
+    save_features(tmp_path, cases)
+    run_processes(save_features, 3, tmp_path, cases)
+    for count, batch_size in cases:
+        expected, ours = (torch.load(tmp_path / f"{count}_{batch_size}_{world}.pth") for world in (1, 3))
+        assert ours.keys() == expected.keys()
+        assert all(torch.equal(ours[view], expected[view]) and len(ours[view]) == count for view in expected)
