@@ -4,6 +4,7 @@ import base64
 import hashlib
 import importlib.metadata
 
+import pytest
 import torch
 from fastreid.modeling.backbones import build_backbone as build_toolkit_backbone
 
