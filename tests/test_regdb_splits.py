@@ -66,7 +66,7 @@ def test_a_finished_split_is_not_repeated_and_a_failed_one_is_named(splits):
     splits.run.fail.add(2)
     status, output, error = splits("--splits", 1, 2)
     assert status == 1 and "failed: see" in error and "SPLIT-2" in error
-    assert "RegDB, splits 1;" in output and "51.00 |" in output and "±" not in output
+    assert "RegDB, splits 1;" in output and "51.00 " in output and "±" not in output
     splits.run.fail.clear()
     assert splits("--splits", 1, 2)[0] == 0
     assert splits.run.started == [(2, False)]
@@ -76,7 +76,7 @@ def test_a_finished_split_is_not_repeated_and_a_failed_one_is_named(splits):
 
 def test_the_best_epochs_are_evaluated_with_the_split_they_were_trained_on(splits):
     status, _, error = splits("--splits", 3, "--eval-only", "best")
-    assert status == 2 and "there is no" in error and "model_best.pth; train that split first" in error
+    assert status == 2 and "there is no" in error and "model_best.pth; train the split first" in error
     splits("--splits", 3)
     status, output, _ = splits("--splits", 3, "--eval-only", "best")
     assert status == 0 and splits.run.started == [(3, True)]

@@ -30,8 +30,8 @@ examples:
     python tools/regdb_splits.py --config-file projects/PMCM/configs/regdb.yml --output logs/regdb/p25 \\
         --splits 1 2 3 --options MODEL.PATCH_MIX.RATIO 0.25
 
-The folder of a split ends in a hash of its whole config, as those of tools/sweep.py. The mean and the standard
-deviation over the splits are printed, and written to splits.json with the figures of each split.
+The folder of a split ends in a hash of its whole config, as those of tools/sweep.py. The mean and the
+standard deviation over the splits are printed, and written to splits.json with the figures of each split.
 """
 
 
