@@ -4,14 +4,16 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0 torchvision==0.28.0
 BIN := .venv/bin
 
-.PHONY: help demo test test-all lint figures clean
+.PHONY: help demo test test-all lint clean
 
 help:
-	@echo "make demo    generate a small dataset, train PMCM on it, show what it learned (6 minutes on 2 cores)"
-	@echo "make test    run the test suite"
+	@echo "make demo      generate a small dataset, train PMCM on it, show what it learned (6 minutes on 2 cores)"
+	@echo "make test      run the test suite"
 	@echo "make test-all  the same, and every variant of every backbone in every method: docs/backbones.md"
-	@echo "make lint    ruff and mypy"
-	@echo "make clean   remove .venv and the demo's output"
+	@echo "make lint      ruff and mypy"
+	@echo "make clean     remove .venv and the demo's output"
+	@echo "make help      this list"
+	@echo "PYTHON=python3.12 names another interpreter, TORCH=\"torch==... torchvision==...\" other versions of PyTorch"
 
 # torch first and alone: torchvision pins it. FastReID last and without its dependencies: its metadata
 # pins torch 1.13.1, which does not exist for current Pythons; pyproject.toml lists what it needs.
@@ -28,10 +30,10 @@ demo: .venv/ready
 	$(BIN)/python tools/demo.py
 
 test: .venv/ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 test-all: .venv/ready
-	$(BIN)/python -m pytest -m "full or not full"
+	$(BIN)/python -m pytest -n auto -m "full or not full"
 
 lint: .venv/ready
 	$(BIN)/ruff check .

@@ -61,7 +61,7 @@ class Variant:
         }
         if self.depth == "269x":  # whose gradients, untrained, move the stem by thousands in a step
             settings["SOLVER__CLIP_GRADIENTS__ENABLED"] = True
-        if self.family.startswith("vit") and method != "MCJA":
+        if self.family in ("vit", "vit_map", "effnet") and method != "MCJA":
             settings["MODEL__HEADS__POOL_LAYER"] = "GlobalAvgPool"  # its features have either sign
         return tiny_config(METHODS[method], **{**settings, **overrides})
 

@@ -1,12 +1,20 @@
-"""Small generated datasets, shared by the tests that train."""
+"""Small generated datasets, shared by the tests that train; tools and code, run here or elsewhere."""
+
+import importlib
+import os
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 
 import vireid  # noqa: F401  (before any module of the toolkit: it is mended on import)
-from vireid.data.synthetic import generate_dataset
+from fresh_interpreter import FreshInterpreters
+from synthvi import generate_dataset
 
-torch.set_num_threads(2)
+# Several workers (-n auto) share the cores.
+torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +33,35 @@ def datasets(generated_root, monkeypatch):
     """FASTREID_DATASETS set to the generated datasets."""
     monkeypatch.setenv("FASTREID_DATASETS", str(generated_root))
     return generated_root
+
+
+@pytest.fixture
+def run_tool(monkeypatch, capsys):
+    """A function that runs tools/<name>.py in this process: (exit status, what it printed, its error)."""
+    monkeypatch.syspath_prepend(ROOT / "tools")
+
+    def run(name, *arguments):
+        tool = importlib.import_module(name)
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
+        return tool.main(), *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def fresh_interpreters():
+    """See ``FreshInterpreters``."""
+    interpreters = FreshInterpreters()
+    yield interpreters
+    interpreters.close()
+
+
+@pytest.fixture
+def python(fresh_interpreters, tmp_path):
+    """A function that runs code in a fresh interpreter that finds this checkout's packages."""
+    projects = sorted(str(path) for path in (ROOT / "projects").iterdir())
+
+    def run(code, *arguments, path=projects, cwd=tmp_path, **environment):
+        return fresh_interpreters.run(code, *arguments, path=path, cwd=cwd, **environment)
+
+    return run

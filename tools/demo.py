@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from vireid.data.synthetic import generate_dataset
+from synthvi import generate_dataset
 from vireid.evaluation.metrics import METRICS
 
 ROOT = Path(__file__).resolve().parents[1]

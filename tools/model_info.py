@@ -101,7 +101,7 @@ def forward(model: nn.Module, modalities: list[int], size: tuple[int, int]) -> T
 
 
 def count_parameters(model: Any) -> dict[str, int]:
-    """Of the whole, the backbone and the head, and of each copy of the modality-specific modules."""
+    """Parameters of the model, its backbone and head, and each copy of the modality-specific modules."""
     from vireid.modeling.two_stream import ModalityRoute
 
     def numbers(module: nn.Module) -> int:
@@ -117,7 +117,7 @@ def count_parameters(model: Any) -> dict[str, int]:
 
 
 def count_flops(model: nn.Module, modality: int, size: tuple[int, int]) -> int:
-    """Of one image's convolutions and matrix products, two for each multiply-add."""
+    """FLOPs of the convolutions and matrix products for one image, two for each multiply-add."""
     from torch.utils.flop_counter import FlopCounterMode
 
     with FlopCounterMode(display=False) as counter:

@@ -12,7 +12,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from pmcm import patch_mix
-from vireid.data.synthetic import generate_dataset
+from synthvi import generate_dataset
 
 RATIOS = (0.0, 0.25, 0.5, 0.75, 1.0)
 SIZE = (192, 96)

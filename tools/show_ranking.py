@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Draw some queries of a test set with the gallery images that a model ranks first.
 
-A green frame is the query's identity, a red one another; images that the protocol leaves out for a
-query are left out here too.
+The ranking is the one that the results table scores, re-ranked where the config says so. A green frame is the
+query's identity, a red one another; images that the protocol leaves out for a query are left out here too.
 """
 
 import _checkout  # noqa: F401  isort: skip  (finds the packages in a checkout)
@@ -11,8 +11,6 @@ import argparse
 import logging
 import sys
 from pathlib import Path
-
-import numpy as np
 
 EXAMPLE = """
 example:
@@ -45,41 +43,21 @@ def main() -> int:
 
 
 def draw(args: argparse.Namespace) -> None:
-    """Rank the first trial of the setting and draw queries spread evenly over it."""
+    """Draw, save, and say what is shown."""
     from _configurations import full_config
-    from vireid.data import build_dataset, build_test_loader
     from vireid.engine import load_for_evaluation
     from vireid.engine.checks import check_config
-    from vireid.engine.extraction import extract_features
-    from vireid.errors import ConfigError, choices
-    from vireid.visualize.ranking import draw_ranking, nearest_gallery
+    from vireid.visualize.ranking import ranking_picture
 
     logging.basicConfig(level=logging.WARNING)
     cfg = full_config(args.config_file, args.opts)
     check_config(cfg)
-    model = load_for_evaluation(cfg)
-    dataset = build_dataset(cfg, cfg.DATASETS.TESTS[0])
-    settings = {setting.name: setting for setting in dataset.settings(1)}
-    name = args.setting or next(iter(settings))
-    if name not in settings:
-        raise ConfigError(f"--setting {name!r}: {choices(name, settings)}")
-    trial = settings[name].trials[0]
-    rows = np.linspace(0, len(trial.query) - 1, min(args.queries, len(trial.query))).astype(int)
-    queries, gallery = ([dataset.test[i] for i in part] for part in (trial.query[rows], trial.gallery))
-
-    features = extract_features(model, build_test_loader(cfg, [*queries, *gallery]))["image"]
-    features = features / features.norm(dim=1, keepdim=True)
-    dist = (1 - features[: len(queries)] @ features[len(queries) :].T).numpy()
-    exclude = trial.exclude()
-    nearest = nearest_gallery(dist, None if exclude is None else exclude[rows], args.top)
-    picture = draw_ranking(
-        [item.path for item in queries],
-        [[gallery[i].path for i in row] for row in nearest],
-        [[gallery[i].pid == query.pid for i in row] for query, row in zip(queries, nearest)],
+    picture, shown = ranking_picture(
+        cfg, load_for_evaluation(cfg), setting_name=args.setting, queries=args.queries, top=args.top
     )
     Path(args.output).parent.mkdir(parents=True, exist_ok=True)
     picture.save(args.output)
-    print(f"{args.output}: {name}, {len(queries)} of {len(trial.query)} queries")
+    print(f"{args.output}: {shown}")
 
 
 if __name__ == "__main__":

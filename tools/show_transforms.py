@@ -50,7 +50,7 @@ def main() -> int:
 
 def generated(folder: Path, count: int, seed: int) -> list[list[Path]]:
     """A visible and an infrared image of each person."""
-    from vireid.data.synthetic import generate_dataset
+    from synthvi import generate_dataset
 
     generate_dataset(
         "sysu", folder / "data", identities=max(count, 12), images=1, seed=seed, size=SIZE, progress=False

@@ -86,6 +86,68 @@ def plain_pmml(predictions, sources):
     return total
 
 
+def labels(count, mixed):
+    """Targets and modalities of a batch whose last images are mixed; the level "pair" ignores them."""
+    originals = count - mixed
+    modalities = [0] * (originals // 2) + [1] * (originals - originals // 2) + [2] * mixed
+    return torch.zeros(count, dtype=torch.long), torch.tensor(modalities)
+
+
+def plain_modality_pmml(predictions, targets, modalities):
+    """predictions: (heads, N, C)."""
+    terms = []
+    for head in predictions.tolist():
+        rows = [softmax(row) for row in head]
+        for identity in sorted(set(targets.tolist())):
+            means = []
+            for modality in (0, 1, 2):
+                own = [
+                    row
+                    for row, t, m in zip(rows, targets.tolist(), modalities.tolist())
+                    if (t, m) == (identity, modality)
+                ]
+                means.append([sum(column) / len(own) for column in zip(*own)] if own else None)
+            if all(means):
+                visible, infrared, mixed = means
+                terms.append(
+                    sum(p * math.log(p / q) for first in (visible, infrared) for p, q in zip(first, mixed))
+                )
+    return sum(terms) / len(terms)
+
+
+@pytest.mark.parametrize("with_parts", [False, True])
+def test_pmml_of_modalities_equals_the_plain_loop(with_parts):
+    torch.manual_seed(0)
+    targets = torch.tensor([0, 0, 1, 2, 0, 1, 1, 2, 0, 1])  # identity 2 has no mixed image: it does not count
+    modalities = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1, 2, 2])
+    whole = torch.randn(10, 5, dtype=torch.double)
+    parts = torch.randn(2, 10, 5, dtype=torch.double) if with_parts else None
+    predictions = torch.cat([whole[None], parts]) if with_parts else whole[None]
+    loss = PatchMixedModalityLoss(level="modality")
+    found = loss(whole, torch.tensor([[0, 4], [2, 5]]), targets, modalities, parts)
+    assert found.item() == pytest.approx(plain_modality_pmml(predictions, targets, modalities), abs=1e-10)
+    order = torch.tensor([3, 1, 0, 2, 7, 5, 6, 4, 9, 8])
+    shuffled = loss(
+        whole[order], torch.tensor([[1, 6], [2, 5]]), targets[order], modalities[order],
+        None if parts is None else parts[:, order],
+    )  # fmt: skip
+    torch.testing.assert_close(shuffled, found)
+
+
+def test_pmml_of_modalities_moves_unlike_that_of_pairs():
+    """One image of each modality: both levels are the same. Two: they are not."""
+    torch.manual_seed(0)
+    logits, targets = torch.randn(6, 5), torch.zeros(6, dtype=torch.long)
+    one = torch.tensor([0, 1, 2])
+    pair, modality = PatchMixedModalityLoss(), PatchMixedModalityLoss(level="modality")
+    torch.testing.assert_close(
+        pair(logits[:3], torch.tensor([[0, 1]]), targets[:3], one),
+        modality(logits[:3], torch.tensor([[0, 1]]), targets[:3], one),
+    )
+    two, sources = torch.tensor([0, 0, 1, 1, 2, 2]), torch.tensor([[0, 2], [1, 3]])
+    assert pair(logits, sources, targets, two) > modality(logits, sources, targets, two) + 0.01
+
+
 @pytest.mark.parametrize("with_parts", [False, True])
 def test_pmml_equals_the_plain_loop(with_parts):
     torch.manual_seed(0)
@@ -93,7 +155,7 @@ def test_pmml_equals_the_plain_loop(with_parts):
     parts = torch.randn(2, 9, 5, dtype=torch.double) if with_parts else None
     sources = torch.tensor([[0, 3], [2, 5], [1, 4]])
     predictions = torch.cat([whole[None], parts]) if with_parts else whole[None]
-    loss = PatchMixedModalityLoss()(whole, sources, parts)
+    loss = PatchMixedModalityLoss()(whole, sources, *labels(9, 3), parts)
     assert loss.item() == pytest.approx(plain_pmml(predictions, sources), abs=1e-10)
 
 
@@ -102,20 +164,24 @@ def test_pmml_equals_the_plain_loop(with_parts):
 )
 def test_pmml_detaches_the_side_it_is_told(detach, moved):
     logits = torch.randn(6, 5, requires_grad=True)
-    PatchMixedModalityLoss(detach)(logits, torch.tensor([[0, 2], [1, 3]])).backward()
+    PatchMixedModalityLoss(detach)(logits, torch.tensor([[0, 2], [1, 3]]), *labels(6, 2)).backward()
     gradient = logits.grad.abs().sum(dim=1) > 0
     assert (gradient[:4].any().item(), gradient[4:].any().item()) == moved
 
 
 def test_pmml_is_zero_without_mixed_images_and_where_predictions_agree():
     logits = torch.randn(4, 5, requires_grad=True)
-    loss = PatchMixedModalityLoss()(logits, torch.empty(0, 2, dtype=torch.long))
+    loss = PatchMixedModalityLoss()(logits, torch.empty(0, 2, dtype=torch.long), *labels(4, 0))
     loss.backward()
     assert loss.item() == 0
     same = torch.randn(1, 5).expand(6, 5)
-    assert PatchMixedModalityLoss()(same, torch.tensor([[0, 2], [1, 3]])).item() == pytest.approx(0, abs=1e-6)
+    assert PatchMixedModalityLoss()(
+        same, torch.tensor([[0, 2], [1, 3]]), *labels(6, 2)
+    ).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_an_unknown_side_is_refused():
     with pytest.raises(ConfigError, match="DETACH is 'both'; expected one of none, originals, mixed"):
         PatchMixedModalityLoss("both")
+    with pytest.raises(ConfigError, match="LEVEL is 'image'; expected one of pair, modality"):
+        PatchMixedModalityLoss(level="image")

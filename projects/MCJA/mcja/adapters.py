@@ -56,8 +56,8 @@ class MDA:
                 raise ConfigError(
                     f"MODEL.MDA.STAGES names {name!r}, whose output is no feature map (N, C, H, W)"
                 )
-            channels = shapes[name][3 if channels_last else 1]
-            backbone.get_submodule(name).mda = ModalityDistributionAdapter(channels, self.modalities)
+            channels, block = shapes[name][3 if channels_last else 1], backbone.get_submodule(name)
+            block.mda = ModalityDistributionAdapter(channels, self.modalities).train(block.training)
         # A module that calls its children in order (nn.Sequential, a stage) calls the adapter, too.
         called = probe(backbone, [f"{name}.mda" for name in blocks])
         for name in blocks:

@@ -25,6 +25,7 @@ class MSER:
     """
 
     views: tuple[str, ...] = ("image", "red", "green", "blue")
+    label = "MSER"
 
     def __init__(
         self,

@@ -27,3 +27,6 @@ def add_pmcm_config(cfg: CfgNode) -> None:
     cfg.MODEL.LOSSES.PMML = node({"SCALE": 1.0})
     # Which side's prediction is a fixed target: "none", "originals" or "mixed".
     cfg.MODEL.LOSSES.PMML.DETACH = "none"
+    # "pair" compares each mixed image with its two sources; "modality" compares, for each identity, the mean
+    # predictions of its images of each modality.
+    cfg.MODEL.LOSSES.PMML.LEVEL = "pair"

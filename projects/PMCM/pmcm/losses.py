@@ -1,5 +1,7 @@
 """The three losses of PMCM."""
 
+from itertools import combinations
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -10,6 +12,7 @@ from vireid.modality import Modality
 from vireid.registries import LOSS_REGISTRY
 
 DETACH = ("none", "originals", "mixed")
+LEVELS = ("pair", "modality")
 
 
 @LOSS_REGISTRY.register()
@@ -23,6 +26,7 @@ class CenterToCenterLoss(nn.Module):
     """
 
     config_key = "C2C"
+    whole_batch = True
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> "CenterToCenterLoss":
@@ -30,18 +34,23 @@ class CenterToCenterLoss(nn.Module):
 
     def forward(self, embeddings: Tensor, targets: Tensor, modalities: Tensor) -> Tensor:
         """embeddings: (N, D) float; targets, modalities: (N,) int64 -> scalar."""
-        identities, identity = targets.unique(return_inverse=True)
-        group = identity * len(Modality) + modalities
-        groups = len(identities) * len(Modality)
+        # Identities are numbered from 0. There are at most as many as images: so many places are kept,
+        # because the device would have to be asked for their number.
+        in_order, order = targets.sort()
+        number = F.pad((in_order[1:] != in_order[:-1]).long(), (1, 0)).cumsum(0)[: len(targets)]
+        group = torch.empty_like(number).scatter(0, order, number) * len(Modality) + modalities
+        places = len(targets)
+        groups = places * len(Modality)
         members = embeddings.new_zeros(groups).index_add_(0, group, torch.ones_like(embeddings[:, 0]))
         directions = F.normalize(embeddings)
         sums = embeddings.new_zeros(groups, embeddings.shape[1]).index_add_(0, group, directions)
-        centers = (sums / members.clamp(min=1).unsqueeze(1)).view(len(identities), len(Modality), -1)
-        present = (members > 0).view(len(identities), len(Modality))
+        centers = (sums / members.clamp(min=1).unsqueeze(1)).view(places, len(Modality), -1)
+        present = (members > 0).view(places, len(Modality))
 
-        first, second = torch.triu_indices(len(Modality), len(Modality), offset=1, device=embeddings.device)
-        distances = (centers[:, first] - centers[:, second]).pow(2).sum(dim=2)
-        both = present[:, first] & present[:, second]
+        pairs = list(combinations(Modality, 2))
+        differences = torch.stack([centers[:, first] - centers[:, second] for first, second in pairs], dim=1)
+        distances = differences.pow(2).sum(dim=2)
+        both = torch.stack([present[:, first] & present[:, second] for first, second in pairs], dim=1)
         return (distances * both).sum() / both.sum().clamp(min=1)
 
 
@@ -55,6 +64,7 @@ class PartAlignmentLoss(nn.Module):
     """
 
     config_key = "PART"
+    whole_batch = False
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> "PartAlignmentLoss":
@@ -70,49 +80,90 @@ class PartAlignmentLoss(nn.Module):
 
 @LOSS_REGISTRY.register()
 class PatchMixedModalityLoss(nn.Module):
-    """PMML: the prediction for a mixed image agrees with those for its two sources.
+    """PMML: the predictions for mixed images agree with those for visible and for infrared images.
 
     Mean over the global prediction and each stripe's of KL(visible || mixed) + KL(infrared || mixed).
 
     Args:
         detach: whose prediction is a fixed target: "none", "originals" or "mixed".
+        level: "pair" compares each mixed image with its own two sources; "modality" compares, for each
+            identity, the mean predictions of its images of each modality.
 
-    Source: PMCM, arXiv 2302.08212; which side is detached is ours.
+    Source: PMCM, arXiv 2302.08212; the level and the detached side are ours.
     """
 
     config_key = "PMML"
 
-    def __init__(self, detach: str = "none"):
+    def __init__(self, detach: str = "none", level: str = "pair"):
         super().__init__()
-        if detach not in DETACH:
-            raise ConfigError(f"MODEL.LOSSES.PMML.DETACH is {detach!r}; expected one of {', '.join(DETACH)}")
-        self.detach = detach
+        for key, value, known in (("DETACH", detach, DETACH), ("LEVEL", level, LEVELS)):
+            if value not in known:
+                raise ConfigError(f"MODEL.LOSSES.PMML.{key} is {value!r}; expected one of {', '.join(known)}")
+        self.detach, self.level = detach, level
+        self.whole_batch = level == "modality"  # which compares means over an identity's images
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> "PatchMixedModalityLoss":
-        return cls(cfg.MODEL.LOSSES.PMML.DETACH)
+        node = cfg.MODEL.LOSSES.PMML
+        return cls(node.DETACH, node.LEVEL)
 
     def forward(
-        self, pred_class_logits: Tensor, mixed_sources: Tensor, part_logits: Tensor | None = None
+        self,
+        pred_class_logits: Tensor,
+        mixed_sources: Tensor,
+        targets: Tensor,
+        modalities: Tensor,
+        part_logits: Tensor | None = None,
     ) -> Tensor:
         """pred_class_logits: (N, C), the last M of them of mixed images; mixed_sources: (M, 2) positions
-        of their visible and infrared sources; part_logits: (S, N, C) where the head has stripes -> scalar."""
+        of their visible and infrared sources; targets, modalities: (N,) int64; part_logits: (S, N, C) where
+        the head has stripes -> scalar."""
         logits = pred_class_logits.unsqueeze(0)
         if part_logits is not None:
             logits = torch.cat([logits, part_logits])
         if len(mixed_sources) == 0:
             return logits.sum() * 0
-        mixed = logits[:, -len(mixed_sources) :]
-        originals = logits
+        if self.level == "pair":
+            originals, mixed = logits.log_softmax(-1), logits[:, -len(mixed_sources) :].log_softmax(-1)
+            visible, infrared = (originals[:, source] for source in mixed_sources.unbind(1))
+        else:
+            visible, infrared, mixed = mean_log_predictions(logits, targets, modalities)
         if self.detach == "originals":
-            originals = originals.detach()
+            visible, infrared = visible.detach(), infrared.detach()
         elif self.detach == "mixed":
             mixed = mixed.detach()
-        visible, infrared = mixed_sources.unbind(1)
-        return divergence(originals[:, visible], mixed) + divergence(originals[:, infrared], mixed)
+        return log_divergence(visible, mixed) + log_divergence(infrared, mixed)
+
+    def count(self, mixed_sources: Tensor) -> int:
+        """Mixed images: how many pairs of sources the mean of the level "pair" is over."""
+        return len(mixed_sources)
+
+
+def mean_log_predictions(logits: Tensor, targets: Tensor, modalities: Tensor) -> list[Tensor]:
+    """Logarithms of the mean predictions of each identity's visible, infrared and mixed images.
+
+    Args:
+        logits: (H, N, C).
+        targets, modalities: (N,) int64.
+
+    Returns:
+        For each modality (H, I, C), of the I identities that have images of all three.
+    """
+    identities, identity = targets.unique(return_inverse=True)
+    group = identity * len(Modality) + modalities
+    members = torch.bincount(group, minlength=len(identities) * len(Modality))
+    sums = logits.new_zeros(len(logits), len(members), logits.shape[2])
+    sums = sums.index_add(1, group, logits.softmax(-1))
+    means = (sums / members.clamp(min=1).view(1, -1, 1)).unflatten(1, (len(identities), len(Modality)))
+    complete = (members > 0).view(len(identities), len(Modality)).all(dim=1)
+    return [means[:, complete, modality].log() for modality in Modality]
 
 
 def divergence(logits: Tensor, other_logits: Tensor) -> Tensor:
     """Mean over all but the last axis (the classes) of KL(softmax(logits) || softmax(other_logits))."""
-    log_p, log_q = logits.log_softmax(-1), other_logits.log_softmax(-1)
+    return log_divergence(logits.log_softmax(-1), other_logits.log_softmax(-1))
+
+
+def log_divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """Mean over all but the last axis (the classes) of KL(p || q), from logarithms of the probabilities."""
     return (log_p.exp() * (log_p - log_q)).sum(-1).mean()

@@ -65,7 +65,15 @@ class PartEmbeddingHead(EmbeddingHead):
 
 
 def part_neck(cfg: CfgNode, channels: int) -> nn.Module:
-    """Of a stripe pooled to FEAT_DIM: a batch norm, and in front of it the reduction to EMBEDDING_DIM."""
+    """The neck of one stripe: a batch norm, after a 1x1 convolution where EMBEDDING_DIM reduces the stripe.
+
+    Args:
+        cfg: MODEL.HEADS, MODEL.BACKBONE.FEAT_DIM.
+        channels: of the embedding.
+
+    Returns:
+        A module from (N, FEAT_DIM, 1, 1) to (N, channels, 1, 1).
+    """
     norm: nn.Module = get_norm(cfg.MODEL.HEADS.NORM, channels, bias_freeze=True)
     if cfg.MODEL.HEADS.EMBEDDING_DIM > 0:
         return nn.Sequential(nn.Conv2d(cfg.MODEL.BACKBONE.FEAT_DIM, channels, 1, bias=False), norm)

@@ -48,6 +48,8 @@ def add_vireid_config(cfg: CfgNode) -> None:
     # What is done to a whole training batch on the device, in this order, by name: "PatchMix", ...
     cfg.MODEL.BATCH_TRANSFORMS = ()
 
+    # The filter that resizes images, in training and test: "bilinear", "bicubic" (the toolkit's), "lanczos".
+    cfg.INPUT.INTERPOLATION = "bicubic"
     # Augmentations of each modality after the resize, by name, in this order. Each reads its settings
     # from the toolkit's key (INPUT.FLIP.PROB, ...); the ENABLED flags there have no effect here.
     cfg.INPUT.VISIBLE_TRANSFORMS = ("Flip", "PadCrop")
@@ -68,9 +70,9 @@ def add_vireid_config(cfg: CfgNode) -> None:
     cfg.DATASETS.TRIALS = 10
     # RegDB: which of the ten splits is trained and tested, 1..10.
     cfg.DATASETS.REGDB = node({"SPLIT": 1})
-    # LLCM, visible to infrared: False as the paper describes it (all visible images are queries, drawn
-    # infrared gallery); True as the released code scores it (drawn infrared queries, visible gallery).
-    cfg.DATASETS.LLCM = node({"RELEASED_V2I": False})
+    # SYSU-MM01: how the galleries of the trials are drawn. "official": by the permutations that come with the
+    # dataset, as MCJA's figures; "random": by random.seed(trial), as the figures of AGW, CAJ and DEEN.
+    cfg.DATASETS.SYSUMM01 = node({"GALLERY": "official"})
 
     # CrossModalityIdentitySampler: NUM_INSTANCE visible and NUM_INSTANCE infrared images of each of
     # IMS_PER_BATCH / (2 NUM_INSTANCE) identities. ModalityFreeIdentitySampler: NUM_INSTANCE images of
@@ -86,13 +88,16 @@ def add_vireid_config(cfg: CfgNode) -> None:
     # SOLVER.STEPS are epochs of training, counted from its start: [20] lowers the rate for epochs 20, 21, ...
     # (the toolkit counts from the end of warm-up).
 
-    cfg.SOLVER.AMP.DTYPE = "bf16"  # "bf16" (CPU and CUDA) or "fp16" (CUDA, with loss scaling)
+    # With SOLVER.AMP.ENABLED: "bf16"; "fp16" (GPUs only, with loss scaling); "auto": bf16 where the device
+    # computes in it, and float32 elsewhere.
+    cfg.SOLVER.AMP.DTYPE = "auto"
 
     # The re-ranker by its registered name: "MSER"; "" for none. The toolkit's TEST.AQE.ENABLED and
     # TEST.RERANK.ENABLED choose the toolkit's.
     cfg.TEST.RERANKER = ""
 
-    # Which figure decides what model_best.pth is: METRIC, or SETTING/METRIC, or DATASET/SETTING/METRIC;
-    # the first setting of the first test dataset where they are left out. METRIC is one of Rank-1,
-    # Rank-5, Rank-10, Rank-20, mAP, mINP.
+    # Which figure decides what model_best.pth is: METRIC, ROW/METRIC or DATASET/ROW/METRIC, with rows as the
+    # results table names them ("all-search single-shot", "all-search single-shot + MSER"); by default the
+    # first row of the first test dataset. METRIC is one of Rank-1, Rank-5, Rank-10, Rank-20, mAP, mINP.
+    # Several figures, separated by commas: their mean.
     cfg.TEST.BEST_METRIC = "mAP"

@@ -10,8 +10,10 @@ from vireid.errors import CheckpointError
 
 
 def read_tensors(path: str | Path, key: str) -> Any:
-    """What a file of ``torch.save`` holds: tensors and plain values, on the CPU; of a ``.safetensors``
-    file, its tensors by name.
+    """Read a file of tensors to the CPU.
+
+    A file of ``torch.save`` may contain tensors and plain values. A ``.safetensors`` file gives its tensors
+    by name.
 
     Args:
         path: the file.

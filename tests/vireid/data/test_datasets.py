@@ -132,6 +132,22 @@ def test_llcm_reads_lists_and_test_folders(tmp_path):
     ]
 
 
+def test_sysu_draws_at_random_where_it_is_told_although_permutations_are_there(tmp_path, caplog):
+    folder = write_sysu(tmp_path, test=(3, 4), images=5)
+    dataset = SYSUMM01(str(tmp_path), gallery="random")
+    _, gallery = drawn(dataset, "all-search single-shot", 3)
+    generator = random.Random(3)
+    files = [f"{n:04d}.jpg" for n in range(1, 6)]
+    expected = {f"cam{cam}/{pid:04d}/{generator.choice(files)}" for pid in (3, 4) for cam in (1, 2, 4, 5)}
+    assert {path for path, *_ in relative(gallery, folder)} == expected
+    assert {setting.draw for setting in dataset.settings()} == {"gallery by random.seed(trial)"}
+    assert caplog.records == []
+    official = SYSUMM01(str(tmp_path))
+    assert {setting.draw for setting in official.settings()} == {"gallery by the official permutations"}
+    with pytest.raises(ConfigError, match="GALLERY is 'fixed'; expected one of official, random"):
+        SYSUMM01(str(tmp_path), gallery="fixed")
+
+
 def test_llcm_gallery_is_the_released_draw(tmp_path):
     folder = write_llcm(tmp_path, train=2, test=(8, 9), images=4)
     _, gallery = drawn(LLCM(str(tmp_path)), "infrared-to-visible", 2)
@@ -142,17 +158,16 @@ def test_llcm_gallery_is_the_released_draw(tmp_path):
             files = sorted((folder / "test_vis" / f"cam{cam}" / f"{pid:04d}").iterdir())
             expected.append(str(generator.choice(files)))
     assert [item.path for item in gallery] == expected
-    released = LLCM(str(tmp_path), released_v2i=True).settings(trials=1)
-    assert released[1].name == "visible-to-infrared (released code)"
 
 
 def test_datasets_are_registered_and_built_from_the_config(tmp_path, cfg):
     write_regdb(tmp_path)
     write_llcm(tmp_path)
     cfg.DATASETS.REGDB.SPLIT = 2
-    cfg.DATASETS.LLCM.RELEASED_V2I = True
     assert build_dataset(cfg, "RegDB").split == 2
-    assert build_dataset(cfg, "LLCM").released_v2i is True
+    write_sysu(tmp_path)
+    cfg.DATASETS.SYSUMM01.GALLERY = "random"
+    assert build_dataset(cfg, "SYSUMM01").gallery_draw == "random"
     assert all(name in DATASET_REGISTRY._obj_map for name in ("SYSUMM01", "RegDB", "LLCM"))
 
 

@@ -4,8 +4,11 @@ from fastreid.modeling import build_model
 from fastreid.solver import build_optimizer as build_toolkit_optimizer
 
 from configs import tiny_config
+from vireid.engine.precision import autocast_dtype, computes_in_bf16
 from vireid.engine.step import OptimizationStep, build_optimizer
 from vireid.errors import TrainingError
+
+BF16 = {"SOLVER__AMP__ENABLED": True, "SOLVER__AMP__DTYPE": "bf16"}
 
 
 def batch():
@@ -31,7 +34,7 @@ def unchanged_tensors(model, step):
     return [name for name, p in model.named_parameters() if name in before and torch.equal(p, before[name])]
 
 
-@pytest.mark.parametrize("overrides", [{}, {"SOLVER__AMP__ENABLED": True}, {"SOLVER__OPT": "Adam"}])
+@pytest.mark.parametrize("overrides", [{}, BF16, {"SOLVER__OPT": "Adam"}])
 def test_every_trainable_tensor_moves_in_one_step(overrides):
     assert unchanged_tensors(*model_and_step(**overrides)) == []
 
@@ -67,7 +70,7 @@ def test_joined_groups_keep_every_parameters_settings():
 def test_bf16_follows_fp32():
     losses = {}
     for enabled in (False, True):
-        _, step = model_and_step(SOLVER__AMP__ENABLED=enabled)
+        _, step = model_and_step(**(BF16 if enabled else {}))
         torch.manual_seed(2)
         losses[enabled] = step(batch())
     for name, value in losses[False].items():
@@ -83,3 +86,19 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_change():
         step(batch())
     for name, p in model.named_parameters():
         torch.testing.assert_close(p.detach(), before[name], equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "supported", "expected"),
+    [("auto", True, torch.bfloat16), ("auto", False, None), ("bf16", False, torch.bfloat16)],
+)
+def test_the_precision_follows_the_device(monkeypatch, dtype, supported, expected):
+    monkeypatch.setattr("vireid.engine.precision.computes_in_bf16", lambda device: supported)
+    assert autocast_dtype(tiny_config(SOLVER__AMP__ENABLED=True, SOLVER__AMP__DTYPE=dtype)) == expected
+    assert autocast_dtype(tiny_config(SOLVER__AMP__ENABLED=False, SOLVER__AMP__DTYPE=dtype)) is None
+
+
+def test_a_cpu_computes_in_bf16_where_it_says_so(monkeypatch):
+    for found, expected in (({"avx2": True}, False), ({"avx512_bf16": True}, True), ({"bf16": True}, True)):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=found: found, raising=False)
+        assert computes_in_bf16("cpu") == expected

@@ -319,6 +319,10 @@ def run_train_net(*arguments, launcher=(), **environment):
     )
 
 
+def torchrun(processes):
+    return "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"
+
+
 def test_two_processes_train_as_one(datasets, tmp_path):
     config = ["--config-file", str(PROJECTS / "PMCM/configs/sysu.yml")]
     options = ["MODEL.HEADS.PARTS.COUNT", "2", "SOLVER.MAX_EPOCH", "1"]
@@ -328,7 +332,7 @@ def test_two_processes_train_as_one(datasets, tmp_path):
         *options,
         "OUTPUT_DIR",
         str(tmp_path),
-        launcher=("-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29611"),
+        launcher=torchrun(2),
     )
     assert run.returncode == 0, run.stderr[-3000:]
     assert "World size: 2" in (tmp_path / "log.txt").read_text()
@@ -339,8 +343,15 @@ def test_two_processes_train_as_one(datasets, tmp_path):
     alone = run_train_net(*config, "--eval-only", "MODEL.HEADS.PARTS.COUNT", "2", *weights)
     assert alone.returncode == 0, alone.stderr[-3000:]
     again = json.loads((tmp_path / "eval" / "results.json").read_text())["results"]
-    for setting, figures in results["SYSUMM01"].items():
-        assert again["SYSUMM01"][setting]["mean"] == pytest.approx(figures["mean"])
+    assert again == results
+
+
+def test_a_number_of_processes_that_does_not_divide_the_batch_is_refused_in_one_line(datasets, tmp_path):
+    config = ["--config-file", str(PROJECTS / "PMCM/configs/sysu.yml"), "OUTPUT_DIR", str(tmp_path)]
+    run = run_train_net(*config, launcher=torchrun(3))
+    assert run.returncode != 0
+    (line,) = [line for line in run.stderr.splitlines() if line.startswith("error:")]
+    assert "IMS_PER_BATCH is 8" in line and "NUM_INSTANCE (2) x 3 processes = 12, such as 12" in line
 
 
 @pytest.mark.parametrize(

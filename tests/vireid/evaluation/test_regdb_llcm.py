@@ -6,6 +6,7 @@ import pytest
 from plain_ranking import plain_metrics
 from vireid.errors import ConfigError
 from vireid.evaluation import evaluate_settings, llcm_settings, regdb_settings
+from vireid.evaluation.llcm import AS_RELEASED
 
 
 def llcm_images(seed=0):
@@ -39,11 +40,11 @@ def test_regdb_scores_both_directions_by_images():
         assert len(found[name].trials) == 1
 
 
-@pytest.mark.parametrize("released", [False, True])
-def test_llcm_draws_as_the_published_code_does(released):
+def test_llcm_draws_as_the_published_code_does():
     pids, camids, modalities, names = llcm_images()
-    settings = llcm_settings(pids, camids, modalities, names, trials=3, released_v2i=released)
-    for setting, drawn_modality in zip(settings, (0, 1)):
+    settings = llcm_settings(pids, camids, modalities, names, trials=3)
+    for setting, drawn_modality in zip(settings, (0, 1, 1)):
+        transposed = setting.name == AS_RELEASED
         for seed, trial in enumerate(setting.trials):
             random.seed(seed)
             expected = []
@@ -52,7 +53,6 @@ def test_llcm_draws_as_the_published_code_does(released):
                     own = (pids == pid) & (camids == camera) & (modalities == drawn_modality)
                     if own.any():
                         expected.append(random.choice(sorted(names[own])))
-            transposed = released and drawn_modality == 1
             drawn, rest = (trial.query, trial.gallery) if transposed else (trial.gallery, trial.query)
             assert names[drawn].tolist() == expected
             assert sorted(names[rest]) == sorted(names[modalities == 1 - drawn_modality])
@@ -61,30 +61,31 @@ def test_llcm_draws_as_the_published_code_does(released):
             )
             assert (trial.exclude() == own).all()
         assert setting.unique_pids
-    assert [s.direction for s in settings] == ["i2v", "i2v" if released else "v2i"]
-    assert settings[1].name == "visible-to-infrared" + (" (released code)" if released else "")
+        assert setting.draw == ("queries" if transposed else "gallery") + " by random.seed(trial)"
+    assert [(s.name, s.direction) for s in settings] == [
+        ("infrared-to-visible", "i2v"),
+        ("visible-to-infrared", "v2i"),
+        ("visible-to-infrared as released", "i2v"),
+    ]
 
 
 def test_llcm_scores_equal_a_plain_loop_for_any_order_of_the_images():
     pids, camids, modalities, names = llcm_images(3)
     features = np.random.default_rng(0).standard_normal((len(pids), 8))
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
-    for released in (False, True):
-        settings = llcm_settings(pids, camids, modalities, names, released_v2i=released)
-        found = evaluate_settings(features, pids, settings)
-        for setting in settings:
-            for trial, figures in zip(setting.trials, found[setting.name].trials):
-                dist = 1 - unit[trial.query] @ unit[trial.gallery].T
-                cmc, mean_ap, mean_inp, _ = plain_metrics(
-                    dist, pids[trial.query], pids[trial.gallery], trial.exclude(), True
-                )
-                expected = [100 * value for value in (*cmc[[0, 4, 9, 19]], mean_ap, mean_inp)]
-                np.testing.assert_allclose(list(figures.values()), expected)
-        order = np.random.default_rng(1).permutation(len(pids))
-        again = llcm_settings(
-            pids[order], camids[order], modalities[order], names[order], released_v2i=released
-        )
-        assert evaluate_settings(features[order], pids[order], again) == found
+    settings = llcm_settings(pids, camids, modalities, names)
+    found = evaluate_settings(features, pids, settings)
+    for setting in settings:
+        for trial, figures in zip(setting.trials, found[setting.name].trials):
+            dist = 1 - unit[trial.query] @ unit[trial.gallery].T
+            cmc, mean_ap, mean_inp, _ = plain_metrics(
+                dist, pids[trial.query], pids[trial.gallery], trial.exclude(), True
+            )
+            expected = [100 * value for value in (*cmc[[0, 4, 9, 19]], mean_ap, mean_inp)]
+            np.testing.assert_allclose(list(figures.values()), expected)
+    order = np.random.default_rng(1).permutation(len(pids))
+    again = llcm_settings(pids[order], camids[order], modalities[order], names[order])
+    assert evaluate_settings(features[order], pids[order], again) == found
 
 
 def test_llcm_needs_a_trial():

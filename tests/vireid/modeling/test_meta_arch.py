@@ -91,7 +91,7 @@ def test_feature_dimension_is_found_out_and_a_wrong_one_refused():
         ({"MODEL__LOSSES__NAME": ["TripletLos"]}, "did you mean TripletLoss"),
         ({"MODEL__LOSSES__NAME": []}, "nothing to train on"),
         ({"MODEL__BATCH_TRANSFORMS": ["PathMix"]}, "did you mean PatchMix"),
-        ({"MODEL__ADAPTERS": ["None"]}, "MODEL.ADAPTERS has 'None'"),
+        ({"MODEL__ADAPTERS": ["None"]}, "MODEL.ADAPTERS names 'None'"),
     ],
 )
 def test_wrong_names_are_refused_with_the_nearest_known(overrides, message):

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from vireid.data.common import TestSet, TrainSet, collate
 from vireid.data.datasets.base import ImageItem, as_image_item
+from vireid.data.images import FILTERS
 from vireid.data.samplers import build_sampler
 from vireid.data.transforms import build_transforms
 from vireid.errors import ConfigError, DatasetError
@@ -79,7 +80,8 @@ def build_train_loader(cfg: Any) -> ImageLoader:
         Modality.VISIBLE: build_transforms(cfg, "VISIBLE_TRANSFORMS"),
         Modality.INFRARED: build_transforms(cfg, "INFRARED_TRANSFORMS"),
     }
-    train_set = TrainSet(datasets, _size(cfg, "SIZE_TRAIN"), transforms, cfg.INPUT.UNREADABLE)
+    size, interpolation = _size(cfg, "SIZE_TRAIN"), _interpolation(cfg)
+    train_set = TrainSet(datasets, size, transforms, cfg.INPUT.UNREADABLE, interpolation)
     seed = cfg.SEED if cfg.SEED >= 0 else comm.shared_random_seed()
     sampler = build_sampler(cfg, train_set.items, seed, comm.get_rank(), comm.get_world_size())
     workers = cfg.DATALOADER.NUM_WORKERS
@@ -96,17 +98,20 @@ def build_train_loader(cfg: Any) -> ImageLoader:
 
 
 def build_test_loader(cfg: Any, items: Sequence[Any]) -> ImageLoader:
-    """A loader of ``items`` in their order, of which each process has a contiguous share.
+    """A loader of ``items`` in their order, of which each process has a contiguous share, maybe none.
 
-    Identities or cameras that are text are numbered in sorted order.
+    Shares are whole batches of TEST.IMS_PER_BATCH images: an image is in the same batch whatever the number
+    of processes, because the last bits of its embedding depend on the batch it is in. Identities or cameras
+    that are text are numbered in sorted order.
     """
     world_size, rank = comm.get_world_size(), comm.get_rank()
     items = _with_numbers([as_image_item(item) for item in items])
-    share = -(-len(items) // world_size)
-    items = items[rank * share : (rank + 1) * share]
-    batch_size = max(1, cfg.TEST.IMS_PER_BATCH // world_size)
+    batch_size = max(1, cfg.TEST.IMS_PER_BATCH)
+    batches = -(-len(items) // batch_size)
+    first, end = (r * batches // world_size * batch_size for r in (rank, rank + 1))
+    items = items[first:end]
     return ImageLoader(
-        TestSet(items, _size(cfg, "SIZE_TEST")),
+        TestSet(items, _size(cfg, "SIZE_TEST"), _interpolation(cfg)),
         batch_size=batch_size,
         num_workers=min(cfg.DATALOADER.NUM_WORKERS, -(-len(items) // batch_size)),
         collate_fn=collate,
@@ -122,6 +127,13 @@ def _size(cfg: Any, key: str) -> tuple[int, int]:
             f"INPUT.{key} is {list(size)}; expected [height, width] in pixels, such as [288, 144]"
         )
     return size
+
+
+def _interpolation(cfg: Any) -> str:
+    name: str = cfg.INPUT.INTERPOLATION
+    if name not in FILTERS:
+        raise ConfigError(f"INPUT.INTERPOLATION is {name!r}; expected one of {', '.join(FILTERS)}")
+    return name
 
 
 def _with_numbers(items: list[ImageItem]) -> list[ImageItem]:

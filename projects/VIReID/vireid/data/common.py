@@ -14,7 +14,7 @@ from PIL import Image
 from torch.utils.data import Dataset, default_collate
 
 from vireid.data.datasets.base import ImageItem, as_image_item
-from vireid.data.images import image_to_tensor, read_image
+from vireid.data.images import read_image, resized
 from vireid.data.samplers import Sample
 from vireid.data.transforms import Transform
 from vireid.errors import DatasetError
@@ -34,6 +34,7 @@ class TrainSet(Dataset):
         transforms: augmentations of each modality, in order.
         unreadable: "error", or "skip" to put another image of the same identity and modality in the
             place of one that cannot be read.
+        interpolation: the resize filter, one of FILTERS.
     """
 
     def __init__(
@@ -42,9 +43,10 @@ class TrainSet(Dataset):
         size: Sequence[int],
         transforms: Mapping[Modality, Sequence[Transform]],
         unreadable: str = "error",
+        interpolation: str = "bicubic",
     ) -> None:
         self.datasets = list(datasets)
-        self.size, self.transforms = size, transforms
+        self.size, self.transforms, self.interpolation = size, transforms, interpolation
         images = [[as_image_item(item) for item in dataset.train] for dataset in self.datasets]
         pids = [(d, pid) for d, items in enumerate(images) for pid in sorted({item.pid for item in items})]
         cams = [(d, cam) for d, items in enumerate(images) for cam in sorted({item.camid for item in items})]
@@ -89,7 +91,7 @@ class TrainSet(Dataset):
 
     def _load(self, index: int, seed: int) -> dict[str, Any]:
         image, item = self._read(index)
-        tensor = _resized(image, self.size)
+        tensor = resized(image, self.size, self.interpolation)
         # Not torch.manual_seed, which visits every device and takes 0.1 ms.
         torch.default_generator.manual_seed(seed)
         random.seed(seed)
@@ -123,8 +125,10 @@ class TestSet(Dataset):
 
     __test__ = False  # not a test case of pytest's
 
-    def __init__(self, items: Sequence[ImageItem], size: Sequence[int]) -> None:
-        self.items, self.size = items, size
+    def __init__(
+        self, items: Sequence[ImageItem], size: Sequence[int], interpolation: str = "bicubic"
+    ) -> None:
+        self.items, self.size, self.interpolation = items, size, interpolation
 
     def __len__(self) -> int:
         """Number of images."""
@@ -134,7 +138,7 @@ class TestSet(Dataset):
         """One image."""
         item = self.items[index]
         with _one_thread():
-            return _sample(_resized(read_image(item.path), self.size), item)
+            return _sample(resized(read_image(item.path), self.size, self.interpolation), item)
 
     def __getitems__(self, indices: list[int]) -> list[dict[str, Any]] | DatasetError:
         """A batch of samples, or the error."""
@@ -163,11 +167,6 @@ def _sample(image: torch.Tensor, item: ImageItem) -> dict[str, Any]:
         "modalities": int(item.modality),
         "img_paths": item.path,
     }
-
-
-def _resized(image: Image.Image, size: Sequence[int]) -> torch.Tensor:
-    height, width = size
-    return image_to_tensor(image.resize((width, height), Image.Resampling.BICUBIC))
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Image files, and images as tensors."""
 
+from collections.abc import Sequence
 from os import PathLike
 
 import numpy as np
@@ -7,6 +8,12 @@ import torch
 from PIL import Image, ImageOps
 
 from vireid.errors import DatasetError
+
+FILTERS = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
 
 
 def read_image(path: str | PathLike[str]) -> Image.Image:
@@ -33,3 +40,9 @@ def read_image(path: str | PathLike[str]) -> Image.Image:
 def image_to_tensor(image: Image.Image) -> torch.Tensor:
     """An RGB image as uint8 (3, H, W), contiguous."""
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+
+
+def resized(image: Image.Image, size: Sequence[int], interpolation: str) -> torch.Tensor:
+    """An RGB image resized to ``size`` (height, width) by one of FILTERS, as uint8 (3, H, W)."""
+    height, width = size
+    return image_to_tensor(image.resize((width, height), FILTERS[interpolation]))

@@ -131,10 +131,8 @@ class CrossModalityIdentitySampler(IdentityBatchSampler):
 
     def __len__(self) -> int:
         """Batches of an epoch."""
-        totals = [
-            sum(len(images.get(modality, ())) for images in self.images.values())
-            for modality in (Modality.VISIBLE, Modality.INFRARED)
-        ]
+        kinds = (Modality.VISIBLE, Modality.INFRARED)
+        totals = [sum(len(images.get(kind, ())) for images in self.images.values()) for kind in kinds]
         return max(1, max(totals) // (self.num_pids * self.num_instances))
 
     def plan(self, rng: np.random.Generator) -> Iterator[list[list[int]]]:
@@ -168,11 +166,8 @@ class ModalityFreeIdentitySampler(IdentityBatchSampler):
         """Batches of an epoch."""
         groups = self._groups_of_each()
         # b batches take at most b groups of an identity.
-        return next(
-            b
-            for b in range(groups.sum() // self.num_pids, 0, -1)
-            if np.minimum(groups, b).sum() >= b * self.num_pids
-        )
+        most = groups.sum() // self.num_pids
+        return next(b for b in range(most, 0, -1) if np.minimum(groups, b).sum() >= b * self.num_pids)
 
     def plan(self, rng: np.random.Generator) -> Iterator[list[list[int]]]:
         """For each batch, K images of each of P identities."""

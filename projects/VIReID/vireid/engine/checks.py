@@ -7,20 +7,19 @@ built model is checked where the model is built (``vireid.modeling.checks.check_
 import math
 from typing import Any
 
-import torch
 from yacs.config import CfgNode
 
 from vireid import host
 from vireid.data.common import TrainSet
 from vireid.data.datasets.separation import check_separation
 from vireid.data.transforms import check_transforms
+from vireid.engine.precision import autocast_dtype
+from vireid.engine.reports import listed, row_name
 from vireid.engine.rerankers import build_reranker
 from vireid.errors import ConfigError
 from vireid.evaluation.metrics import METRICS
 from vireid.evaluation.protocols import Setting
 from vireid.modeling.checks import check_model
-
-AMP_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def check_config(cfg: CfgNode) -> None:
@@ -33,6 +32,7 @@ def check_config(cfg: CfgNode) -> None:
     check_model(cfg)
     check_transforms(cfg)
     build_reranker(cfg)
+    autocast_dtype(cfg)
     _check_values(cfg)
 
 
@@ -55,16 +55,20 @@ def check_run(cfg: CfgNode, train_set: TrainSet, test_sets: dict[str, Any]) -> N
         settings = dataset_settings(cfg, dataset, name)
         for trained in train_set.datasets:
             check_separation(trained, dataset)
-        rows += [f"{name}/{setting.name}" for setting in settings]
+        for label in ("", reranker.label) if reranker else ("",):
+            rows += [f"{name}/{row_name(setting, label)}" for setting in settings]
         if reranker is None:
             continue
         try:
             reranker.check(settings)
         except ConfigError as error:
             raise ConfigError(f"{name}: {error}") from None
-    path = cfg.TEST.BEST_METRIC.rpartition("/")[0]
-    if path and path not in rows and f"{next(iter(test_sets), '')}/{path}" not in rows:
-        raise ConfigError(f"TEST.BEST_METRIC is {cfg.TEST.BEST_METRIC!r}; the settings are {', '.join(rows)}")
+    for figure in listed(cfg.TEST.BEST_METRIC):
+        path = figure.rpartition("/")[0]
+        if path and path not in rows and f"{next(iter(test_sets), '')}/{path}" not in rows:
+            raise ConfigError(
+                f"TEST.BEST_METRIC is {cfg.TEST.BEST_METRIC!r}; the rows of the table are {', '.join(rows)}"
+            )
 
 
 def dataset_settings(cfg: CfgNode, dataset: Any, name: str) -> tuple[Setting, ...]:
@@ -83,12 +87,7 @@ def dataset_settings(cfg: CfgNode, dataset: Any, name: str) -> tuple[Setting, ..
 
 
 def _check_values(cfg: CfgNode) -> None:
-    amp = cfg.SOLVER.AMP
-    if amp.DTYPE not in AMP_DTYPES:
-        raise ConfigError(f"SOLVER.AMP.DTYPE is {amp.DTYPE!r}; expected bf16 or fp16")
-    if amp.ENABLED and amp.DTYPE == "fp16" and not cfg.MODEL.DEVICE.startswith("cuda"):
-        raise ConfigError("SOLVER.AMP.DTYPE fp16 needs a GPU; on the CPU set it to bf16")
-    if cfg.TEST.BEST_METRIC.split("/")[-1] not in METRICS:
+    if any(figure.split("/")[-1] not in METRICS for figure in listed(cfg.TEST.BEST_METRIC)):
         raise ConfigError(f"TEST.BEST_METRIC is {cfg.TEST.BEST_METRIC!r}; it must end in one of {METRICS}")
     if cfg.TEST.METRIC not in ("cosine", "euclidean"):
         raise ConfigError(f"TEST.METRIC is {cfg.TEST.METRIC!r}; expected cosine or euclidean")

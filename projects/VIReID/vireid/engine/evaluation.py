@@ -3,21 +3,23 @@
 import logging
 import os
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from fastreid.utils import comm
-from torch import nn
+from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from vireid.data.build import build_dataset, build_test_loader
+from vireid.data.datasets.base import ImageItem
 from vireid.engine.checkpoint import check_tags, load_weights, read_checkpoint
 from vireid.engine.checks import dataset_settings
 from vireid.engine.extraction import extract_features
 from vireid.engine.models import build_model
-from vireid.engine.reports import flat_means, results_record, results_table, write_results
-from vireid.engine.rerankers import Distance, ToolkitReranker, build_reranker
+from vireid.engine.reports import Row, flat_means, results_record, results_table, write_results
+from vireid.engine.rerankers import Distance, Reranker, ToolkitReranker, build_reranker
 from vireid.engine.seeds import seed_everything
 from vireid.evaluation.protocols import ProtocolResult, Setting, Trial, evaluate_settings
 from vireid.evaluation.roc import verification_rates
@@ -29,12 +31,13 @@ def evaluate_weights(cfg: CfgNode) -> dict[str, Any]:
     """Evaluate MODEL.WEIGHTS on DATASETS.TESTS; the untrained model where it is empty.
 
     Returns:
-        dataset -> setting -> metric in percent.
+        dataset -> row -> metric in percent.
 
     Raises:
         CheckpointError: it cannot be read or does not fit, or is of another RegDB split.
     """
-    return evaluate_model(cfg, load_for_evaluation(cfg), weights=cfg.MODEL.WEIGHTS)
+    model, about = _load(cfg)
+    return evaluate_model(cfg, model, **about)
 
 
 def load_for_evaluation(cfg: CfgNode) -> nn.Module:
@@ -45,13 +48,18 @@ def load_for_evaluation(cfg: CfgNode) -> nn.Module:
     Raises:
         CheckpointError: it cannot be read or does not fit, or is of another RegDB split.
     """
+    return _load(cfg)[0]
+
+
+def _load(cfg: CfgNode) -> tuple[nn.Module, dict[str, Any]]:
+    """The model of MODEL.WEIGHTS, and what the file says about it."""
     cfg = cfg.clone()
     cfg.defrost()
     seed_everything(cfg.SEED)
     source = cfg.MODEL.WEIGHTS
     if not source:
         logger.warning("MODEL.WEIGHTS is empty: evaluating a model that is not trained")
-        return build_model(cfg)
+        return build_model(cfg), {"weights": source}
     content = read_checkpoint(source)
     check_tags(content, [build_dataset(cfg, name) for name in cfg.DATASETS.TESTS], source)
     classifier = content["model"].get("heads.weight")
@@ -60,77 +68,123 @@ def load_for_evaluation(cfg: CfgNode) -> nn.Module:
     cfg.MODEL.BACKBONE.PRETRAIN = False
     model = build_model(cfg)
     load_weights(model, content["model"], source, strict=cfg.MODEL.WEIGHTS_STRICT)
-    return model
+    return model, {"weights": source, **{key: content.get(key) for key in ("epoch", "selected_by")}}
 
 
-def evaluate_model(cfg: CfgNode, model: nn.Module, **about: Any) -> dict[str, Any]:
+def evaluate_model(cfg: CfgNode, model: nn.Module, *, rerank: bool = True, **about: Any) -> dict[str, Any]:
     """Evaluate on DATASETS.TESTS: a table in the log, results.json in OUTPUT_DIR.
 
     Args:
         model: the meta-architecture, maybe wrapped for several processes; left in the mode it was in.
-        about: plain values that results.json records.
+        rerank: whether the re-ranker of the config, if any, adds its rows to the plain ones.
+        about: plain values about the model, such as its epoch, which table and results.json state.
 
     Returns:
-        dataset -> setting -> metric in percent; empty on every process but the first.
+        dataset -> row -> metric in percent; empty on every process but the first. A row is a setting, or
+        "<setting> + <re-ranker>".
     """
-    results = {
-        name: evaluate_dataset(cfg, model, build_dataset(cfg, name), name) for name in cfg.DATASETS.TESTS
-    }
+    rows = {}
+    for name in cfg.DATASETS.TESTS:
+        rows[name] = evaluate_dataset(cfg, model, build_dataset(cfg, name), name, rerank=rerank)
     if not comm.is_main_process():
         return {}
-    logger.info(f"Results in percent:\n{results_table(results)}")
+    logger.info(f"Results in percent\n{results_table(rows, about)}")
     os.makedirs(cfg.OUTPUT_DIR, exist_ok=True)
-    write_results(Path(cfg.OUTPUT_DIR) / "results.json", results_record(results, **about))
-    return flat_means(results)
+    write_results(Path(cfg.OUTPUT_DIR) / "results.json", results_record(rows, about))
+    return flat_means(rows)
 
 
-def evaluate_dataset(cfg: CfgNode, model: nn.Module, dataset: Any, name: str) -> dict[str, ProtocolResult]:
-    """Score a model on all settings of a dataset.
+@dataclass(frozen=True, eq=False)
+class Extracted:
+    """The images of a test set that some trial uses.
+
+    Attributes:
+        items: N images.
+        settings: their trials' positions index ``items``.
+        features: view -> (N, D) float32.
+    """
+
+    items: list[ImageItem]
+    settings: tuple[Setting, ...]
+    features: dict[str, Tensor]
+
+    @property
+    def pids(self) -> np.ndarray:
+        """(N,) identities."""
+        return np.array([item.pid for item in self.items])
+
+
+def extract_test_set(
+    cfg: CfgNode,
+    model: nn.Module,
+    dataset: Any,
+    settings: tuple[Setting, ...],
+    reranker: Reranker | None,
+    name: str,
+) -> Extracted:
+    """Features of the images that ``settings`` use: all on the first process, a share on the others."""
+    used = used_positions(settings)
+    items = [dataset.test[position] for position in used]
+    views = reranker.views if reranker else ("image",)
+    features = extract_features(
+        model, build_test_loader(cfg, items), views=views, flip=cfg.TEST.FLIP.ENABLED, title=name
+    )
+    return Extracted(items, renumbered(settings, used), features)
+
+
+def evaluate_dataset(
+    cfg: CfgNode, model: nn.Module, dataset: Any, name: str, *, rerank: bool = True
+) -> list[Row]:
+    """Score a model on all settings of a dataset, without re-ranking and, if the config has one, with it.
 
     Args:
         cfg: TEST, INPUT.SIZE_TEST, DATASETS.TRIALS.
         model: as of ``evaluate_model``.
         dataset: of ``vireid.data.build_dataset``.
         name: its name in DATASETS.TESTS.
+        rerank: as of ``evaluate_model``.
 
     Returns:
-        The result of each setting; empty on every process but the first.
+        The rows of the table; none on every process but the first.
 
     Raises:
         ConfigError: a dataset without a cross-modality protocol (the toolkit's own).
     """
-    reranker = build_reranker(cfg)
+    reranker = build_reranker(cfg) if rerank else None
     settings = dataset_settings(cfg, dataset, name)
-    used = used_positions(settings)
-    items = [dataset.test[position] for position in used]
-    loader = build_test_loader(cfg, items)
     started = time.perf_counter()
-    views = reranker.views if reranker else ("image",)
-    features = extract_features(model, loader, views=views, flip=cfg.TEST.FLIP.ENABLED, title=name)
+    extracted = extract_test_set(cfg, model, dataset, settings, reranker, name)
     if not comm.is_main_process():
-        return {}
-    extracted = time.perf_counter()
-    settings = renumbered(settings, used)
-    distance = reranker.bind(features) if reranker else None
-    pids = np.array([item.pid for item in items])
+        return []
+    extraction = time.perf_counter() - started
+    rows = _rows(cfg, extracted, None)
+    if reranker is not None:
+        ranked = _rows(cfg, extracted, reranker)
+        rows = [row for pair in zip(rows, ranked) for row in pair]
+    logger.info(
+        f"{name}: features of {len(extracted.items)} images in {extraction:.1f} s, "
+        f"{sum(len(row.result.trials) for row in rows)} trials in "
+        f"{time.perf_counter() - started - extraction:.1f} s"
+    )
+    return rows
+
+
+def _rows(cfg: CfgNode, extracted: Extracted, reranker: Reranker | None) -> list[Row]:
+    settings, pids, metric = extracted.settings, extracted.pids, cfg.TEST.METRIC
+    distance = reranker.bind(extracted.features) if reranker else None
     results = evaluate_settings(
-        features["image"],
+        extracted.features["image"],
         pids,
         settings,
-        metric=cfg.TEST.METRIC,
+        metric=metric,
         distance=distance,
-        names=[item.path for item in items],
+        names=[item.path for item in extracted.items],
     )
     if cfg.TEST.ROC.ENABLED:
-        distance = distance or ToolkitReranker(cfg.TEST.METRIC).bind(features)
+        distance = distance or ToolkitReranker(metric).bind(extracted.features)
         results = with_verification_rates(results, pids, settings, distance)
-    trials = sum(len(setting.trials) for setting in settings)
-    scored = time.perf_counter()
-    logger.info(
-        f"{name}: features of {len(items)} images in {extracted - started:.1f} s, "
-        f"{trials} trials in {scored - extracted:.1f} s"
-    )
-    return results
+    label = reranker.label if reranker else ""
+    return [Row(setting, label, metric, cfg.TEST.FLIP.ENABLED, results[setting.name]) for setting in settings]
 
 
 def with_verification_rates(
@@ -164,7 +218,4 @@ def renumbered(settings: tuple[Setting, ...], used: np.ndarray) -> tuple[Setting
         query, gallery = (np.searchsorted(used, part) for part in (trial.query, trial.gallery))
         return Trial(query, gallery, trial.query_keys, trial.gallery_keys)
 
-    return tuple(
-        Setting(setting.name, tuple(map(renumber, setting.trials)), setting.unique_pids, setting.direction)
-        for setting in settings
-    )
+    return tuple(replace(setting, trials=tuple(map(renumber, setting.trials))) for setting in settings)

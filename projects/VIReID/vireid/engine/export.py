@@ -156,12 +156,7 @@ def write_torchscript(graph: EmbeddingGraph, path: Path, size: tuple[int, int]) 
 
 @torch.no_grad()
 def write_onnx(
-    graph: EmbeddingGraph,
-    path: Path,
-    size: tuple[int, int],
-    dtype: torch.dtype,
-    exporter: str,
-    opset: int,
+    graph: EmbeddingGraph, path: Path, size: tuple[int, int], dtype: torch.dtype, exporter: str, opset: int
 ) -> Run:
     """Export with a dynamic batch, check the file, and load it in onnxruntime.
 

@@ -101,11 +101,12 @@ class Checkpoints(HookBase):
     The best metric so far is the trainer's ``best``.
 
     Args:
+        best_metric: TEST.BEST_METRIC, which model_best.pth records: it was chosen on the test set.
         extras: what else a checkpoint records.
     """
 
-    def __init__(self, period: int, extras: dict[str, Any]):
-        self.period, self.extras = period, extras
+    def __init__(self, period: int, best_metric: str, extras: dict[str, Any]):
+        self.period, self.best_metric, self.extras = period, best_metric, extras
 
     def after_epoch(self) -> None:
         trainer = self.trainer
@@ -116,7 +117,7 @@ class Checkpoints(HookBase):
             trainer.best = metric
         state = {"epoch": trainer.epoch, "best_metric": trainer.best, "metric": metric, **self.extras}
         if improved:
-            trainer.checkpointer.save("model_best", tag=False, **state)
+            trainer.checkpointer.save("model_best", tag=False, selected_by=self.best_metric, **state)
         if done == trainer.max_epoch:
             trainer.checkpointer.save("model_final", **state)
         elif self.period > 0 and done % self.period == 0:

@@ -1,38 +1,120 @@
 """What an evaluation leaves: a table, results.json, and the figure that decides which model is the best."""
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
 
-from vireid.evaluation.protocols import ProtocolResult
+from vireid.evaluation.protocols import ProtocolResult, Setting
+
+DIRECTIONS = {"i2v": "infrared queries, visible gallery", "v2i": "visible queries, infrared gallery"}
 
 
-def results_table(results: dict[str, dict[str, ProtocolResult]]) -> str:
-    """A table with a row for each dataset and setting: mean ± standard deviation where trials are several."""
-    rows = []
-    for dataset, settings in results.items():
-        for setting, result in settings.items():
-            several = len(result.trials) > 1
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One row of a results table: the figures of a setting, and what made them.
+
+    Attributes:
+        setting: whose trials were scored.
+        reranking: what re-ranked the galleries, "" for nothing.
+        metric: "cosine" or "euclidean".
+        flip: whether features of mirrored images were averaged in.
+        result: the figures in percent.
+    """
+
+    setting: Setting
+    reranking: str
+    metric: str
+    flip: bool
+    result: ProtocolResult
+
+    @property
+    def name(self) -> str:
+        """The setting's name, followed by the re-ranker's."""
+        return row_name(self.setting, self.reranking)
+
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """What made the figures, as plain values."""
+        return {
+            "direction": DIRECTIONS.get(self.setting.direction, self.setting.direction),
+            "draw": self.setting.draw,
+            "trials": len(self.setting.trials),
+            "cmc": "of identities" if self.setting.unique_pids else "of images",
+            "metric": self.metric,
+            "flip": self.flip,
+            "re-ranking": self.reranking or "none",
+        }
+
+
+def row_name(setting: Setting, reranking: str) -> str:
+    """ "all-search single-shot", or "all-search single-shot + MSER"."""
+    return f"{setting.name} + {reranking}" if reranking else setting.name
+
+
+def results_table(results: Mapping[str, Sequence[Row]], about: Mapping[str, Any]) -> str:
+    """Lines that say what made the figures, and a table with a row for each dataset and setting.
+
+    Args:
+        results: dataset -> rows.
+        about: of the model: "weights", "epoch", "selected_by".
+
+    Returns:
+        Text; mean ± standard deviation where trials are several.
+    """
+    lines = [_model_line(about)] if about else []
+    table = []
+    for dataset, rows in results.items():
+        for stated, members in groupby(rows, key=_stated):
+            names = ", ".join(dict.fromkeys(row.setting.name for row in members))
+            lines.append(f"{dataset}, {names}: {stated}")
+        for row in rows:
+            several = len(row.result.trials) > 1
             cells = [
-                f"{mean:.2f}" + (f" ± {result.std[name]:.2f}" if several else "")
-                for name, mean in result.mean.items()
+                f"{mean:.2f}" + (f" ± {row.result.std[name]:.2f}" if several else "")
+                for name, mean in row.result.mean.items()
             ]
-            rows.append([dataset, setting, len(result.trials), *cells])
-    metrics = [*next(iter(next(iter(results.values())).values())).mean]
-    headers = ["dataset", "setting", "trials", *metrics]
-    return tabulate(rows, headers=headers, tablefmt="pipe", stralign="right")
+            table.append([dataset, row.setting.name, row.reranking or "none", len(row.result.trials), *cells])
+    metrics = [*next(iter(results.values()))[0].result.mean]
+    headers = ["dataset", "setting", "re-ranking", "trials", *metrics]
+    return "\n".join([*lines, tabulate(table, headers=headers, tablefmt="pipe", stralign="right")])
 
 
-def results_record(results: dict[str, dict[str, ProtocolResult]], **about: Any) -> dict[str, Any]:
-    """What results.json holds: ``about``, and under "results" each setting's mean, std and trials."""
+def _stated(row: Row) -> str:
+    conditions = row.conditions
+    flip = "flipped images averaged in" if row.flip else "no flip"
+    return "; ".join(
+        [conditions["direction"], row.setting.draw, f"CMC {conditions['cmc']}", row.metric, flip]
+    )
+
+
+def _model_line(about: Mapping[str, Any]) -> str:
+    weights = about.get("weights")
+    model = (
+        f"weights {weights}" if weights else ("untrained weights" if weights == "" else "this run's model")
+    )
+    epoch = "" if about.get("epoch") is None else f", epoch {about['epoch']}"
+    chosen = about.get("selected_by")
+    return f"{model}{epoch}" + (f", chosen on the test set by {chosen}" if chosen else "")
+
+
+def results_record(results: Mapping[str, Sequence[Row]], about: Mapping[str, Any]) -> dict[str, Any]:
+    """What results.json holds: ``about``; under "results", each row's conditions, mean, std and trials."""
     record = {
         dataset: {
-            setting: {"mean": result.mean, "std": result.std, "trials": result.trials}
-            for setting, result in settings.items()
+            row.name: {
+                "conditions": row.conditions,
+                "mean": row.result.mean,
+                "std": row.result.std,
+                "trials": row.result.trials,
+            }
+            for row in rows
         }
-        for dataset, settings in results.items()
+        for dataset, rows in results.items()
     }
     return {**about, "results": record}
 
@@ -44,21 +126,30 @@ def write_results(path: Path, record: dict[str, Any]) -> None:
     temporary.replace(path)
 
 
-def flat_means(results: dict[str, dict[str, ProtocolResult]]) -> dict[str, dict[str, dict[str, float]]]:
-    """dataset -> setting -> metric -> mean in percent."""
-    return {
-        dataset: {setting: dict(result.mean) for setting, result in settings.items()}
-        for dataset, settings in results.items()
-    }
+def flat_means(results: Mapping[str, Sequence[Row]]) -> dict[str, dict[str, dict[str, float]]]:
+    """dataset -> row -> metric -> mean in percent."""
+    return {dataset: {row.name: dict(row.result.mean) for row in rows} for dataset, rows in results.items()}
 
 
-def best_metric(means: dict[str, dict[str, dict[str, float]]], name: str) -> float:
-    """The figure that TEST.BEST_METRIC names: METRIC, SETTING/METRIC or DATASET/SETTING/METRIC.
+def best_metric(means: dict[str, dict[str, dict[str, float]]], figures: str) -> float:
+    """The mean of the figures that TEST.BEST_METRIC lists.
+
+    Args:
+        means: of ``flat_means``.
+        figures: METRIC, ROW/METRIC or DATASET/ROW/METRIC; several are separated by commas.
 
     Raises:
-        KeyError: no such dataset or setting.
+        KeyError: no such dataset or row.
     """
-    *path, metric = name.split("/")
-    dataset = path[0] if len(path) == 2 else next(iter(means))
-    setting = path[-1] if path else next(iter(means[dataset]))
-    return means[dataset][setting][metric]
+    values = []
+    for figure in listed(figures):
+        *path, metric = figure.split("/")
+        dataset = path[0] if len(path) == 2 else next(iter(means))
+        row = path[-1] if path else next(iter(means[dataset]))
+        values.append(means[dataset][row][metric])
+    return sum(values) / len(values)
+
+
+def listed(figures: str) -> list[str]:
+    """The figures that TEST.BEST_METRIC lists."""
+    return [figure.strip() for figure in figures.split(",")]

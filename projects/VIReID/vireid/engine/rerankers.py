@@ -5,6 +5,7 @@ A re-ranker is a class in RERANKER_REGISTRY with
 - ``from_config(cfg)``, a classmethod;
 - ``views``: the views of a visible image whose features it needs: "image", and "red", "green", "blue"
   (one channel, three times);
+- ``label``: what the results table calls it;
 - ``check(settings)``, which raises ConfigError where its parameters do not fit the sizes of a setting;
 - ``bind(features) -> distance``, where ``features`` has an (N, D) tensor for each view, and
   ``distance(trial, setting)`` gives the (Q, G) distances of a trial.
@@ -31,6 +32,7 @@ class Reranker(Protocol):
     """What an evaluation asks of a re-ranker."""
 
     views: tuple[str, ...]
+    label: str
 
     def check(self, settings: Sequence[Setting]) -> None: ...
     def bind(self, features: dict[str, Tensor]) -> Distance: ...
@@ -82,6 +84,8 @@ class ToolkitReranker:
         reciprocal: tuple[int, int, float] | None = None,
     ):
         self.metric, self.expansion, self.reciprocal = metric, expansion, reciprocal
+        steps = (("query expansion", expansion), ("k-reciprocal", reciprocal))
+        self.label = " + ".join(name for name, parameters in steps if parameters)
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> "ToolkitReranker":

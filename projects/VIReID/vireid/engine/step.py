@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from yacs.config import CfgNode
 
-from vireid.engine.checks import AMP_DTYPES
+from vireid.engine.precision import autocast_dtype
 from vireid.errors import TrainingError
 
 logger = logging.getLogger("fastreid.vireid.step")
@@ -46,9 +46,8 @@ class OptimizationStep:
     ):
         self.model, self.data_loader, self.optimizer = model, data_loader, optimizer
         self.device_type = torch.device(cfg.MODEL.DEVICE).type
-        self.amp = cfg.SOLVER.AMP.ENABLED
-        self.dtype = AMP_DTYPES[cfg.SOLVER.AMP.DTYPE]
-        scaling = self.amp and self.dtype == torch.float16
+        self.dtype = autocast_dtype(cfg)
+        scaling = self.dtype == torch.float16
         self.grad_scaler = torch.amp.GradScaler(self.device_type) if scaling else None
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, float]:
@@ -57,7 +56,7 @@ class OptimizationStep:
         Raises:
             TrainingError: a loss is NaN or infinite; the weights are those before this step.
         """
-        with torch.autocast(self.device_type, dtype=self.dtype, enabled=self.amp):
+        with torch.autocast(self.device_type, dtype=self.dtype, enabled=self.dtype is not None):
             losses = self.model(batch)
         values = _mean_over_processes(losses)
         if not all(torch.isfinite(torch.tensor(list(values.values())))):

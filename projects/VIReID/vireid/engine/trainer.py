@@ -19,7 +19,7 @@ from vireid.engine.evaluation import evaluate_model
 from vireid.engine.hooks import Checkpoints, LearningRate, PeriodicEvaluation, PreciseBN, Writers
 from vireid.engine.models import build_model
 from vireid.engine.processes import distributed, share_buffers
-from vireid.engine.reports import best_metric
+from vireid.engine.reports import best_metric, listed
 from vireid.engine.schedule import build_schedule, fast_forward
 from vireid.engine.seeds import endless_batches, seed_everything
 from vireid.engine.step import OptimizationStep, build_optimizer
@@ -50,7 +50,7 @@ class VIReIDTrainer(DefaultTrainer):
         self.checkpointer = AtomicCheckpointer(
             model, cfg.OUTPUT_DIR, save_to_disk=comm.is_main_process(), optimizer=optimizer
         )
-        model = distributed(cfg, model)
+        model = distributed(model)
         model.train()
         self._trainer = OptimizationStep(model, data_loader, optimizer, cfg)
         self.iters_per_epoch = len(data_loader)
@@ -115,7 +115,8 @@ class VIReIDTrainer(DefaultTrainer):
             built.append(PreciseBN(self.model, batches, cfg.TEST.PRECISE_BN.NUM_ITER))
         built.append(PeriodicEvaluation(cfg.TEST.EVAL_PERIOD, self.evaluate))
         if comm.is_main_process():
-            built.append(Checkpoints(cfg.SOLVER.CHECKPOINT_PERIOD, self.checkpoint_extras()))
+            extras = self.checkpoint_extras()
+            built.append(Checkpoints(cfg.SOLVER.CHECKPOINT_PERIOD, cfg.TEST.BEST_METRIC, extras))
             built.append(Writers(self.build_writers(), period=200))
         return built
 
@@ -185,8 +186,13 @@ class VIReIDTrainer(DefaultTrainer):
         self.storage.put_scalars(**losses)
 
     def evaluate(self) -> dict[str, Any]:
-        """Evaluate on DATASETS.TESTS and write results.json."""
-        results = self.test(self.cfg, self.model, epoch=self.epoch)
+        """Evaluate on DATASETS.TESTS and write results.json.
+
+        Re-ranking is done after the last epoch, and before where TEST.BEST_METRIC needs it.
+        """
+        reranked = any(" + " in figure for figure in listed(self.cfg.TEST.BEST_METRIC))
+        rerank = reranked or self.epoch + 1 >= self.max_epoch
+        results = self.test(self.cfg, self.model, rerank=rerank, epoch=self.epoch)
         self._results = (self.epoch, results)
         return results
 

@@ -1,6 +1,7 @@
 """The LLCM protocol (Zhang and Wang, CVPR 2023): one random gallery image per identity and camera."""
 
 import random
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,24 +11,24 @@ from vireid.evaluation.metrics import as_array
 from vireid.evaluation.protocols import Setting, Trial
 from vireid.modality import Modality
 
+# The visible to infrared of the released code, whose table many papers cite.
+AS_RELEASED = "visible-to-infrared as released"
+
 
 def llcm_settings(
-    pids: Any,
-    camids: Any,
-    modalities: Any,
-    numbers: Any,
-    trials: int = 10,
-    released_v2i: bool = False,
-) -> tuple[Setting, Setting]:
-    """Both directions; images of the query's identity and camera are left out.
+    pids: Any, camids: Any, modalities: Any, numbers: Any, trials: int = 10
+) -> tuple[Setting, ...]:
+    """Infrared to visible, and visible to infrared as described and as released.
+
+    As the paper describes it, all visible images query drawn infrared images. The released code, and so the
+    table that came with it, scores the transposed distances: drawn infrared images query all visible
+    images. Images of the query's identity and camera are left out.
 
     Args:
         pids, camids, modalities: (N,) of the test images.
         numbers: (N,) image numbers or file names, which order the images of an identity and camera.
-        trials: gallery draws, each with ``random.seed(trial)``: identities ascending, for each its
-            cameras ascending, ``random.choice`` of the sorted images.
-        released_v2i: visible to infrared as the released code scores it, the drawn infrared images
-            as queries and all visible images as gallery.
+        trials: draws of one image for each identity and camera, each with ``random.seed(trial)``: identities
+            ascending, for each its cameras ascending, ``random.choice`` of the sorted images.
 
     Raises:
         ConfigError: fewer than one trial.
@@ -40,20 +41,22 @@ def llcm_settings(
     visible = order[modalities[order] == Modality.VISIBLE]
     infrared = order[modalities[order] == Modality.INFRARED]
     keys = pids.astype(np.int64) * (int(camids.max(initial=0)) + 1) + camids
+    drawn_visible, drawn_infrared = (
+        [_draw(images, keys, trial) for trial in range(trials)] for images in (visible, infrared)
+    )
 
-    def trial(query: np.ndarray, gallery: np.ndarray) -> Trial:
-        return Trial(query, gallery, keys[query], keys[gallery])
+    def setting(
+        name: str, pairs: Iterable[tuple[np.ndarray, np.ndarray]], direction: str, side: str
+    ) -> Setting:
+        drawn = tuple(Trial(query, gallery, keys[query], keys[gallery]) for query, gallery in pairs)
+        return Setting(
+            name, drawn, unique_pids=True, direction=direction, draw=f"{side} by random.seed(trial)"
+        )
 
-    to_visible = tuple(trial(infrared, _draw(visible, keys, t)) for t in range(trials))
-    if released_v2i:
-        name = "visible-to-infrared (released code)"
-        to_infrared = tuple(trial(_draw(infrared, keys, t), visible) for t in range(trials))
-    else:
-        name = "visible-to-infrared"
-        to_infrared = tuple(trial(visible, _draw(infrared, keys, t)) for t in range(trials))
     return (
-        Setting("infrared-to-visible", to_visible, unique_pids=True, direction="i2v"),
-        Setting(name, to_infrared, unique_pids=True, direction="i2v" if released_v2i else "v2i"),
+        setting("infrared-to-visible", ((infrared, drawn) for drawn in drawn_visible), "i2v", "gallery"),
+        setting("visible-to-infrared", ((visible, drawn) for drawn in drawn_infrared), "v2i", "gallery"),
+        setting(AS_RELEASED, ((drawn, visible) for drawn in drawn_infrared), "i2v", "queries"),
     )
 
 

@@ -53,12 +53,14 @@ class Setting:
         trials: at least one.
         unique_pids: whether the CMC counts each identity once, at its best rank.
         direction: "i2v" where infrared images are the queries, "v2i" where visible ones are.
+        draw: how the images of each trial are chosen, in words.
     """
 
     name: str
     trials: tuple[Trial, ...]
     unique_pids: bool
     direction: str
+    draw: str = "all images"
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def evaluate_settings(
     require_finite_features(features, names)
     scored: dict[tuple[int, int], RankMetrics] = {}
     if distance is None:
-        features = _prepared(features, metric)
+        features = prepared(features, metric)
         for members in _groups(settings):
             _score_group(features, pids, settings, members, metric, scored)
     else:
@@ -143,21 +145,17 @@ def require_finite_features(features: torch.Tensor, names: Sequence[str] | None 
     )
 
 
-def _prepared(features: torch.Tensor, metric: str) -> torch.Tensor:
+def prepared(features: torch.Tensor, metric: str) -> torch.Tensor:
+    """(N, D) features as ``ranking_distance`` takes them: float32 or wider, L2-normalized for cosine."""
     features = features.detach()
     features = features if features.dtype == torch.float64 else features.float()
     return torch.nn.functional.normalize(features) if metric == "cosine" else features
 
 
 def _score_trial(dist: Any, pids: np.ndarray, trial: Trial, setting: Setting) -> RankMetrics:
+    labels = pids[trial.query], pids[trial.gallery]
     try:
-        return rank_metrics(
-            dist,
-            pids[trial.query],
-            pids[trial.gallery],
-            exclude=trial.exclude(),
-            unique_pids=setting.unique_pids,
-        )
+        return rank_metrics(dist, *labels, exclude=trial.exclude(), unique_pids=setting.unique_pids)
     except UserError as error:
         raise UserError(f'setting "{setting.name}": {error}') from None
 
@@ -200,7 +198,7 @@ def _score_group(
     parts = []
     for start in range(0, len(query), rows):
         block = query[start : start + rows]
-        dist = _ranking_distance(features[torch.from_numpy(block).to(features.device)], others, metric)
+        dist = ranking_distance(features[torch.from_numpy(block).to(features.device)], others, metric)
         query_keys = trials[0].query_keys
         if query_keys is not None:
             query_keys = query_keys[start : start + rows]
@@ -242,7 +240,7 @@ def _keys_agree(trial: Trial, place: np.ndarray, keys: np.ndarray) -> bool:
     return trial.gallery_keys is None or np.array_equal(keys[inside], trial.gallery_keys[place[inside]])
 
 
-def _ranking_distance(query: torch.Tensor, gallery: torch.Tensor, metric: str) -> np.ndarray:
+def ranking_distance(query: torch.Tensor, gallery: torch.Tensor, metric: str) -> np.ndarray:
     """(Q, G) values in the order of the distances: minus the cosine, or the squared Euclidean distance
     less the query's own part, which is the same for a whole row."""
     if metric == "cosine":

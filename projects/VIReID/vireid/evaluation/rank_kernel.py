@@ -192,11 +192,7 @@ def _rank_matches(
                 if d > last:
                     continue
                 pid = pid_of[p]
-                if pid == own:
-                    continue
-                if keyed and keys[p] == query_keys[q]:
-                    continue
-                if masked and exclude[q, p]:
+                if pid == own or (keyed and keys[p] == query_keys[q]) or (masked and exclude[q, p]):
                     continue
                 b = 0
                 if d >= low:

@@ -22,6 +22,8 @@ SHOTS = {1: "single-shot", 10: "multi-shot"}
 # scored against images of its own place.
 PLACE = {1: 1, 2: 2, 3: 2, 4: 4, 5: 5, 6: 6}
 
+SEEDED_DRAW = "gallery by random.seed(trial)"
+
 Drawn = dict[tuple[int, int], tuple[int, ...]]  # (camera, identity) -> numbers of the drawn images
 
 
@@ -30,8 +32,8 @@ class SYSUProtocol:
 
     Args:
         rand_perm_cam: path of the dataset's exp/rand_perm_cam.mat, or what loadmat reads of it, a (6, 1)
-            object array: [camera - 1, 0][identity - 1, 0] is (trials, images) image numbers. None: the
-            community's convention where the file is missing, ``random.seed(trial)`` and one choice per
+            object array: [camera - 1, 0][identity - 1, 0] is (trials, images) image numbers. None: as the
+            published codes of AGW, CAJ and DEEN draw, ``random.seed(trial)`` and one choice for each
             identity and camera (multi-shot, not defined there: a sample of 10).
         search: "all" or "indoor".
         shots: gallery images per identity and camera, 1 or 10.
@@ -53,6 +55,11 @@ class SYSUProtocol:
         self.permutations, self._source = read_permutations(rand_perm_cam)
 
     @property
+    def draw(self) -> str:
+        """How galleries are drawn, in words."""
+        return SEEDED_DRAW if self.permutations is None else "gallery by the official permutations"
+
+    @property
     def name(self) -> str:
         """The setting's name, such as "all-search single-shot"."""
         return f"{self.search}-search {SHOTS[self.shots]}"
@@ -66,7 +73,7 @@ class SYSUProtocol:
         for trial in range(self.trials):
             gallery = np.array(self._gallery(images, trial), dtype=np.int64)
             trials.append(Trial(query, gallery, query_keys, images.places[gallery]))
-        return Setting(self.name, tuple(trials), unique_pids=True, direction="i2v")
+        return Setting(self.name, tuple(trials), unique_pids=True, direction="i2v", draw=self.draw)
 
     def evaluate(self, features: Any, pids: Any, camids: Any, numbers: Any) -> ProtocolResult:
         """Score (N, D) features of all test images; they are L2-normalized and compared by cosine."""

@@ -1,4 +1,4 @@
-"""Where a timm model has its stem, its stages, its last norm and its tokens: as timm itself says."""
+"""The stem, the stages, the last norm and the tokens of a timm model, as timm describes them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,11 +11,15 @@ NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
 
 
 def stem_modules(model: nn.Module) -> tuple[str, ...]:
-    """The modules that each modality gets a copy of: those around timm's ``first_conv``.
+    """The modules that each modality gets a copy of.
 
-    The child of the model that holds it (``stem``, ``conv1``), with the norm that follows; below a child
-    that holds the stages, too (``features``), the one there. Of a patch embedding, whose attributes the
-    model reads, the children. Empty where timm does not say.
+    timm names the first convolution. The stem is the child of the model that contains it (``stem``,
+    ``conv1``), and the norm that follows this child. Where that child also contains the stages
+    (``features``), the stem is the module below it. A patch embedding stays, because the model reads its
+    attributes: its children are the stem.
+
+    Returns:
+        Names as in ``model.named_modules()``; none where timm does not name the first convolution.
     """
     about: Any = getattr(model, "pretrained_cfg", None) or {}
     first = about.get("first_conv")
@@ -45,8 +49,12 @@ def _holds_stages(model: nn.Module, path: list[str]) -> bool:
 
 
 def stage_modules(model: nn.Module) -> tuple[str, ...] | None:
-    """Containers of the last blocks at 1/8 and at 1/16 of the image; none where timm does not say, and
-    None for a plain transformer, whose blocks all have one resolution."""
+    """The modules that contain the blocks at 1/8 and at 1/16 of the image.
+
+    Returns:
+        Two names; () where timm does not name them; None for a plain transformer, whose blocks all have one
+        resolution.
+    """
     stages = _feature_info(model)
     if len({stage["reduction"] for stage in stages}) == 1:
         return None
@@ -73,8 +81,7 @@ def _feature_info(model: nn.Module) -> list[dict[str, Any]]:
 
 
 def final_norm(model: nn.Module) -> str:
-    """The layer norm that timm applies to the mean of the tokens or places, in the classifier; ""
-    where there is none."""
+    """The name of the layer norm that timm's classifier applies to the mean feature; "" for none."""
     if isinstance(getattr(model, "fc_norm", None), nn.LayerNorm):
         return "fc_norm"
     if isinstance(getattr(getattr(model, "head", None), "norm", None), nn.LayerNorm):

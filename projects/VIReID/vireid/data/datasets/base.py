@@ -70,7 +70,7 @@ class VisibleInfraredDataset(ImageDataset):
         return cls(root)
 
     def checkpoint_tag(self) -> dict[str, Any]:
-        """What a checkpoint must agree on, lest a test holds training identities; plain values."""
+        """Plain values that a checkpoint records; a test must agree, or it tests training identities."""
         return {}
 
     def read_train(self) -> list[ImageItem]:

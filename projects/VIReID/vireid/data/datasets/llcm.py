@@ -4,7 +4,6 @@ import re
 from collections import Counter
 from collections.abc import Hashable
 from os.path import basename, join
-from typing import Any
 
 from fastreid.data.datasets import DATASET_REGISTRY
 
@@ -32,15 +31,6 @@ class LLCM(VisibleInfraredDataset):
     folder = "LLCM"
     modality_folders = {modality: [side, f"test_{side}"] for side, modality, _ in SIDES}
     published = published_counts.LLCM
-
-    def __init__(self, root: str = "datasets", released_v2i: bool = False, **kwargs: Any) -> None:
-        super().__init__(root, **kwargs)
-        self.released_v2i = released_v2i
-
-    @classmethod
-    def from_config(cls, cfg: Any, root: str) -> "LLCM":
-        """Read DATASETS.LLCM."""
-        return cls(root, released_v2i=cfg.DATASETS.LLCM.RELEASED_V2I)
 
     def read_train(self) -> list[ImageItem]:
         """Images of the training lists."""
@@ -71,7 +61,7 @@ class LLCM(VisibleInfraredDataset):
         return folder_identity(item.path)
 
     def settings(self, trials: int = 10) -> tuple[Setting, ...]:
-        """Both directions."""
+        """Infrared to visible, and visible to infrared as described and as released."""
         before: Counter[tuple[int, int, Modality]] = Counter()
         numbers = []  # the place among the images of the same identity, camera and modality
         for item in self.test:
@@ -83,7 +73,6 @@ class LLCM(VisibleInfraredDataset):
             [item.modality for item in self.test],
             numbers,
             trials=trials,
-            released_v2i=self.released_v2i,
         )
 
 

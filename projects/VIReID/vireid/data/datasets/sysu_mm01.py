@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from functools import cached_property
 from os.path import join
+from typing import Any
 
 from fastreid.data.datasets import DATASET_REGISTRY
 
@@ -12,13 +13,14 @@ from vireid.data.datasets import published_counts
 from vireid.data.datasets.base import ImageItem, VisibleInfraredDataset
 from vireid.data.datasets.lists import SEE, read_ids, require_images, scan_camera
 from vireid.data.datasets.permutations import permutation_faults
-from vireid.errors import DatasetError
+from vireid.errors import ConfigError, DatasetError
 from vireid.evaluation.protocols import Setting
 from vireid.evaluation.sysu_mm01 import sysu_settings
 from vireid.modality import Modality
 
 logger = logging.getLogger("fastreid.vireid.data")
 
+GALLERIES = ("official", "random")
 CAMERAS = {
     1: Modality.VISIBLE,
     2: Modality.VISIBLE,
@@ -39,6 +41,19 @@ class SYSUMM01(VisibleInfraredDataset):
         for kind in (Modality.VISIBLE, Modality.INFRARED)
     }
     published = published_counts.SYSU_MM01
+
+    def __init__(self, root: str = "datasets", gallery: str = "official", **kwargs: Any) -> None:
+        super().__init__(root, **kwargs)
+        if gallery not in GALLERIES:
+            raise ConfigError(
+                f"DATASETS.SYSUMM01.GALLERY is {gallery!r}; expected one of {', '.join(GALLERIES)}"
+            )
+        self.gallery_draw = gallery
+
+    @classmethod
+    def from_config(cls, cfg: Any, root: str) -> "SYSUMM01":
+        """Read DATASETS.SYSUMM01."""
+        return cls(root, gallery=cfg.DATASETS.SYSUMM01.GALLERY)
 
     def read_train(self) -> list[ImageItem]:
         """Images of exp/train_id.txt and exp/val_id.txt."""
@@ -63,7 +78,10 @@ class SYSUMM01(VisibleInfraredDataset):
 
     @cached_property
     def permutations(self) -> str | None:
-        """exp/rand_perm_cam.mat, the official draws; None, after a warning, where it is missing."""
+        """exp/rand_perm_cam.mat, the official draws; None where DATASETS.SYSUMM01.GALLERY is "random", and,
+        after a warning, where the file is missing."""
+        if self.gallery_draw == "random":
+            return None
         path = join(self.dataset_dir, "exp", "rand_perm_cam.mat")
         if os.path.exists(path):
             return path

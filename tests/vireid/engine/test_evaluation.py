@@ -1,0 +1,124 @@
+"""From a model to rows and pictures: re-ranking, shares of processes, frozen modules, the drawn ranking."""
+
+import numpy as np
+import pytest
+import torch
+from fastreid.modeling import build_model
+from torch import nn
+
+from configs import tiny_config
+from mcja.reranker import MSER
+from vireid.data import build_dataset, build_test_loader
+from vireid.engine.evaluation import evaluate_dataset, evaluate_model, extract_test_set
+from vireid.engine.extraction import extract_features
+from vireid.engine.hooks import PreciseBN
+from vireid.engine.rerankers import ToolkitReranker
+from vireid.evaluation import evaluate_settings
+from vireid.visualize import ranking
+
+
+@pytest.fixture
+def cfg(datasets, tmp_path):
+    return tiny_config(DATASETS__TRIALS=2, TEST__MSER__K1=5, TEST__MSER__K2=3, OUTPUT_DIR=str(tmp_path))
+
+
+@pytest.fixture
+def model(cfg):
+    torch.manual_seed(0)
+    return build_model(cfg).eval()
+
+
+def test_a_reranked_row_stands_beside_the_plain_one(cfg, model):
+    dataset = build_dataset(cfg, "SYSUMM01")
+    plain = evaluate_dataset(cfg, model, dataset, "SYSUMM01")
+    cfg.TEST.RERANKER = "MSER"
+    both = evaluate_dataset(cfg, model, dataset, "SYSUMM01")
+    names = [row.name for row in plain]
+    assert [row.name for row in both] == [n for name in names for n in (name, f"{name} + MSER")]
+    assert [row.result for row in both[::2]] == [row.result for row in plain]
+    extracted = extract_test_set(cfg, model, dataset, dataset.settings(2), MSER.from_config(cfg), "")
+    distance = MSER.from_config(cfg).bind(extracted.features)
+    expected = evaluate_settings(
+        extracted.features["image"], extracted.pids, extracted.settings, distance=distance
+    )
+    assert [row.result for row in both[1::2]] == list(expected.values())
+    assert [row.name for row in evaluate_dataset(cfg, model, dataset, "SYSUMM01", rerank=False)] == names
+
+
+def test_the_toolkits_switches_name_their_rows(cfg, model):
+    cfg.TEST.AQE.ENABLED = cfg.TEST.RERANK.ENABLED = True
+    cfg.TEST.AQE.QE_K, cfg.TEST.RERANK.K1, cfg.TEST.RERANK.K2 = 3, 6, 3
+    figures = evaluate_model(cfg, model)["SYSUMM01"]
+    assert list(figures)[:2] == [
+        "all-search single-shot",
+        "all-search single-shot + query expansion + k-reciprocal",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "reference"),
+    [
+        ({}, lambda cfg: ToolkitReranker("cosine")),
+        ({"TEST.METRIC": "euclidean"}, lambda cfg: ToolkitReranker("euclidean")),
+        ({"TEST.RERANKER": "MSER"}, MSER.from_config),
+        (
+            {"TEST.RERANK.ENABLED": True, "TEST.RERANK.K1": 6, "TEST.RERANK.K2": 3},
+            ToolkitReranker.from_config,
+        ),
+    ],
+    ids=["cosine", "euclidean", "MSER", "k-reciprocal"],
+)
+def test_the_picture_shows_the_ranking_that_the_table_scores(cfg, model, monkeypatch, settings, reference):
+    cfg.merge_from_list([item for pair in settings.items() for item in pair])
+    drawn = []
+    monkeypatch.setattr(ranking, "draw_ranking", lambda *arguments: drawn.append(arguments))
+    name = "indoor-search multi-shot"
+    _, line = ranking.ranking_picture(cfg, model, setting_name=name, queries=4, top=5)
+    assert name in line and "4 of" in line
+    ((queries, galleries, right),) = drawn
+
+    dataset = build_dataset(cfg, "SYSUMM01")
+    setting = {setting.name: setting for setting in dataset.settings(1)}[name]
+    reranker = reference(cfg)
+    extracted = extract_test_set(cfg, model, dataset, (setting,), reranker, "")
+    (trial,) = extracted.settings[0].trials
+    dist = np.asarray(reranker.bind(extracted.features)(trial, extracted.settings[0]), dtype=np.float64)
+    dist = np.where(trial.exclude(), np.inf, dist)
+    for path, gallery, hits in zip(queries, galleries, right):
+        row = next(i for i, item in enumerate(trial.query) if extracted.items[item].path == path)
+        expected = [extracted.items[trial.gallery[i]] for i in np.argsort(dist[row], kind="stable")[:5]]
+        assert gallery == [item.path for item in expected]
+        assert hits == [item.pid == extracted.items[trial.query[row]].pid for item in expected]
+
+
+def test_an_empty_share_of_the_images_gives_no_features(cfg, model):
+    found = extract_features(model, build_test_loader(cfg, []), views=("image", "red"))
+    assert {view: features.numel() for view, features in found.items()} == {"image": 0, "red": 0}
+
+
+def test_modules_that_were_frozen_stay_frozen(cfg, model):
+    model.train()
+    model.backbone.eval()  # as the toolkit's LayerFreeze hook leaves it
+    dataset = build_dataset(cfg, "SYSUMM01")
+    extract_features(model, build_test_loader(cfg, dataset.test[:4]))
+    assert model.training and model.heads.training and not model.backbone.training
+
+
+def test_precise_statistics_are_estimated_on_batches_with_their_labels():
+    class Recorder(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm = nn.BatchNorm1d(2)
+            self.seen = []
+
+        def forward(self, batch):
+            self.seen.append(batch["targets"].tolist())
+            return self.norm(batch["images"])
+
+    torch.manual_seed(0)
+    batches = [{"images": torch.randn(8, 2) + i, "targets": torch.arange(8)} for i in range(3)]
+    model = Recorder().train()
+    PreciseBN(model, iter(batches), num_iter=3).update_stats()
+    assert model.seen == [list(range(8))] * 3
+    expected = torch.stack([batch["images"].mean(dim=0) for batch in batches]).mean(dim=0)
+    torch.testing.assert_close(model.norm.running_mean, expected)

@@ -1,0 +1,59 @@
+"""The toolkit's losses under our contract."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from configs import tiny_config
+from vireid.modeling.losses import WeightedLosses, build_losses
+from vireid.modeling.losses.toolkit import CrossEntropyLoss
+from vireid.registries import LOSS_REGISTRY
+
+
+def test_cross_entropy_without_smoothing_is_torchs_mean():
+    """The toolkit's divides by the number of losses that are not zero: two of these four are."""
+    logits = torch.tensor([[200.0, 0, 0], [0, 200, 0], [1, 2, 3], [3, 2, 1]], requires_grad=True)
+    targets = torch.tensor([0, 1, 2, 2])
+    loss = CrossEntropyLoss()(logits, targets)
+    assert loss.item() == pytest.approx(F.cross_entropy(logits, targets).item())
+    single = [F.cross_entropy(logits[i : i + 1], targets[i : i + 1]).item() for i in range(4)]
+    assert single[:2] == [0, 0] and loss.item() == pytest.approx(sum(single) / 4)
+
+
+def test_smoothing_is_the_toolkits():
+    from fastreid.modeling.losses import cross_entropy_loss
+
+    torch.manual_seed(0)
+    logits, targets = torch.randn(6, 5), torch.arange(6) % 5
+    expected = cross_entropy_loss(logits, targets, 0.1, 0.2)
+    torch.testing.assert_close(CrossEntropyLoss(0.1)(logits, targets), expected)
+
+
+class Constant(nn.Module):
+    config_key = "CE"
+
+    def __init__(self, value=1.0):
+        super().__init__()
+        self.value = value
+
+    @classmethod
+    def from_config(cls, cfg):
+        return cls()
+
+    def forward(self, targets):
+        return torch.tensor(self.value)
+
+
+def test_two_losses_of_one_node_both_count(monkeypatch):
+    monkeypatch.setitem(LOSS_REGISTRY._parts, "Constant", Constant)
+    losses = build_losses(tiny_config(MODEL__LOSSES__NAME=["CrossEntropyLoss", "Constant"]))
+    logits, targets = torch.randn(4, 5), torch.arange(4)
+    found = losses({"logits": logits, "targets": targets})
+    assert set(found) == {"loss_crossentropyloss", "loss_constant"}
+    assert sum(found.values()).item() == pytest.approx(F.cross_entropy(logits, targets).item() + 1)
+
+
+def test_a_loss_alone_in_its_node_is_named_after_it():
+    losses = WeightedLosses({"First": Constant(2.0)}, {"First": 0.5})
+    assert losses({"targets": torch.zeros(1)}) == {"loss_ce": torch.tensor(1.0)}
