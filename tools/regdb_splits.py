@@ -9,6 +9,7 @@ import _checkout  # noqa: F401  isort: skip  (finds the packages in a checkout)
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from sweep import Run, plan_run, run_all
+from sweep import INTERRUPTED, Run, plan_run, run_all
 
 KEY = "DATASETS.REGDB.SPLIT"
 EXAMPLES = """
@@ -29,6 +30,9 @@ examples:
   three splits, with another setting:
     python tools/regdb_splits.py --config-file projects/PMCM/configs/regdb.yml --output logs/regdb/p25 \\
         --splits 1 2 3 --options MODEL.PATCH_MIX.RATIO 0.25
+  evaluate the last epoch of each with flipped images averaged in:
+    python tools/regdb_splits.py --config-file projects/PMCM/configs/regdb.yml --output logs/regdb/pmcm \\
+        --eval-only final --eval-options TEST.FLIP.ENABLED True
 
 The folder of a split ends in a hash of its whole config, as those of tools/sweep.py. The mean and the
 standard deviation over the splits are printed, and written to splits.json with the figures of each split.
@@ -61,14 +65,22 @@ def main() -> int:
     parser.add_argument(
         "--options", nargs="+", default=[], metavar="KEY VALUE", help="settings of all splits"
     )
+    parser.add_argument(
+        "--eval-options",
+        nargs="+",
+        default=[],
+        metavar="KEY VALUE",
+        help="settings of --eval-only alone, which the training did not have",
+    )
     args = parser.parse_args()
 
     from vireid.errors import ConfigError, UserError
 
     try:
+        check_config(args)
         runs = {split: plan_run(args, [KEY], (str(split),), args.seed) for split in args.splits}
         if args.eval_only:
-            runs = {split: evaluation(run, args.eval_only) for split, run in runs.items()}
+            runs = {split: evaluation(run, args.eval_only, args.eval_options) for split, run in runs.items()}
         failed = run_all([run for run in runs.values() if args.eval_only or not run.finished], args.jobs)
         folders = {split: results_folder(run, args.eval_only) for split, run in runs.items()}
         found = {
@@ -81,18 +93,46 @@ def main() -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    rows = averages(found)
+    except KeyboardInterrupt:
+        print(INTERRUPTED, file=sys.stderr)
+        return 130
+    means = averages(found)
     print(f"RegDB, splits {', '.join(map(str, found))}; {epochs(found, args.eval_only)}")
-    print(tabulate(rows, headers="keys", tablefmt="pipe", disable_numparse=True))
-    record = {"epochs": epochs(found, args.eval_only), "rows": rows, "splits": found}
+    print(tabulate(table(means, len(found)), headers="keys", tablefmt="pipe", disable_numparse=True))
+    record = {"epochs": epochs(found, args.eval_only), "rows": means, "splits": found}
     (args.output / "splits.json").write_text(json.dumps(record, indent=2) + "\n")
     for folder in failed:
         print(f"failed: see {folder / 'stdout.txt'}", file=sys.stderr)
     return 1 if failed else 0
 
 
-def evaluation(run: Run, weights: str) -> Run:
+def check_config(args: argparse.Namespace) -> None:
+    """Refuse a config that would leave no figures of RegDB after hours.
+
+    Raises:
+        ConfigError: another dataset, no evaluation, or options without an evaluation.
+    """
+    from _configurations import full_config
+    from vireid.errors import ConfigError
+
+    cfg = full_config(args.config_file, [*args.options, *args.eval_options])
+    for key, names in (("NAMES", cfg.DATASETS.NAMES), ("TESTS", cfg.DATASETS.TESTS)):
+        if "RegDB" not in names:
+            raise ConfigError(
+                f"DATASETS.{key} is {list(names)}; the splits are of RegDB, which it has to name"
+            )
+    if cfg.TEST.EVAL_PERIOD < 0 and not args.eval_only:
+        raise ConfigError("TEST.EVAL_PERIOD -1 leaves no figures to average; 0 evaluates the last epoch")
+    if args.eval_options and not args.eval_only:
+        raise ConfigError("--eval-options goes with --eval-only; settings of the training are --options")
+
+
+def evaluation(run: Run, weights: str, options: Sequence[str] = ()) -> Run:
     """The evaluation of a trained split.
+
+    Args:
+        weights: "best" or "final".
+        options: KEY VALUE pairs that the training did not have.
 
     Raises:
         ConfigError: the split has no such weights.
@@ -105,9 +145,9 @@ def evaluation(run: Run, weights: str) -> Run:
             f"--eval-only {weights}: there is no {path}; train the split first, with this config"
         )
     command = [part for part in run.command if part != "--resume"]
-    options = command.index("--config-file") + 2
-    command[options:options] = ["--eval-only"]
-    return replace(run, command=(*command, "MODEL.WEIGHTS", str(path)))
+    first = command.index("--config-file") + 2
+    command[first:first] = ["--eval-only"]
+    return replace(run, command=(*command, "MODEL.WEIGHTS", str(path), *options))
 
 
 def results_folder(run: Run, weights: str | None) -> Path:
@@ -123,22 +163,32 @@ def epochs(found: dict[int, dict[str, Any]], weights: str | None) -> str:
     return "the last epoch of each"
 
 
-def averages(found: dict[int, dict[str, Any]]) -> list[dict[str, str]]:
-    """A row for each setting, and its re-ranked one: mean ± standard deviation over the splits.
+def averages(found: dict[int, dict[str, Any]]) -> dict[str, dict[str, dict[str, float]]]:
+    """Setting, or its re-ranked row -> metric -> mean and standard deviation over the splits, in percent.
 
     Args:
         found: split -> its results.json.
     """
-    first = next(iter(found.values()))["results"]["RegDB"]
+    rows = {}
+    for name in next(iter(found.values()))["results"]["RegDB"]:
+        splits = [record["results"]["RegDB"][name]["mean"] for record in found.values()]
+        columns = {metric: [split[metric] for split in splits] for metric in splits[0]}
+        rows[name] = {
+            metric: {"mean": float(np.mean(values)), "std": float(np.std(values))}
+            for metric, values in columns.items()
+        }
+    return rows
+
+
+def table(means: dict[str, dict[str, dict[str, float]]], splits: int) -> list[dict[str, str]]:
+    """The cells of each row; mean ± standard deviation where there are several splits."""
     rows = []
-    for name in first:
-        means = [record["results"]["RegDB"][name]["mean"] for record in found.values()]
-        cells = {}
-        for metric in means[0]:
-            values = [mean[metric] for mean in means]
-            spread = f" ± {np.std(values):.2f}" if len(values) > 1 else ""
-            cells[metric] = f"{np.mean(values):.2f}{spread}"
-        rows.append({"row": name, "splits": str(len(means)), **cells})
+    for name, metrics in means.items():
+        cells = {
+            metric: f"{figure['mean']:.2f}" + (f" ± {figure['std']:.2f}" if splits > 1 else "")
+            for metric, figure in metrics.items()
+        }
+        rows.append({"row": name, "splits": str(splits), **cells})
     return rows
 
 
