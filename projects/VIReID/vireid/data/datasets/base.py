@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
 from os.path import join
 from typing import Any, ClassVar, NamedTuple
@@ -12,6 +12,7 @@ from tabulate import tabulate
 from termcolor import colored
 
 from vireid.data.datasets.lists import Report, name_some, refuse, require_folder
+from vireid.data.datasets.published_counts import PublishedCounts
 from vireid.errors import ConfigError
 from vireid.evaluation.protocols import Setting
 from vireid.modality import Modality
@@ -45,6 +46,10 @@ class VisibleInfraredDataset(ImageDataset):
     """
 
     folder: ClassVar[str]
+    # For tools/check_dataset.py: the folders of dataset_dir in which a modality's images are, and how many
+    # images and identities were published. Neither is compared where it is not given.
+    modality_folders: ClassVar[Mapping[Modality, Sequence[str]]] = {}
+    published: ClassVar[PublishedCounts | None] = None
 
     # The toolkit's constructor reads the training list at once: it is not called.
     def __init__(self, root: str = "datasets", combineall: bool = False, **kwargs: Any) -> None:
@@ -86,6 +91,14 @@ class VisibleInfraredDataset(ImageDataset):
     def settings(self, trials: int = 10) -> tuple[Setting, ...]:
         """The published settings; positions index ``test``."""
         raise NotImplementedError
+
+    def parts(self) -> dict[str, "VisibleInfraredDataset"]:
+        """What is verified, each with a training and a test set of its own, by name: the splits of RegDB."""
+        return {"": self}
+
+    def own_faults(self) -> Iterable[str]:
+        """What is wrong with files that only this dataset has, one line each."""
+        return ()
 
     @cached_property
     def train(self) -> list[ImageItem]:

@@ -130,10 +130,9 @@ def require_images(
 
 def name_some(pids: Sequence[object], most: int = 10) -> str:
     """'identity 3', 'identities 3, 5, 8' or, of many, the first few and their number."""
+    noun = "identity" if len(pids) == 1 else "identities"
     shown = ", ".join(str(pid) for pid in pids[:most])
-    return f"{'identity' if len(pids) == 1 else 'identities'} {shown}" + (
-        f", ... ({len(pids)} in all)" if len(pids) > most else ""
-    )
+    return f"{noun} {shown}" + (f", ... ({len(pids)} in all)" if len(pids) > most else "")
 
 
 def _list_images(folder: str) -> list[str]:

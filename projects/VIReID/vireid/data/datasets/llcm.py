@@ -7,6 +7,7 @@ from os.path import basename, join
 
 from fastreid.data.datasets import DATASET_REGISTRY
 
+from vireid.data.datasets import published_counts
 from vireid.data.datasets.base import ImageItem, VisibleInfraredDataset
 from vireid.data.datasets.lists import read_ids, read_labelled_paths, require_images, scan_camera
 from vireid.data.datasets.separation import folder_identity
@@ -28,6 +29,8 @@ class LLCM(VisibleInfraredDataset):
     ``test_{vis,nir}/cam<c>/<id:04d>/``."""
 
     folder = "LLCM"
+    modality_folders = {modality: [side, f"test_{side}"] for side, modality, _ in SIDES}
+    published = published_counts.LLCM
 
     def read_train(self) -> list[ImageItem]:
         """Images of the training lists."""

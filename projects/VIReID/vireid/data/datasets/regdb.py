@@ -1,11 +1,12 @@
 """RegDB (Nguyen et al., Sensors 2017): 412 identities, ten visible and ten thermal images of each."""
 
 from collections.abc import Hashable
-from os.path import join
+from os.path import dirname, join
 from typing import Any
 
 from fastreid.data.datasets import DATASET_REGISTRY
 
+from vireid.data.datasets import published_counts
 from vireid.data.datasets.base import ImageItem, VisibleInfraredDataset
 from vireid.data.datasets.lists import SEE, read_labelled_paths
 from vireid.data.datasets.separation import folder_identity
@@ -27,6 +28,8 @@ class RegDB(VisibleInfraredDataset):
     """
 
     folder = "RegDB"
+    modality_folders = {Modality.VISIBLE: ["Visible"], Modality.INFRARED: ["Thermal"]}
+    published = published_counts.REGDB
 
     def __init__(self, root: str = "datasets", split: int = 1, **kwargs: Any) -> None:
         if isinstance(split, bool) or not isinstance(split, int) or not 1 <= split <= NUM_SPLITS:
@@ -44,6 +47,11 @@ class RegDB(VisibleInfraredDataset):
     def checkpoint_tag(self) -> dict[str, Any]:
         """The split: identities that one split trains on are among another's test identities."""
         return {"split": self.split}
+
+    def parts(self) -> dict[str, VisibleInfraredDataset]:
+        """The ten splits."""
+        root = dirname(self.dataset_dir)
+        return {f"split {number}": type(self)(root, number) for number in range(1, NUM_SPLITS + 1)}
 
     def read_train(self) -> list[ImageItem]:
         """Images of the split's training lists."""

@@ -42,7 +42,7 @@ def shared_fault(train: Any, test: Any, identity: Any = None) -> str:
     pids = set(map(identity, train)) & set(map(identity, test)) - {None} if identity else set()
     parts = []
     if pids:
-        parts.append(f"{len(pids)} of the test identities ({name_some(sorted(pids, key=_by_number))})")
+        parts.append(f"{len(pids)} of the test identities ({name_some(sorted(pids, key=by_number))})")
     if images:
         parts.append(f"{len(images)} of the test images ({images[0]}{', ...' if len(images) > 1 else ''})")
     if not parts:
@@ -50,5 +50,6 @@ def shared_fault(train: Any, test: Any, identity: Any = None) -> str:
     return f"{' and '.join(parts)} are also in the training set: take them out of one of the two"
 
 
-def _by_number(pid: Hashable) -> tuple[bool, Any]:
+def by_number(pid: Any) -> tuple[bool, Any]:
+    """A key that sorts identities: numbers, then names."""
     return isinstance(pid, str), pid

@@ -2,14 +2,17 @@
 
 import logging
 import os
+from collections.abc import Iterator
 from functools import cached_property
 from os.path import join
 from typing import Any
 
 from fastreid.data.datasets import DATASET_REGISTRY
 
+from vireid.data.datasets import published_counts
 from vireid.data.datasets.base import ImageItem, VisibleInfraredDataset
 from vireid.data.datasets.lists import SEE, read_ids, require_images, scan_camera
+from vireid.data.datasets.permutations import permutation_faults
 from vireid.errors import ConfigError, DatasetError
 from vireid.evaluation.protocols import Setting
 from vireid.evaluation.sysu_mm01 import sysu_settings
@@ -33,6 +36,11 @@ class SYSUMM01(VisibleInfraredDataset):
     """``cam1..cam6/<id:04d>/<n:04d>.jpg``; training takes the training and validation identities (395)."""
 
     folder = "SYSU-MM01"
+    modality_folders = {
+        kind: [f"cam{camid}" for camid, modality in CAMERAS.items() if modality == kind]
+        for kind in (Modality.VISIBLE, Modality.INFRARED)
+    }
+    published = published_counts.SYSU_MM01
 
     def __init__(self, root: str = "datasets", gallery: str = "official", **kwargs: Any) -> None:
         super().__init__(root, **kwargs)
@@ -58,6 +66,15 @@ class SYSUMM01(VisibleInfraredDataset):
     def identity(self, item: ImageItem) -> int:
         """Its number, which is one person's in all lists."""
         return item.pid
+
+    def own_faults(self) -> Iterator[str]:
+        """Permutations that do not fit the images."""
+        if self.permutations is not None:
+            train, test = (
+                [(item.pid, item.camid, _number(item.path)) for item in items]
+                for items in (self.train, self.test)
+            )
+            yield from permutation_faults(self.permutations, train, test)
 
     @cached_property
     def permutations(self) -> str | None:
