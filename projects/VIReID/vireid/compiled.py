@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numba
+import torch
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -28,13 +29,21 @@ def inner(function: Function) -> Function:
 def kernel(function: Function) -> Function:
     """Compile a function with a loop over ``numba.prange``; only Python may call it.
 
-    There is no fast-math, so that the numbers do not depend on the number of threads.
+    There is no fast-math, so that the numbers do not depend on the number of threads. Numba's number of
+    threads is NUMBA_NUM_THREADS; PyTorch's stays what it is.
     """
     compiled = _compile(function, parallel=True, nogil=True)
 
     @functools.wraps(function)
     def call(*arguments: Any) -> Any:
+        threads = torch.get_num_threads()
         with _PARALLEL_LOOP:
-            return compiled(*arguments)
+            try:
+                return compiled(*arguments)
+            finally:
+                # Numba's first loop sets the number of threads of OpenMP, which is PyTorch's too: where
+                # processes share the cores, each of them would go on with a thread for every core.
+                if torch.get_num_threads() != threads:
+                    torch.set_num_threads(threads)
 
     return call  # type: ignore[return-value]

@@ -22,3 +22,19 @@ def test_without_a_directory_for_the_cache_kernels_are_compiled_in_memory(monkey
     values = np.arange(4)
     double(values)
     assert values.tolist() == [0, 2, 4, 6]
+
+
+FIRST_KERNEL = """
+import numba, torch
+from vireid.evaluation import rank_metrics
+torch.set_num_threads(numba.config.NUMBA_NUM_THREADS + 1)
+before = torch.get_num_threads()
+assert rank_metrics([[0.0, 1.0]], [0], [0, 1]).mAP == 1
+print(before - torch.get_num_threads())
+"""
+
+
+def test_the_first_kernel_leaves_the_number_of_threads_of_pytorch_as_it_is(python):
+    run = python(FIRST_KERNEL)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip() == "0"
