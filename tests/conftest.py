@@ -1,7 +1,6 @@
 """Small generated datasets, shared by the tests that train; tools and code, run here or elsewhere."""
 
 import importlib
-import os
 import sys
 from pathlib import Path
 
@@ -12,8 +11,7 @@ import vireid  # noqa: F401  (before any module of the toolkit: it is mended on 
 from fresh_interpreter import FreshInterpreters
 from synthvi import generate_dataset
 
-# Several workers (-n auto) share the cores.
-torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
+torch.set_num_threads(1)  # what is computed here is too little to share out
 ROOT = Path(__file__).parents[1]
 
 

@@ -91,10 +91,9 @@ def test_infrared_images_are_extracted_once_and_only_the_visible_images_that_a_t
         return preprocess(batch)
 
     model.preprocess = count
-    results = evaluate_dataset(cfg, model, dataset, "SYSUMM01")
+    evaluate_dataset(cfg, model, dataset, "SYSUMM01")
     used = Counter(
         int(dataset.test[position].modality)
         for position in used_positions(dataset.settings(cfg.DATASETS.TRIALS))
     )
     assert seen == {0: 4 * used[0], 1: used[1]}
-    assert all(np.isfinite(list(result.mean.values())).all() for result in results.values())

@@ -1,133 +1,105 @@
-"""MCJA trained and evaluated on generated data, and its parts in the recipe of PMCM."""
+"""MCJA's two recipes trained on generated data, and its parts in the recipe of PMCM.
 
-import json
-from argparse import Namespace
+MCJA on SYSU-MM01 is trained and its figures are recomputed in tests/vireid/engine/test_training.py.
+"""
 
 import pytest
 import torch
 
+from configs import tiny_config
 from mcja import CrossModalityRetrievalLoss, ModalityDistributionAdapter
 from mcja.vimc import VIMC
 from pmcm.mixing import PatchMix
-from vireid.engine import VIReIDTrainer, setup
+from training import train
+from vireid.engine.models import build_model
+from vireid.engine.step import OptimizationStep, build_optimizer
 
 PMCM_LOSSES = ["CrossEntropyLoss", "TripletLoss", "CenterToCenterLoss", "PartAlignmentLoss"]
+PMCM = "PMCM/configs/sysu.yml"
+OPTIONS = {
+    "DATALOADER__NUM_INSTANCE": 4,
+    "SOLVER__IMS_PER_BATCH": 16,
+    "DATALOADER__MAX_BATCHES_PER_EPOCH": 3,
+    "DATASETS__TRIALS": 1,
+}
 
 
-@pytest.fixture
-def trained(config, datasets, tmp_path):
-    """A function that trains three steps, evaluates, and gives the trainer and its results."""
-
-    def run(file, **overrides):
-        overrides = {
-            "OUTPUT_DIR": str(tmp_path / "run"),
-            "MODEL__HEADS__NUM_CLASSES": 0,
-            "SOLVER__MAX_EPOCH": 3,
-            "SOLVER__WARMUP_EPOCHS": 0,
-            "SOLVER__WARMUP_ITERS": 0,
-            "TEST__EVAL_PERIOD": 3,
-            "DATALOADER__NUM_INSTANCE": 4,
-            "SOLVER__IMS_PER_BATCH": 16,
-            "DATALOADER__MAX_BATCHES_PER_EPOCH": 1,
-            "DATASETS__TRIALS": 1,
-            "TEST__MSER__K1": 3,
-            "TEST__MSER__K2": 2,
-            **overrides,
-        }
-        if file.startswith("PMCM"):
-            overrides["MODEL__HEADS__PARTS__COUNT"] = 2
-        trainer = VIReIDTrainer(setup(config(file, **overrides), Namespace(config_file="", eval_only=False)))
-        trainer.resume_or_load(resume=False)
-        before = {name: value.clone() for name, value in trainer.model.named_parameters()}
-        results = trainer.train()
-        still = [
-            name
-            for name, value in trainer.model.named_parameters()
-            if value.requires_grad and torch.equal(value, before[name])
-        ]
-        assert still == []
-        return trainer, results
-
-    return run
+def adapters(model):
+    return [name for name, module in model.named_modules() if isinstance(module, ModalityDistributionAdapter)]
 
 
-def losses_of(tmp_path):
-    lines = (tmp_path / "run" / "metrics.json").read_text().splitlines()
-    return {key for line in lines for key in json.loads(line) if key.startswith("loss_")}
-
-
-@pytest.mark.parametrize("layout", ["sysu", "sysu_v1", "regdb", "llcm"])
-def test_each_config_trains_and_evaluates(trained, tmp_path, layout):
-    trainer, results = trained(f"MCJA/configs/{layout}.yml")
-    (settings,) = results.values()
-    assert len(settings) == (4 if layout.startswith("sysu") else 2)
-    assert all(0 <= value <= 100 for metrics in settings.values() for value in metrics.values())
-    adapters = [m for m in trainer.model.modules() if isinstance(m, ModalityDistributionAdapter)]
-    assert len(adapters) == (0 if layout == "sysu_v1" else 2)
-    assert losses_of(tmp_path) == {"loss_ce", "loss_cmr"}
-
-
-@pytest.mark.parametrize("mser", [True, False])
-@pytest.mark.parametrize("bf16", [True, False])
-def test_with_and_without_mser_in_fp32_and_bf16(trained, mser, bf16):
-    _, results = trained(
-        "MCJA/configs/sysu.yml",
-        TEST__RERANKER="MSER" if mser else "",
-        SOLVER__AMP__ENABLED=bf16,
-        MODEL__CHANNELS_LAST=bf16,
+@pytest.mark.parametrize("version", ["sysu", "sysu_v1"])
+def test_each_version_has_its_parts_and_moves_every_tensor(datasets, tmp_path, version):
+    run = train(tmp_path, f"MCJA/configs/{version}.yml", **OPTIONS)
+    journal = version == "sysu"
+    assert run.unmoved == []
+    assert run.losses == {"loss_ce", "loss_cmr"}
+    assert adapters(run.trainer.model) == (
+        ["backbone.layer2.0.mda", "backbone.layer3.0.mda"] if journal else []
     )
-    assert all(0 <= metrics["mAP"] <= 100 for metrics in results["SYSUMM01"].values())
+    assert run.trainer.model.modality_specific == ()
+    assert any("MSER" in row for row in run.results["SYSUMM01"]) == journal
 
 
-def test_mser_changes_the_ranking_and_not_the_model(trained, tmp_path):
-    (one, plain), (other, ranked) = (
-        trained(
-            "MCJA/configs/sysu.yml",
-            TEST__RERANKER="MSER" if on else "",
-            OUTPUT_DIR=str(tmp_path / f"mser_{on}"),
-        )
-        for on in (False, True)
-    )
-    assert plain != ranked
-    same = zip(one.model.state_dict().values(), other.model.state_dict().values())
-    assert all(torch.equal(first, second) for first, second in same)
+def test_adapters_take_the_number_of_maps_of_each_dataset():
+    for layout, maps in (("sysu", 2), ("regdb", 12), ("llcm", 2)):
+        model = build_model(tiny_config(f"MCJA/configs/{layout}.yml"))
+        assert {model.get_submodule(name).sc_conv.out_channels for name in adapters(model)} == {maps}
 
 
-def test_patch_mixing_with_the_cmr_loss(trained, tmp_path):
-    trainer, _ = trained(
-        "PMCM/configs/sysu.yml", MODEL__LOSSES__NAME=[*PMCM_LOSSES, "CrossModalityRetrievalLoss"]
-    )
-    assert isinstance(trainer.model.batch_transforms[0], PatchMix)
-    assert isinstance(trainer.model.weighted_losses["CrossModalityRetrievalLoss"], CrossModalityRetrievalLoss)
-    assert {"loss_cmr", "loss_c2c"} <= losses_of(tmp_path)
+def test_bf16_in_channels_last_follows_fp32():
+    """One step on the same batch from the same weights."""
+    generator = torch.Generator().manual_seed(1)
+    batch = {
+        "images": torch.randint(0, 256, (16, 3, 64, 32), dtype=torch.uint8, generator=generator),
+        "targets": torch.arange(16) % 4,
+        "camids": torch.zeros(16, dtype=torch.long),
+        "modalities": torch.arange(16) // 8,
+    }
+    losses = []
+    for low in (False, True):
+        torch.manual_seed(0)
+        options = {"SOLVER__AMP__ENABLED": low, "SOLVER__AMP__DTYPE": "bf16", "MODEL__CHANNELS_LAST": low}
+        cfg = tiny_config("MCJA/configs/sysu.yml", **options)
+        model = build_model(cfg).train()
+        losses.append(OptimizationStep(model, None, build_optimizer(cfg, model), cfg)(batch))
+    assert set(losses[0]) == {"loss_ce", "loss_cmr"}
+    assert losses[1] == pytest.approx(losses[0], rel=0.1)
+    assert losses[1] != losses[0]
 
 
-def test_mda_in_the_backbone_of_pmcm(trained):
-    trainer, _ = trained(
-        "PMCM/configs/sysu.yml", MODEL__ADAPTERS=["MDA"], MODEL__TWO_STREAM__MIXED_STEM="own"
-    )
-    assert isinstance(trainer.model.backbone.layer2[0].mda, ModalityDistributionAdapter)
-    assert hasattr(trainer.model.backbone.conv1, "mixed")
+def test_patch_mixing_with_the_cmr_loss(datasets, tmp_path):
+    losses = [*PMCM_LOSSES, "CrossModalityRetrievalLoss"]
+    run = train(tmp_path, PMCM, MODEL__LOSSES__NAME=losses, TEST__EVAL_PERIOD=-1, **OPTIONS)
+    assert run.unmoved == []
+    model = run.trainer.model
+    assert isinstance(model.batch_transforms[0], PatchMix)
+    assert isinstance(model.weighted_losses["CrossModalityRetrievalLoss"], CrossModalityRetrievalLoss)
+    assert run.losses == {"loss_ce", "loss_tri", "loss_c2c", "loss_part", "loss_cmr"}
 
 
-def test_vimc_with_pmcm(trained):
-    trainer, _ = trained("PMCM/configs/sysu.yml", INPUT__VISIBLE_TRANSFORMS=["VIMC", "PadCrop", "Flip"])
-    assert isinstance(trainer.data_loader.dataset.transforms[0][0], VIMC)
-
-
-def test_mser_on_a_pmcm_model(trained, tmp_path):
-    _, plain = trained("PMCM/configs/sysu.yml")
-    ranked_run = {"TEST__RERANKER": "MSER", "OUTPUT_DIR": str(tmp_path / "ranked")}
-    _, ranked = trained("PMCM/configs/sysu.yml", **ranked_run)
-    assert plain != ranked
-
-
-def test_all_of_it_at_once(trained, tmp_path):
-    trained(
-        "PMCM/configs/sysu.yml",
+def test_every_part_of_mcja_in_pmcm(datasets, tmp_path):
+    """Patch mixing with a third stem, CMR loss, MDA, VIMC and MSER at once."""
+    run = train(
+        tmp_path,
+        PMCM,
         MODEL__LOSSES__NAME=[*PMCM_LOSSES, "PatchMixedModalityLoss", "CrossModalityRetrievalLoss"],
         MODEL__ADAPTERS=["MDA"],
+        MODEL__TWO_STREAM__MIXED_STEM="own",
         INPUT__VISIBLE_TRANSFORMS=["VIMC", "PadCrop", "Flip", "RandomErasing"],
         TEST__RERANKER="MSER",
+        **OPTIONS,
     )
-    assert {"loss_pmml", "loss_cmr"} <= losses_of(tmp_path)
+    model = run.trainer.model
+    assert run.unmoved == []
+    parameters = dict(model.named_parameters())
+    assert (
+        "backbone.conv1.mixed.weight" in parameters and "backbone.layer2.0.mda.sc_conv.weight" in parameters
+    )
+    assert {"loss_pmml", "loss_cmr"} <= run.losses
+    visible, infrared = run.trainer.data_loader.dataset.transforms.values()
+    assert isinstance(visible[0], VIMC) and not any(isinstance(kind, VIMC) for kind in infrared)
+    rows = run.results["SYSUMM01"]
+    plain = {name: figures for name, figures in rows.items() if " + MSER" not in name}
+    assert len(plain) == 4
+    assert all(rows[f"{name} + MSER"] != figures for name, figures in plain.items())

@@ -1,10 +1,16 @@
-"""From a model to rows and pictures: re-ranking, shares of processes, frozen modules, the drawn ranking."""
+"""From a model to rows and pictures: flip, re-ranking, shares of processes, frozen modules, rankings."""
+
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from fastreid.evaluation.query_expansion import aqe
 from fastreid.modeling import build_model
+from fastreid.modeling.meta_arch.baseline import Baseline
+from fastreid.utils.compute_dist import compute_jaccard_distance
 from torch import nn
+from torch.nn import functional as F
 
 from configs import tiny_config
 from mcja.reranker import MSER
@@ -13,7 +19,7 @@ from vireid.engine.evaluation import evaluate_dataset, evaluate_model, extract_t
 from vireid.engine.extraction import extract_features
 from vireid.engine.hooks import PreciseBN
 from vireid.engine.rerankers import ToolkitReranker
-from vireid.evaluation import evaluate_settings
+from vireid.evaluation import evaluate_settings, rank_metrics
 from vireid.visualize import ranking
 
 
@@ -26,6 +32,60 @@ def cfg(datasets, tmp_path):
 def model(cfg):
     torch.manual_seed(0)
     return build_model(cfg).eval()
+
+
+def test_a_flipped_image_is_averaged_with_the_image_and_each_is_normalized_once(cfg, model, monkeypatch):
+    loader = build_test_loader(cfg, build_dataset(cfg, "SYSUMM01").test[::5])
+    batches = [{**batch, "images": batch["images"].float()} for batch in loader]  # the toolkit's form
+    pictures = [(batch["images"].clone(), batch["modalities"]) for batch in batches]
+    with torch.no_grad():
+        plain, mirrored = (
+            torch.cat([model({"images": turn(images), "modalities": kinds}) for images, kinds in pictures])
+            for turn in (torch.clone, lambda images: images.flip(3))
+        )
+    assert F.cosine_similarity(plain, mirrored).min() < 0.9999  # the mirror image is another one
+    for images in (batches, loader):  # float, and uint8 as our loader gives it
+        found = extract_features(model, images, flip=True)["image"]
+        torch.testing.assert_close(found, (plain + mirrored) / 2, rtol=1e-4, atol=1e-5)
+    # The toolkit's normalization, in place, is what this would find: the mirror image of a normalized one.
+    monkeypatch.setattr(model, "preprocess_image", partial(Baseline.preprocess_image, model))
+    twice = extract_features(model, batches, flip=True)["image"]
+    assert (twice - (plain + mirrored) / 2).abs().max() > 0.01
+
+
+def test_the_toolkits_test_options_do_what_the_toolkit_does(cfg, model):
+    """AQE, RERANK, ROC and METRIC against the toolkit's own functions on the same features."""
+    dataset = build_dataset(cfg, "SYSUMM01")
+    setting = dataset.settings(1)[0]
+    trial = setting.trials[0]
+    features = extract_features(model, build_test_loader(cfg, dataset.test))["image"]
+    pids = torch.tensor([item.pid for item in dataset.test])
+    labels = pids[trial.query], pids[trial.gallery]
+
+    def figures(dist):
+        return rank_metrics(dist, *labels, exclude=trial.exclude(), unique_pids=True).percent()
+
+    cfg.TEST.AQE.ENABLED = cfg.TEST.RERANK.ENABLED = cfg.TEST.ROC.ENABLED = True
+    cfg.TEST.AQE.QE_K, cfg.TEST.RERANK.K1, cfg.TEST.RERANK.K2 = 3, 6, 3
+    plain, ranked, *_ = evaluate_dataset(cfg, model, dataset, "SYSUMM01")
+    expanded = aqe(features[trial.query], features[trial.gallery], 1, 3, 3.0)
+    expanded = [F.normalize(part) for part in expanded]
+    jaccard = compute_jaccard_distance(torch.cat(expanded), k1=6, k2=3, search_option=3)
+    count = len(trial.query)
+    dist = 0.7 * jaccard[:count, count:] + 0.3 * (1 - expanded[0] @ expanded[1].T).numpy()
+    for name, value in figures(dist).items():
+        assert ranked.result.trials[0][name] == pytest.approx(value, abs=1e-6), name
+    rates = {"TPR@FPR=1e-04", "TPR@FPR=1e-03", "TPR@FPR=1e-02"}
+    assert rates < set(ranked.result.mean) and rates < set(plain.result.mean)
+    assert ranked.result.trials[0]["mAP"] != plain.result.trials[0]["mAP"]
+
+    cfg.TEST.AQE.ENABLED = cfg.TEST.RERANK.ENABLED = cfg.TEST.ROC.ENABLED = False
+    cfg.TEST.METRIC = "euclidean"
+    euclidean = evaluate_dataset(cfg, model, dataset, "SYSUMM01")[0]
+    dist = torch.cdist(features[trial.query].double(), features[trial.gallery].double())
+    for name, value in figures(dist).items():
+        assert euclidean.result.trials[0][name] == pytest.approx(value, abs=1e-6), name
+    assert not rates & set(euclidean.result.mean)
 
 
 def test_a_reranked_row_stands_beside_the_plain_one(cfg, model):

@@ -2,91 +2,111 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from argparse import Namespace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from configs import PROJECTS, TINY, tiny_config
-from vireid.engine import VIReIDTrainer, evaluate_weights, setup
+from configs import PROJECTS, TINY
+from plain_evaluation import METRICS, plain_figures
+from training import train, trainer_of
+from vireid.data import build_dataset
+from vireid.engine import evaluate_weights
 from vireid.engine.evaluation import evaluate_dataset
 from vireid.errors import CheckpointError, ConfigError, DatasetError, TrainingError, UserError
 
 TRAIN_NET = Path(__file__).parents[3] / "tools" / "train_net.py"
-METRICS = {"Rank-1", "Rank-5", "Rank-10", "Rank-20", "mAP", "mINP"}
 
-SETTINGS = {
-    "sysu": {
+# Each method and each layout once; what a config of a method changes for a layout is in test_setup.py.
+RUNS = {
+    "VIReID/configs/regdb.yml": {"visible-to-infrared", "infrared-to-visible"},
+    "PMCM/configs/llcm.yml": {
+        "infrared-to-visible",
+        "visible-to-infrared",
+        "visible-to-infrared as released",
+    },
+    "MCJA/configs/sysu.yml": {
         "all-search single-shot",
         "all-search multi-shot",
         "indoor-search single-shot",
         "indoor-search multi-shot",
     },
-    "regdb": {"visible-to-infrared", "infrared-to-visible"},
-    "llcm": {"visible-to-infrared", "infrared-to-visible"},
 }
+REGDB = "VIReID/configs/regdb.yml"
 
 
-def trained(tmp_path, file="VIReID/configs/sysu.yml", resume=False, **overrides):
-    overrides = {
-        "MODEL__HEADS__NUM_CLASSES": 0,
-        "MODEL__HEADS__PARTS__COUNT": 2,
-        "OUTPUT_DIR": str(tmp_path / "run"),
-        "SOLVER__MAX_EPOCH": 1,
-        "SOLVER__WARMUP_EPOCHS": 0,
-        "SOLVER__WARMUP_ITERS": 0,
-        "SOLVER__CHECKPOINT_PERIOD": 1,
-        "TEST__EVAL_PERIOD": 1,
-        "DATALOADER__MAX_BATCHES_PER_EPOCH": 4,
-        "DATASETS__TRIALS": 2,
-        "MODEL__MDA__STAGES": ["auto"],
-        "TEST__MSER__K1": 5,
-        "TEST__MSER__K2": 3,
-        **overrides,
-    }
-    cfg = setup(tiny_config(file, **overrides), Namespace(config_file="", eval_only=False))
-    trainer = VIReIDTrainer(cfg)
-    trainer.resume_or_load(resume=resume)
-    return trainer, trainer.train()
+@pytest.fixture(scope="module")
+def runs(generated_root, tmp_path_factory):
+    """A function that trains a config for one epoch; a second test that asks for it gets the same run, and
+    must leave its folder as it is."""
+    trained = {}
+
+    def run(file):
+        if file not in trained:
+            split = {"DATASETS__REGDB__SPLIT": 2} if file == REGDB else {}
+            trained[file] = train(tmp_path_factory.mktemp("runs") / "run", file, **split)
+        return trained[file]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FASTREID_DATASETS", str(generated_root))
+        yield run
 
 
-@pytest.mark.parametrize("project", ["VIReID", "PMCM", "MCJA"])
-@pytest.mark.parametrize("layout", ["sysu", "regdb", "llcm"])
-def test_each_layout_trains_an_epoch_and_eval_only_repeats_its_figures(datasets, tmp_path, project, layout):
-    trainer, results = trained(tmp_path, f"{project}/configs/{layout}.yml")
-    (name, settings), *others = results.items()
-    assert others == []
-    assert set(settings) == SETTINGS[layout]
-    assert all(set(metrics) == METRICS for metrics in settings.values())
-    assert all(0 <= value <= 100 for metrics in settings.values() for value in metrics.values())
+@pytest.fixture
+def copy_of_run(runs, tmp_path):
+    """The folder of a finished training of the baseline on RegDB, to be changed."""
+    return shutil.copytree(runs(REGDB).folder, tmp_path / "run")
 
-    output = tmp_path / "run"
-    first = json.loads((output / "results.json").read_text())
-    trials = first["results"][name][next(iter(settings))]["trials"]
-    assert len(trials) == (1 if layout == "regdb" else 2)
-    assert {"config.yaml", "log.txt", "metrics.json", "model_best.pth", "model_final.pth"} <= set(
-        os.listdir(output)
-    )
-    assert any(file.startswith("events.out.tfevents") for file in os.listdir(output))
 
-    cfg = trainer.cfg.clone()
+@pytest.mark.parametrize("file", RUNS)
+def test_an_epoch_moves_every_tensor_and_leaves_its_files(runs, file):
+    run = runs(file)
+    assert run.unmoved == []
+    files = os.listdir(run.folder)
+    assert {"config.yaml", "log.txt", "metrics.json", "model_best.pth", "model_final.pth"} <= set(files)
+    assert any(name.startswith("events.out.tfevents") for name in files)
+
+
+@pytest.mark.parametrize("file", RUNS)
+def test_its_figures_are_those_of_a_plain_loop_over_images_and_trials(runs, file):
+    run = runs(file)
+    cfg = run.trainer.cfg
+    ((name, rows),) = run.results.items()
+    plain = {row for row in rows if " + " not in row}
+    assert plain == RUNS[file]
+    assert set(rows) - plain == ({f"{row} + MSER" for row in plain} if "MCJA" in file else set())
+    record = json.loads((run.folder / "results.json").read_text())["results"][name]
+    expected = plain_figures(cfg, run.trainer.model, build_dataset(cfg, name))
+    assert set(expected) == plain
+    found = {row: np.array([[t[m] for m in METRICS] for t in record[row]["trials"]]) for row in expected}
+    for row, table in found.items():
+        assert table.shape == expected[row].shape == ((1 if "regdb" in file else 2), 6)
+        np.testing.assert_allclose([rows[row][m] for m in METRICS], table.mean(axis=0))
+    same = np.concatenate([np.isclose(found[row], expected[row], atol=1e-6).ravel() for row in expected])
+    assert same.mean() > 0.9  # two distances that differ by rounding may be ranked either way
+
+
+@pytest.mark.parametrize("file", RUNS)
+def test_eval_only_repeats_its_figures(runs, tmp_path, file):
+    run = runs(file)
+    cfg = run.trainer.cfg.clone()
     cfg.defrost()
-    cfg.MODEL.WEIGHTS = str(output / "model_final.pth")
+    cfg.OUTPUT_DIR = str(tmp_path)
+    cfg.MODEL.WEIGHTS = str(run.folder / "model_final.pth")
     cfg.MODEL.HEADS.NUM_CLASSES = 0
-    assert evaluate_weights(cfg) == results
-    again = json.loads((output / "results.json").read_text())
+    assert evaluate_weights(cfg) == run.results
+    first, again = (json.loads((f / "results.json").read_text()) for f in (run.folder, tmp_path))
     assert again["results"] == first["results"]
 
 
 def test_the_same_seed_repeats_a_run_and_another_does_not(datasets, tmp_path):
     def weights(folder, seed, workers):
-        trainer, _ = trained(
-            tmp_path / folder, "PMCM/configs/sysu.yml", SEED=seed, DATALOADER__NUM_WORKERS=workers
-        )
-        return trainer.model.state_dict()
+        options = {"SEED": seed, "DATALOADER__NUM_WORKERS": workers, "TEST__EVAL_PERIOD": -1}
+        return train(tmp_path / folder, "PMCM/configs/sysu.yml", **options).trainer.model.state_dict()
 
     first, second, other = weights("a", 3, 0), weights("b", 3, 2), weights("c", 4, 0)
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -94,32 +114,44 @@ def test_the_same_seed_repeats_a_run_and_another_does_not(datasets, tmp_path):
 
 
 def test_a_resumed_run_ends_as_an_uninterrupted_one(datasets, tmp_path):
-    whole, whole_results = trained(tmp_path / "whole", "PMCM/configs/sysu.yml", SOLVER__MAX_EPOCH=3)
-
-    trained(tmp_path / "parts", "PMCM/configs/sysu.yml", SOLVER__MAX_EPOCH=3)
-    run = tmp_path / "parts" / "run"
-    (run / "model_final.pth").unlink()
-    (run / "last_checkpoint").write_text("model_0001.pth")  # as if killed in the last epoch
-    resumed, resumed_results = trained(
-        tmp_path / "parts", "PMCM/configs/sysu.yml", resume=True, SOLVER__MAX_EPOCH=3
-    )
-    assert resumed.start_epoch == 2
-    expected = whole.model.state_dict()
-    assert all(torch.equal(value, expected[name]) for name, value in resumed.model.state_dict().items())
-    assert resumed_results == whole_results
+    options = {"SOLVER__MAX_EPOCH": 3, "TEST__EVAL_PERIOD": 0, "DATALOADER__MAX_BATCHES_PER_EPOCH": 2}
+    whole = train(tmp_path / "whole", "PMCM/configs/sysu.yml", **options)
+    killed = shutil.copytree(whole.folder, tmp_path / "killed")
+    (killed / "model_final.pth").unlink()
+    (killed / "last_checkpoint").write_text("model_0001.pth")  # as if killed in the last epoch
+    resumed = train(killed, "PMCM/configs/sysu.yml", resume=True, **options)
+    assert resumed.trainer.start_epoch == 2
+    expected = whole.trainer.model.state_dict()
+    found = resumed.trainer.model.state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in found.items())
+    assert resumed.results == whole.results
 
 
-def test_a_run_is_not_overwritten_by_another(datasets, tmp_path):
-    trained(tmp_path)
+def test_evaluating_does_not_change_the_training(runs, datasets, tmp_path):
+    """Neither its draws nor its weights: MCJA evaluates with MSER."""
+    evaluated = runs("MCJA/configs/sysu.yml")
+    alone = train(tmp_path, "MCJA/configs/sysu.yml", TEST__EVAL_PERIOD=-1, TEST__RERANKER="")
+    expected = evaluated.trainer.model.state_dict()
+    assert all(torch.equal(v, expected[name]) for name, v in alone.trainer.model.state_dict().items())
+
+
+def test_a_run_is_not_overwritten_by_another(copy_of_run):
     with pytest.raises(ConfigError, match=r"holds model_best.pth, model_final.pth of another run.*--resume"):
-        trained(tmp_path)
-    (tmp_path / "run" / "last_checkpoint").write_text("model_0009.pth")  # names no file
+        train(copy_of_run, REGDB)
+    (copy_of_run / "last_checkpoint").write_text("model_0009.pth")  # names no file
     with pytest.raises(ConfigError, match="last_checkpoint names"):
-        trained(tmp_path, resume=True)
+        train(copy_of_run, REGDB, resume=True)
+
+
+def test_resuming_a_finished_run_evaluates_it(runs, copy_of_run):
+    again = train(copy_of_run, REGDB, resume=True, DATASETS__REGDB__SPLIT=2)
+    assert again.trainer.start_epoch == 1
+    assert again.results == runs(REGDB).results
 
 
 def test_an_evaluation_that_fails_does_not_lose_the_epoch(datasets, tmp_path, monkeypatch):
     evaluations = []
+    options = {"SOLVER__MAX_EPOCH": 2, "DATASETS__TRIALS": 1, "DATALOADER__MAX_BATCHES_PER_EPOCH": 1}
 
     def fail_the_second_time(*args, **kwargs):
         evaluations.append(args)
@@ -130,74 +162,68 @@ def test_an_evaluation_that_fails_does_not_lose_the_epoch(datasets, tmp_path, mo
     with monkeypatch.context() as patch:
         patch.setattr("vireid.engine.evaluation.evaluate_dataset", fail_the_second_time)
         with pytest.raises(DatasetError, match="an image cannot be read"):
-            trained(tmp_path, SOLVER__MAX_EPOCH=2, SOLVER__CHECKPOINT_PERIOD=0)
-    best = torch.load(tmp_path / "run" / "model_best.pth", weights_only=True)
-    saved = torch.load(tmp_path / "run" / "model_0001.pth", weights_only=True)
+            train(tmp_path, SOLVER__CHECKPOINT_PERIOD=0, **options)
+    best = torch.load(tmp_path / "model_best.pth", weights_only=True)
+    saved = torch.load(tmp_path / "model_0001.pth", weights_only=True)
     assert (best["epoch"], saved["epoch"]) == (0, 1)
     assert saved["best_metric"] == best["metric"]
-    trainer, results = trained(tmp_path, resume=True, SOLVER__MAX_EPOCH=2)
-    assert trainer.start_epoch == 2
-    assert results["SYSUMM01"]
+    resumed = train(tmp_path, resume=True, **options)
+    assert resumed.trainer.start_epoch == 2
+    assert resumed.results["SYSUMM01"]
 
 
 def test_a_resumed_run_follows_a_changed_rate(datasets, tmp_path):
-    trained(tmp_path, SOLVER__BASE_LR=0.01, TEST__EVAL_PERIOD=-1)
-    trained(
-        tmp_path,
-        resume=True,
-        SOLVER__MAX_EPOCH=3,
-        SOLVER__STEPS=[2],
-        SOLVER__BASE_LR=0.5,
-        TEST__EVAL_PERIOD=-1,
-    )
-    written = [json.loads(line) for line in (tmp_path / "run" / "metrics.json").read_text().splitlines()]
-    rates = {line["iteration"]: line["lr"] for line in written if "lr" in line}
+    options = {"TEST__EVAL_PERIOD": -1, "DATALOADER__MAX_BATCHES_PER_EPOCH": 2}
+    train(tmp_path, SOLVER__BASE_LR=0.01, **options)
+    changed = {"SOLVER__MAX_EPOCH": 3, "SOLVER__STEPS": [2], "SOLVER__BASE_LR": 0.5}
+    run = train(tmp_path, resume=True, **changed, **options)
+    rates = {line["iteration"]: line["lr"] for line in run.written if "lr" in line}
     heads = 10 if max(rates.values()) > 1 else 1  # the largest group may be the heads'
-    assert rates[7] == pytest.approx(0.5 * heads)
-    assert rates[11] == pytest.approx(0.05 * heads)
+    assert rates[3] == pytest.approx(0.5 * heads)
+    assert rates[5] == pytest.approx(0.05 * heads)
 
 
-def test_resuming_a_finished_run_evaluates_it(datasets, tmp_path):
-    _, results = trained(tmp_path)
-    trainer, again = trained(tmp_path, resume=True)
-    assert trainer.start_epoch == 1
-    assert again == results
+@pytest.fixture
+def evaluations(monkeypatch):
+    """The epochs after which the trainer evaluates; what it finds are given figures."""
+    figures = []
+
+    def evaluate(cfg, model, *, epoch, **about):
+        figures.append(epoch)
+        value = (10.0, 30.0, 20.0, 25.0)[epoch]
+        setting = {"Rank-1": 90.0 - value, "mAP": value / 2}
+        return {"SYSUMM01": {"all-search single-shot": setting, "indoor-search multi-shot": {"mAP": value}}}
+
+    monkeypatch.setattr("vireid.engine.trainer.evaluate_model", evaluate)
+    return figures
 
 
-def test_the_best_checkpoint_is_that_of_the_best_evaluation(datasets, tmp_path):
-    trained(tmp_path, SOLVER__MAX_EPOCH=4, TEST__BEST_METRIC="indoor-search multi-shot/mAP")
-    written = [json.loads(line) for line in (tmp_path / "run" / "metrics.json").read_text().splitlines()]
-    name = "SYSUMM01/indoor-search multi-shot/mAP"
-    figures = [line[name] for line in written if name in line]
-    assert len(figures) == 4
-    best = torch.load(tmp_path / "run" / "model_best.pth", weights_only=True)
-    assert best["metric"] == best["best_metric"] == max(figures)
-    assert best["epoch"] == figures.index(max(figures))
-    final = torch.load(tmp_path / "run" / "model_final.pth", weights_only=True)
-    assert final["best_metric"] == max(figures)
+@pytest.mark.parametrize(
+    ("metric", "values", "best"),
+    [
+        ("indoor-search multi-shot/mAP", [10.0, 30.0, 20.0, 25.0], 1),
+        ("Rank-1", [80.0, 60.0, 70.0, 65.0], 0),
+    ],
+)
+def test_the_best_checkpoint_is_that_of_the_best_evaluation(
+    datasets, tmp_path, evaluations, metric, values, best
+):
+    options = {"SOLVER__MAX_EPOCH": 4, "DATALOADER__MAX_BATCHES_PER_EPOCH": 1}
+    run = train(tmp_path, TEST__BEST_METRIC=metric, **options)
+    name = f"SYSUMM01/{metric if '/' in metric else f'all-search single-shot/{metric}'}"
+    assert [line[name] for line in run.written if name in line] == values
+    content = torch.load(tmp_path / "model_best.pth", weights_only=True)
+    assert content["epoch"] == best
+    assert content["metric"] == content["best_metric"] == values[best]
+    final = torch.load(tmp_path / "model_final.pth", weights_only=True)
+    assert (final["epoch"], final["best_metric"]) == (3, values[best])
 
 
-@pytest.mark.parametrize(("period", "evaluations"), [(0, 1), (-1, 0), (2, 2)])
-def test_evaluation_periods(datasets, tmp_path, period, evaluations):
-    calls = []
-
-    class Counting(VIReIDTrainer):
-        def evaluate(self):
-            calls.append(self.epoch)
-            return super().evaluate()
-
-    cfg = tiny_config(
-        MODEL__HEADS__NUM_CLASSES=0,
-        OUTPUT_DIR=str(tmp_path),
-        SOLVER__MAX_EPOCH=3,
-        TEST__EVAL_PERIOD=period,
-        DATALOADER__MAX_BATCHES_PER_EPOCH=1,
-        DATASETS__TRIALS=1,
-    )
-    trainer = Counting(cfg)
-    trainer.resume_or_load(resume=False)
-    trainer.train()
-    assert len(calls) == evaluations
+@pytest.mark.parametrize(("period", "epochs"), [(0, [2]), (-1, []), (1, [0, 1, 2]), (2, [1, 2])])
+def test_evaluation_periods(datasets, tmp_path, evaluations, period, epochs):
+    options = {"SOLVER__MAX_EPOCH": 3, "DATALOADER__MAX_BATCHES_PER_EPOCH": 1}
+    train(tmp_path, TEST__EVAL_PERIOD=period, **options)
+    assert evaluations == epochs
 
 
 @pytest.mark.parametrize(
@@ -205,7 +231,7 @@ def test_evaluation_periods(datasets, tmp_path, period, evaluations):
     [
         (
             {"TEST__BEST_METRIC": "all-search/mAP"},
-            "'all-search/mAP'; the settings are SYSUMM01/all-search single",
+            "'all-search/mAP'; the rows of the table are SYSUMM01/all-search single",
         ),
         (
             {"TEST__RERANK__ENABLED": True, "TEST__RERANK__K1": 999},
@@ -218,100 +244,53 @@ def test_evaluation_periods(datasets, tmp_path, period, evaluations):
 )
 def test_what_an_evaluation_would_fail_at_is_found_before_training(datasets, tmp_path, overrides, message):
     with pytest.raises(UserError, match=message):
-        trained(tmp_path, **overrides)
-    assert not (tmp_path / "run" / "model_final.pth").exists()
+        train(tmp_path, **overrides)
+    assert not (tmp_path / "model_final.pth").exists()
 
 
-def test_weights_of_another_split_are_no_start_either(datasets, tmp_path):
-    trained(tmp_path, "VIReID/configs/regdb.yml", DATASETS__REGDB__SPLIT=2, TEST__EVAL_PERIOD=-1)
-    weights = str(tmp_path / "run" / "model_final.pth")
-    with pytest.raises(CheckpointError, match="trained on RegDB split 2, but the config says 3"):
-        trained(
-            tmp_path / "other", "VIReID/configs/regdb.yml", DATASETS__REGDB__SPLIT=3, MODEL__WEIGHTS=weights
-        )
+ANOTHER_SPLIT = "trained on RegDB split 2, but the config says 3"
 
 
-def test_another_split_of_regdb_is_refused(datasets, tmp_path):
-    trainer, _ = trained(tmp_path, "VIReID/configs/regdb.yml", DATASETS__REGDB__SPLIT=2)
-    cfg = trainer.cfg.clone()
+def test_weights_of_another_split_of_regdb_are_no_start(runs, tmp_path):
+    weights = str(runs(REGDB).folder / "model_final.pth")
+    with pytest.raises(CheckpointError, match=ANOTHER_SPLIT):
+        train(tmp_path, REGDB, DATASETS__REGDB__SPLIT=3, MODEL__WEIGHTS=weights)
+
+
+def test_weights_of_another_split_of_regdb_are_not_evaluated(runs):
+    run = runs(REGDB)
+    cfg = run.trainer.cfg.clone()
     cfg.defrost()
-    cfg.MODEL.WEIGHTS = str(tmp_path / "run" / "model_final.pth")
+    cfg.MODEL.WEIGHTS = str(run.folder / "model_final.pth")
     cfg.DATASETS.REGDB.SPLIT = 3
-    with pytest.raises(CheckpointError, match="trained on RegDB split 2, but the config says 3"):
+    with pytest.raises(CheckpointError, match=ANOTHER_SPLIT):
         evaluate_weights(cfg)
 
 
-def test_a_loss_that_blows_up_names_iteration_losses_and_checkpoint(datasets, tmp_path):
-    trained(tmp_path, SOLVER__MAX_EPOCH=1, SOLVER__BASE_LR=1e-3)
-    intact = (tmp_path / "run" / "model_final.pth").read_bytes()
-    diverging = {"SOLVER__MAX_EPOCH": 20, "SOLVER__BASE_LR": 1e30}
+def test_a_loss_that_blows_up_names_iteration_losses_and_checkpoint(runs, copy_of_run):
+    intact = (copy_of_run / "model_final.pth").read_bytes()
+    options = {"DATASETS__REGDB__SPLIT": 2, "TEST__EVAL_PERIOD": -1, "SOLVER__CHECKPOINT_PERIOD": 0}
     message = r"iteration \d+ \(epoch \d\): a loss is not finite: loss_ce .*model_final.pth"
     with pytest.raises(TrainingError, match=message):
-        trained(tmp_path, resume=True, TEST__EVAL_PERIOD=-1, SOLVER__CHECKPOINT_PERIOD=0, **diverging)
-    assert (tmp_path / "run" / "model_final.pth").read_bytes() == intact
+        train(copy_of_run, REGDB, resume=True, SOLVER__MAX_EPOCH=20, SOLVER__BASE_LR=1e30, **options)
+    assert (copy_of_run / "model_final.pth").read_bytes() == intact
 
 
-def test_flipped_images_are_averaged_at_test_time(datasets, tmp_path):
-    trainer, plain = trained(tmp_path)
-    cfg = trainer.cfg.clone()
-    cfg.defrost()
-    cfg.TEST.FLIP.ENABLED = True
-    assert VIReIDTrainer.test(cfg, trainer.model) != plain
+def tiny_options():
+    return [str(item) for pair in TINY.items() if pair[0] != "MODEL.HEADS.NUM_CLASSES" for item in pair]
 
 
-def test_the_toolkits_test_options_work(datasets, tmp_path):
-    """AQE, RERANK, ROC and METRIC against the toolkit's own functions on the same features."""
-    from fastreid.evaluation.query_expansion import aqe
-    from fastreid.utils.compute_dist import compute_jaccard_distance
-
-    from vireid.data import build_dataset, build_test_loader
-    from vireid.engine.extraction import extract_features
-    from vireid.evaluation import rank_metrics
-
-    trainer, plain = trained(tmp_path, TEST__EVAL_PERIOD=0)
-    cfg = trainer.cfg.clone()
-    cfg.defrost()
-    dataset = build_dataset(cfg, "SYSUMM01")
-    setting = dataset.settings(1)[0]
-    trial = setting.trials[0]
-    features = extract_features(trainer.model, build_test_loader(cfg, dataset.test))["image"]
-    pids = torch.tensor([item.pid for item in dataset.test])
-
-    cfg.TEST.AQE.ENABLED = cfg.TEST.RERANK.ENABLED = cfg.TEST.ROC.ENABLED = True
-    cfg.TEST.AQE.QE_K, cfg.TEST.RERANK.K1, cfg.TEST.RERANK.K2 = 3, 6, 3
-    results = VIReIDTrainer.test(cfg, trainer.model)["SYSUMM01"][setting.name]
-    ours = json.loads((tmp_path / "run" / "results.json").read_text())["results"]["SYSUMM01"][setting.name]
-
-    expanded = aqe(features[trial.query], features[trial.gallery], 1, 3, 3.0)
-    expanded = [torch.nn.functional.normalize(part) for part in expanded]
-    jaccard = compute_jaccard_distance(torch.cat(expanded), k1=6, k2=3, search_option=3)
-    count = len(trial.query)
-    dist = 0.7 * jaccard[:count, count:] + 0.3 * (1 - expanded[0] @ expanded[1].T).numpy()
-    expected = rank_metrics(
-        dist, pids[trial.query], pids[trial.gallery], exclude=trial.exclude(), unique_pids=True
-    )
-    for name, value in expected.percent().items():
-        assert ours["trials"][0][name] == pytest.approx(value, abs=1e-6), name
-    assert {"TPR@FPR=1e-04", "TPR@FPR=1e-03", "TPR@FPR=1e-02"} < set(results)
-    assert results != plain["SYSUMM01"][setting.name]
-
-    cfg.TEST.AQE.ENABLED = cfg.TEST.RERANK.ENABLED = cfg.TEST.ROC.ENABLED = False
-    cfg.TEST.METRIC = "euclidean"
-    VIReIDTrainer.test(cfg, trainer.model)
-    ours = json.loads((tmp_path / "run" / "results.json").read_text())["results"]["SYSUMM01"][setting.name]
-    dist = torch.cdist(features[trial.query].double(), features[trial.gallery].double())
-    expected = rank_metrics(
-        dist, pids[trial.query], pids[trial.gallery], exclude=trial.exclude(), unique_pids=True
-    )
-    for name, value in expected.percent().items():
-        assert ours["trials"][0][name] == pytest.approx(value, abs=1e-6), name
-
-
-def run_train_net(*arguments, launcher=(), **environment):
-    options = [str(item) for pair in TINY.items() if pair[0] != "MODEL.HEADS.NUM_CLASSES" for item in pair]
+def torchrun(processes, *options):
+    launcher = [
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        f"--nproc_per_node={processes}",
+    ]  # on a free port
+    config = str(PROJECTS / "PMCM/configs/sysu.yml")
     return subprocess.run(
-        [sys.executable, *launcher, str(TRAIN_NET), *arguments, *options],
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        [sys.executable, *launcher, str(TRAIN_NET), "--config-file", config, *tiny_options(), *options],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         check=False,
@@ -319,36 +298,25 @@ def run_train_net(*arguments, launcher=(), **environment):
     )
 
 
-def torchrun(processes):
-    return "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"
-
-
 def test_two_processes_train_as_one(datasets, tmp_path):
-    config = ["--config-file", str(PROJECTS / "PMCM/configs/sysu.yml")]
-    options = ["MODEL.HEADS.PARTS.COUNT", "2", "SOLVER.MAX_EPOCH", "1"]
-    options += ["DATALOADER.MAX_BATCHES_PER_EPOCH", "3"]
-    run = run_train_net(
-        *config,
-        *options,
-        "OUTPUT_DIR",
-        str(tmp_path),
-        launcher=torchrun(2),
-    )
+    """Both have the same weights, and what one of them evaluates alone is what both evaluated."""
+    options = ["MODEL.HEADS.PARTS.COUNT", "2", "SOLVER.MAX_EPOCH", "1", "TEST.EVAL_PERIOD", "1"]
+    options += ["DATALOADER.MAX_BATCHES_PER_EPOCH", "3", "DATASETS.TRIALS", "2", "OUTPUT_DIR", str(tmp_path)]
+    run = torchrun(2, *options)
     assert run.returncode == 0, run.stderr[-3000:]
     assert "World size: 2" in (tmp_path / "log.txt").read_text()
-    results = json.loads((tmp_path / "results.json").read_text())["results"]
-    assert set(results["SYSUMM01"]) == SETTINGS["sysu"]
-
-    weights = ["MODEL.WEIGHTS", str(tmp_path / "model_final.pth"), "OUTPUT_DIR", str(tmp_path)]
-    alone = run_train_net(*config, "--eval-only", "MODEL.HEADS.PARTS.COUNT", "2", *weights)
-    assert alone.returncode == 0, alone.stderr[-3000:]
-    again = json.loads((tmp_path / "eval" / "results.json").read_text())["results"]
-    assert again == results
+    results = json.loads((tmp_path / "results.json").read_text())["results"]["SYSUMM01"]
+    cfg = trainer_of(tmp_path / "alone", "PMCM/configs/sysu.yml").cfg.clone()
+    cfg.defrost()
+    cfg.MODEL.WEIGHTS = str(tmp_path / "model_final.pth")
+    alone = evaluate_weights(cfg)["SYSUMM01"]
+    assert set(results) == set(alone) == RUNS["MCJA/configs/sysu.yml"]
+    for setting, figures in results.items():
+        assert alone[setting] == figures["mean"]
 
 
 def test_a_number_of_processes_that_does_not_divide_the_batch_is_refused_in_one_line(datasets, tmp_path):
-    config = ["--config-file", str(PROJECTS / "PMCM/configs/sysu.yml"), "OUTPUT_DIR", str(tmp_path)]
-    run = run_train_net(*config, launcher=torchrun(3))
+    run = torchrun(3, "OUTPUT_DIR", str(tmp_path))
     assert run.returncode != 0
     (line,) = [line for line in run.stderr.splitlines() if line.startswith("error:")]
     assert "IMS_PER_BATCH is 8" in line and "NUM_INSTANCE (2) x 3 processes = 12, such as 12" in line
@@ -361,9 +329,9 @@ def test_a_number_of_processes_that_does_not_divide_the_batch_is_refused_in_one_
         (["MODEL.WEIGHTS", "none.pth"], "error: MODEL.WEIGHTS: no file none.pth"),
     ],
 )
-def test_an_error_of_the_user_is_one_line(datasets, tmp_path, options, message):
-    config = ["--config-file", str(PROJECTS / "VIReID/configs/sysu.yml"), "--eval-only"]
-    run = run_train_net(*config, *options, "OUTPUT_DIR", str(tmp_path))
-    assert run.returncode == 2
-    assert run.stderr.strip().splitlines()[-1].startswith(message)
-    assert "Traceback" not in run.stdout + run.stderr
+def test_an_error_of_the_user_is_one_line(run_tool, datasets, tmp_path, options, message):
+    config = ["--config-file", PROJECTS / "VIReID/configs/sysu.yml", "--eval-only"]
+    status, output, error = run_tool("train_net", *config, *tiny_options(), *options, "OUTPUT_DIR", tmp_path)
+    assert status == 2
+    assert error.strip().splitlines()[-1].startswith(message)
+    assert "Traceback" not in output + error
