@@ -80,7 +80,7 @@ MODELS = {
     },
     "mcja": {"file": "MCJA/configs/sysu.yml"},
     "mcja-two-stream": {"file": "MCJA/configs/sysu.yml", "MODEL__TWO_STREAM__SPECIFIC": ["auto"]},
-    "vit": TIMM,
+    "vit": {**TIMM, "MODEL__HEADS__POOL_LAYER": "GlobalAvgPool"},
 }
 
 
