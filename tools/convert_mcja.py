@@ -12,8 +12,13 @@ EPILOG = """
 The published code trains a ResNet-50 with five adapters (MDA), or with none. Its backbone.fc.* is not used
 and dropped; the reverse writes zeros there. Optimizer and epoch are not converted.
 
+The classes of the published code are the identities of SYSU-MM01's train_id.txt as they stand there, then
+those of val_id.txt; here they are the same identities in ascending order. Embeddings do not depend on it. A
+training that goes on from the checkpoint does: let --identities reorder the classifier.
+
 examples:
   python tools/convert_mcja.py official_sysu.pth mcja_sysu.pth
+  python tools/convert_mcja.py official_sysu.pth mcja_sysu.pth --identities datasets/SYSU-MM01/exp
   python tools/convert_mcja.py official_regdb_1.pth mcja_regdb_1.pth --regdb-split 1
   python tools/convert_mcja.py --reverse logs/sysu/mcja/model_best.pth official.pth
 """
@@ -34,7 +39,14 @@ def main() -> int:
         metavar="N",
         help="which split of RegDB it was trained on: testing it on another is then refused",
     )
+    parser.add_argument(
+        "--identities",
+        metavar="DIR",
+        help="folder of SYSU-MM01's train_id.txt and val_id.txt: the classifier is put in the other order",
+    )
     args = parser.parse_args()
+    if args.identities and args.regdb_split:
+        parser.error("--identities is for SYSU-MM01, --regdb-split for RegDB; leave one out")
 
     from vireid.errors import UserError
 
@@ -50,7 +62,16 @@ def convert(args: argparse.Namespace) -> None:
     """Read, rename and write."""
     import torch
 
-    from mcja.published import from_published, model_size, read_state_dict, to_published
+    from mcja.published import (
+        class_order,
+        from_published,
+        model_size,
+        read_state_dict,
+        require_fit,
+        to_published,
+        with_own_classes,
+        with_published_classes,
+    )
     from vireid.engine.checkpoint import write_atomically
     from vireid.errors import UserError
 
@@ -58,19 +79,35 @@ def convert(args: argparse.Namespace) -> None:
         raise UserError(
             f"there is no folder {args.output.resolve().parent} for {args.output.name}; create it"
         )
-    weights = read_state_dict(args.checkpoint)
-    identities, maps = model_size(weights, str(args.checkpoint))
+    source = str(args.checkpoint)
+    order = class_order(args.identities) if args.identities else None
+    weights = read_state_dict(source)
+    identities, maps = model_size(weights, source)
     own = reference_state(identities, maps)
     content: dict[str, object]
     if args.reverse:
-        content = {**to_published(weights, own, str(args.checkpoint))}
+        require_fit(weights, own, source)
+        if order:
+            weights = with_published_classes(weights, order, source)
+        content = {**to_published(weights, own, source)}
     else:
-        content = {"model": from_published(weights, own, str(args.checkpoint)), "num_classes": identities}
+        model = from_published(weights, own, source)
+        if order:
+            model = with_own_classes(model, order, source)
+        content = {"model": model, "num_classes": identities}
         if args.regdb_split:
             content["datasets"] = {"RegDB": {"split": args.regdb_split}}
     write_atomically(args.output, lambda file: torch.save(content, file))
     adapters = f"MDA with {maps} maps" if maps else "no MDA"
     print(f"{args.output}: {len(own)} tensors, {identities} identities, {adapters}")
+    orders = ("this project's", "the published") if args.reverse else ("the published", "this project's")
+    if order:
+        print(f"classifier: from {orders[0]} order of identities to {orders[1]}")
+    else:
+        print(
+            f"classifier: left in {orders[0]} order of identities; training must not go on from it "
+            "(SYSU-MM01: --identities reorders it)"
+        )
 
 
 def reference_state(identities: int, maps: int) -> dict:

@@ -6,7 +6,11 @@ import _checkout  # noqa: F401  isort: skip  (finds the packages in a checkout)
 import argparse
 import sys
 
-from synthvi import LAYOUTS, generate_dataset, write_contact_sheet
+from synthvi import LAYOUTS, RECIPES, generate_dataset, write_contact_sheet
+from synthvi.benchmark import verify_benchmark, write_benchmark
+from synthvi.checksums import FILE
+from synthvi.generate import Report
+from synthvi.recipe import CONDITIONS, LAYOUT, find_recipe
 from vireid.errors import UserError
 
 EPILOG = """\
@@ -25,7 +29,10 @@ examples:
       --test-identities 60 --size 128x64
   make_dataset.py --layout regdb --output datasets/RegDB --identities 100 --images 10 --seed 0
   make_dataset.py --layout llcm --output datasets/LLCM --identities 100 --images 4 --seed 0 --preview llcm.png
+  make_dataset.py --recipe synthvi-1.0-small --output datasets/SYSU-MM01
+  make_dataset.py --verify datasets/SYSU-MM01
 """
+FIXED_BY_RECIPE = ("layout", "identities", "images", "seed", "size", "test_identities", "conditions")
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -41,51 +48,97 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--layout", required=True, choices=sorted(LAYOUTS), help="whose files and lists")
-    parser.add_argument(
-        "--output", required=True, metavar="DIR", help="the dataset's own folder, new or empty"
-    )
-    parser.add_argument("--identities", required=True, type=int, metavar="N", help="persons in all")
-    parser.add_argument("--images", required=True, type=int, metavar="K", help="images of each, see below")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="same seed, same files (default 0)")
-    parser.add_argument("--size", type=parse_size, default=(256, 128), metavar="HxW", help="default 256x128")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--layout", choices=sorted(LAYOUTS), help="whose files and lists")
+    what.add_argument("--recipe", metavar="NAME", help=f"a frozen benchmark: {', '.join(RECIPES)}")
+    what.add_argument("--verify", metavar="DIR", help=f"compare a dataset with its {FILE}; write nothing")
+    parser.add_argument("--output", metavar="DIR", help="the dataset's own folder, new or empty")
+    parser.add_argument("--identities", type=int, metavar="N", help="persons in all")
+    parser.add_argument("--images", type=int, metavar="K", help="images of each, see below")
+    parser.add_argument("--seed", type=int, metavar="S", help="same seed, same files (default 0)")
+    parser.add_argument("--size", type=parse_size, metavar="HxW", help="default 256x128")
     parser.add_argument(
         "--test-identities", type=int, metavar="N", help="how many of them are for testing, see below"
+    )
+    parser.add_argument(
+        "--conditions",
+        choices=sorted(CONDITIONS),
+        help="plain (default): aligned boxes, good light, no occlusion; synthvi-1.0: those of the benchmark",
     )
     parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one for each core)")
     parser.add_argument("--preview", metavar="FILE.png", help="also draw a contact sheet of some identities")
     return parser
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Generate, draw the contact sheet, print; the exit status."""
-    args = build_parser().parse_args(argv)
-    try:
-        report = generate_dataset(
-            args.layout,
-            args.output,
-            identities=args.identities,
-            images=args.images,
-            seed=args.seed,
-            size=args.size,
-            workers=args.workers,
-            test_identities=args.test_identities,
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """The arguments; exits with status 2 where they do not fit together."""
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    needed = ("output", "identities", "images") if args.layout else ("output",) if args.recipe else ()
+    missing = [f"--{name}" for name in needed if getattr(args, name) is None]
+    if missing:
+        parser.error(f"{'--layout' if args.layout else '--recipe'} needs {', '.join(missing)}")
+    given = [f"--{name.replace('_', '-')}" for name in FIXED_BY_RECIPE if getattr(args, name) is not None]
+    if args.recipe and given:
+        parser.error(f"the recipe fixes {', '.join(given)}; leave it out")
+    return args
+
+
+def generate(args: argparse.Namespace) -> Report:
+    """Generate the dataset that --layout describes."""
+    return generate_dataset(
+        args.layout,
+        args.output,
+        identities=args.identities,
+        images=args.images,
+        seed=args.seed or 0,
+        size=args.size or (256, 128),
+        workers=args.workers,
+        test_identities=args.test_identities,
+        conditions=CONDITIONS[args.conditions or "plain"],
+    )
+
+
+def generate_recipe(args: argparse.Namespace) -> Report:
+    """Generate the dataset of --recipe, and say whether it is the published one."""
+    benchmark = write_benchmark(find_recipe(args.recipe), args.output, args.workers)
+    if benchmark.as_published:
+        print(f"{args.recipe}: every file is as published (sha256 of {FILE}: {benchmark.digest})")
+    else:
+        print(
+            f"{args.recipe}: some files are NOT as published (sha256 of {FILE}: {benchmark.digest}). Other "
+            "versions of NumPy, SciPy and Pillow write other bytes; README.md of SynthVI names those used",
+            file=sys.stderr,
         )
+    return benchmark.report
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Generate or verify, draw the contact sheet, print; the exit status."""
+    args = parse(argv)
+    try:
+        if args.verify:
+            name = verify_benchmark(args.verify)
+            print(f"{args.verify}: every file is as in {FILE}, {name or 'which is of no published recipe'}")
+            return 0
+        report = generate_recipe(args) if args.recipe else generate(args)
         if args.preview:
             write_contact_sheet(args.preview, report.output, report.plan)
     except (UserError, OSError, ValueError) as error:  # ValueError: a suffix that Pillow does not know
         print(f"make_dataset.py: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"make_dataset.py: interrupted; {args.output} is incomplete: delete it", file=sys.stderr)
+        left = "" if args.verify else f"; {args.output} is incomplete: delete it"
+        print(f"make_dataset.py: interrupted{left}", file=sys.stderr)
         return 130
     print(
         f"{len(report.plan.shots)} images in {report.seconds:.1f} s, {report.images_per_second:.0f} images/s"
     )
-    if report.output.name == LAYOUTS[args.layout].folder:
+    expected = LAYOUTS[args.layout or LAYOUT].folder
+    if report.output.name == expected:
         print(f"to train on it: export FASTREID_DATASETS={report.output.parent.resolve()}")
     else:
-        print(f"to train on it, name the folder {LAYOUTS[args.layout].folder} (now {report.output.name})")
+        print(f"to train on it, name the folder {expected} (now {report.output.name})")
     return 0
 
 

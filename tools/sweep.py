@@ -25,6 +25,7 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 TRAIN_NET = Path(__file__).with_name("train_net.py")
+INTERRUPTED = "interrupted; the same command goes on from the last checkpoints"
 SHOWN = ("Rank-1", "mAP", "mINP")
 EXAMPLE = """
 example:
@@ -91,7 +92,11 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     waiting = {run.folder: run for run in runs.values() if not run.finished}
-    failed = run_all(list(waiting.values()), args.jobs)
+    try:
+        failed = run_all(list(waiting.values()), args.jobs)
+    except KeyboardInterrupt:
+        print(INTERRUPTED, file=sys.stderr)
+        return 130
 
     headers = [*keys, "dataset", "row", "epoch", "seeds", *SHOWN]
     rows = []
@@ -142,9 +147,12 @@ def run_all(runs: list[Run], jobs: int) -> list[Path]:
             ).returncode
         return run.folder if code else None
 
-    with ThreadPoolExecutor(jobs) as pool:
+    pool = ThreadPoolExecutor(jobs)
+    try:
         running = [pool.submit(train, run) for run in runs]
         outcomes = [future.result() for future in tqdm(as_completed(running), total=len(running), unit="run")]
+    finally:
+        pool.shutdown(cancel_futures=True)  # after Ctrl-C, runs that wait do not start
     return [folder for folder in outcomes if folder is not None]
 
 

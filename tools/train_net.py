@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
     cfg = full_config(args.config_file, args.opts)
     if args.eval_only:  # beside the run that is evaluated, not over it
         cfg.OUTPUT_DIR = os.path.join(cfg.OUTPUT_DIR, "eval")
-    host.join_process_group()
+    host.join_process_group(cfg.MODEL.DEVICE)
     cfg = setup(cfg, args)
     if args.eval_only:
         evaluate_weights(cfg)
@@ -77,7 +77,7 @@ def relaunch(args: argparse.Namespace) -> None:
 
 def main() -> int:
     """The exit status: 0, 2 for what the user can mend, 130 after Ctrl-C."""
-    from vireid.errors import UserError
+    from vireid.errors import ConfigError, UserError
 
     args = parse_arguments()
     if args.num_gpus * args.num_machines > 1 and "LOCAL_RANK" not in os.environ:
@@ -87,7 +87,9 @@ def main() -> int:
     except UserError as error:
         if os.environ.get("VIREID_TRACEBACK"):
             traceback.print_exc()
-        print(f"error: {error}", file=sys.stderr)
+        # A wrong config is the same to every process of a machine, and is said once.
+        if not isinstance(error, ConfigError) or os.environ.get("LOCAL_RANK", "0") == "0":
+            print(f"error: {error}", file=sys.stderr)
         return 2
     except OSError as error:  # a full disk, a folder that cannot be written to
         if os.environ.get("VIREID_TRACEBACK"):

@@ -9,7 +9,11 @@ from torch import nn
 from torchvision.models import resnet50
 
 from mcja import ModalityDistributionAdapter
+from mcja.published import class_order, with_own_classes, with_published_classes
+from vireid.data import TrainSet
+from vireid.data.datasets import SYSUMM01
 from vireid.engine import load_for_evaluation
+from vireid.errors import CheckpointError, DatasetError
 
 IDENTITIES, MAPS = 7, 3
 
@@ -80,6 +84,7 @@ def test_a_converted_checkpoint_gives_the_published_embeddings_and_goes_back(
     status, printed, error = convert(official, ours)
     assert status == 0, error
     assert f"{IDENTITIES} identities" in printed
+    assert "left in the published order of identities; training must not go on from it" in printed
 
     model = load_for_evaluation(model_config(config, published, MODEL__WEIGHTS=str(ours))).eval()
     batch = {
@@ -125,6 +130,70 @@ def test_the_split_of_regdb_is_recorded(convert, tmp_path):
     torch.save(PublishedMCJA().state_dict(), tmp_path / "official.pth")
     assert convert(tmp_path / "official.pth", tmp_path / "out.pth", "--regdb-split", 3)[0] == 0
     assert torch.load(tmp_path / "out.pth", weights_only=True)["datasets"] == {"RegDB": {"split": 3}}
+
+
+TRAIN, VAL = (12, 3, 45, 7), (40, 5, 2)  # in the order of the lists
+
+
+@pytest.fixture
+def lists(tmp_path):
+    """A folder with the two lists of SYSU-MM01."""
+    for name, pids in (("train_id.txt", TRAIN), ("val_id.txt", VAL)):
+        (tmp_path / name).write_text(",".join(map(str, pids)) + "\n")
+    return tmp_path
+
+
+def test_classes_go_from_the_order_of_the_lists_to_ascending_identities(lists):
+    order = class_order(lists)
+    assert order == [*TRAIN, *VAL]
+    published = torch.rand(len(order), 4)
+    ours = with_own_classes({"heads.weight": published, "other": torch.ones(1)}, order, "file")
+    for label, pid in enumerate(sorted(order)):
+        for published_label, other in enumerate([*TRAIN, *VAL]):
+            if pid == other:
+                assert torch.equal(ours["heads.weight"][label], published[published_label])
+    assert torch.equal(ours["other"], torch.ones(1))
+    back = with_published_classes(ours, order, "file")
+    assert torch.equal(back["heads.weight"], published)
+
+
+def test_the_order_of_classes_is_that_of_the_training_set(generated_root):
+    order = class_order(generated_root / "SYSU-MM01" / "exp")
+    assert order != sorted(order)
+    weights = {"heads.weight": torch.tensor(order).unsqueeze(1)}  # each row names its identity
+    ours = with_own_classes(weights, order, "file")["heads.weight"]
+    dataset = SYSUMM01(str(generated_root))
+    labels = [item.pid for item in TrainSet([dataset], (8, 4), {}).items]
+    assert [ours[label].item() for label in labels] == [item.pid for item in dataset.train]
+
+
+def test_other_identities_are_refused(lists):
+    with pytest.raises(CheckpointError, match=r"file has 3 classes, but .* name 7 identities"):
+        with_own_classes({"heads.weight": torch.zeros(3, 2)}, class_order(lists), "file")
+    (lists / "val_id.txt").write_text("40,3,12")
+    with pytest.raises(DatasetError, match="name identities 3, 12 more than once"):
+        class_order(lists)
+    (lists / "val_id.txt").unlink()
+    with pytest.raises(DatasetError, match=r"val_id\.txt does not exist"):
+        class_order(lists)
+
+
+def test_the_tool_reorders_the_classifier_and_goes_back(convert, lists):
+    torch.manual_seed(0)
+    official, ours, back = (lists / name for name in ("official.pth", "ours.pth", "back.pth"))
+    published = PublishedMCJA().state_dict()
+    torch.save(published, official)
+    status, printed, error = convert(official, ours, "--identities", lists)
+    assert status == 0, error
+    assert "classifier: from the published order of identities to this project's" in printed
+    rows = torch.load(ours, weights_only=True)["model"]["heads.weight"]
+    expected = dict(zip([*TRAIN, *VAL], published["classifier.weight"]))
+    assert all(torch.equal(row, expected[pid]) for row, pid in zip(rows, sorted(expected)))
+
+    status, printed, _ = convert("--reverse", ours, back, "--identities", lists)
+    assert "classifier: from this project's order of identities to the published" in printed
+    returned = torch.load(back, weights_only=True)
+    assert torch.equal(returned["classifier.weight"], published["classifier.weight"])
 
 
 def test_the_head_pools_without_a_clamp(config):

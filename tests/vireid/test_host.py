@@ -4,11 +4,14 @@ import base64
 import hashlib
 import importlib.metadata
 
+import pytest
 import torch
 from fastreid.modeling.backbones import build_backbone as build_toolkit_backbone
 
 from configs import tiny_config
 from vireid import host
+from vireid.engine.processes import distributed
+from vireid.errors import ConfigError
 
 
 def test_no_file_of_the_toolkit_is_touched():
@@ -43,3 +46,81 @@ def test_regnet_builds_anywhere_and_forgets_the_model_before(tmp_path, monkeypat
     parameters("build_regnet_backbone", "200y")  # has squeeze-and-excitation, which 200x must not inherit
     assert parameters("build_regnet_backbone", "200x") == alone
     assert parameters("build_effnet_backbone", "b0") > 1e6
+
+
+@pytest.fixture
+def launched(monkeypatch):
+    """As if torchrun had started this process, on a machine with some GPUs; the group is not made."""
+    chosen = {}
+
+    def launch(local_rank, local_size, gpus):
+        monkeypatch.setenv("LOCAL_RANK", str(local_rank))
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", str(local_size))
+        monkeypatch.setattr("torch.cuda.is_available", lambda: gpus > 0)
+        monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+        monkeypatch.setattr("torch.cuda.set_device", lambda index: chosen.update(device=index))
+        monkeypatch.setattr("torch.distributed.init_process_group", lambda kind: chosen.update(backend=kind))
+        monkeypatch.setattr("torch.distributed.get_world_size", lambda: local_size)
+        monkeypatch.setattr("torch.distributed.get_rank", lambda: local_rank)
+        monkeypatch.setattr("torch.distributed.new_group", lambda ranks: ranks)
+        monkeypatch.setattr("fastreid.utils.comm._LOCAL_PROCESS_GROUP", None)
+        return chosen
+
+    return launch
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus", "expected"),
+    [
+        ("cuda", 4, {"backend": "nccl", "device": 1}),
+        ("cuda", 2, {"backend": "nccl", "device": 1}),
+        ("cuda", 0, {"backend": "gloo"}),  # setup() then falls back to the CPU
+        ("cpu", 4, {"backend": "gloo"}),
+    ],
+)
+def test_the_second_of_two_processes_joins_by_the_device_that_the_config_asks_for(
+    launched, device, gpus, expected
+):
+    chosen = launched(1, 2, gpus)
+    host.join_process_group(device)
+    assert chosen == expected
+
+
+def test_one_process_may_choose_its_gpu(launched):
+    chosen = launched(0, 1, 2)
+    host.join_process_group("cuda:1")
+    assert chosen == {"backend": "nccl", "device": 1}
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus", "message"),
+    [
+        ("cuda", 1, "MODEL.DEVICE is cuda: 2 processes on this machine need a GPU each, and there are 1;"),
+        (
+            "cuda:1",
+            4,
+            "MODEL.DEVICE is cuda:1: 2 processes on this machine need a GPU each, and there are 1;",
+        ),
+    ],
+)
+def test_more_processes_than_gpus_are_refused(launched, device, gpus, message):
+    chosen = launched(1, 2, gpus)
+    with pytest.raises(ConfigError, match=message):
+        host.join_process_group(device)
+    assert chosen == {}
+
+
+@pytest.mark.parametrize("device", ["cuda:3", "cpu"])
+def test_gradients_are_averaged_on_the_device_that_holds_the_model(monkeypatch, device):
+    built = {}
+    monkeypatch.setattr("fastreid.utils.comm.get_world_size", lambda: 4)
+    monkeypatch.setattr(
+        "vireid.engine.processes.DistributedDataParallel", lambda model, **settings: built.update(settings)
+    )
+
+    class Model:
+        def parameters(self):
+            return iter([type("Parameter", (), {"device": torch.device(device)})])
+
+    distributed(Model())
+    assert built["device_ids"] == ([torch.device(device)] if device != "cpu" else None)

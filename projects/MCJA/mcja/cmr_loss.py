@@ -30,6 +30,7 @@ class CrossModalityRetrievalLoss(nn.Module):
     """
 
     config_key = "CMR"
+    whole_batch = True
 
     def __init__(self, regularization_strength: float = 0.5):
         super().__init__()

@@ -1,14 +1,17 @@
 """Checkpoints of the published MCJA code, and ours: the same tensors under other names."""
 
+import os
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from vireid.errors import CheckpointError
+from vireid.data.datasets.lists import name_some, read_id_list
+from vireid.errors import CheckpointError, DatasetError
 from vireid.modeling.pretrained import WRAPPERS
 from vireid.weights import read_tensors
 
@@ -54,6 +57,59 @@ def to_published(weights: dict[str, Tensor], own: dict[str, Tensor], source: str
     require_fit(weights, own, source)
     unused = {name: torch.zeros(shape) for name, shape in UNUSED.items()}
     return {**{published_name(name): value for name, value in weights.items()}, **unused}
+
+
+def class_order(folder: str | Path) -> list[int]:
+    """The identity of each class of a network that the published code trained on SYSU-MM01.
+
+    The published code counts the identities of train_id.txt as they stand there, then those of val_id.txt;
+    here, classes are the identities of both in ascending order.
+
+    Args:
+        folder: holds the two lists, the dataset's exp/.
+
+    Raises:
+        DatasetError: a list cannot be read, or an identity is named twice.
+    """
+    order = [
+        pid for name in ("train_id.txt", "val_id.txt") for pid in read_id_list(os.path.join(folder, name))
+    ]
+    twice = sorted(pid for pid, number in Counter(order).items() if number > 1)
+    if twice:
+        raise DatasetError(f"{folder}: train_id.txt and val_id.txt name {name_some(twice)} more than once")
+    return order
+
+
+def with_own_classes(weights: dict[str, Tensor], order: Sequence[int], source: str) -> dict[str, Tensor]:
+    """Our state dict with the rows of heads.weight, which are in the published order, by ascending identity.
+
+    Args:
+        order: of ``class_order``.
+        source: the file, for the error.
+
+    Raises:
+        CheckpointError: the classifier has another number of classes.
+    """
+    rows = _rows(weights, order, source)
+    return {**weights, "heads.weight": weights["heads.weight"][rows]}
+
+
+def with_published_classes(
+    weights: dict[str, Tensor], order: Sequence[int], source: str
+) -> dict[str, Tensor]:
+    """The reverse of ``with_own_classes``."""
+    rows = _rows(weights, order, source)
+    return {**weights, "heads.weight": weights["heads.weight"][rows.argsort()]}
+
+
+def _rows(weights: dict[str, Tensor], order: Sequence[int], source: str) -> Tensor:
+    """(C,) the published class of each of ours."""
+    if len(weights["heads.weight"]) != len(order):
+        raise CheckpointError(
+            f"{source} has {len(weights['heads.weight'])} classes, but train_id.txt and val_id.txt name "
+            f"{len(order)} identities: it was trained on others"
+        )
+    return torch.tensor(order).argsort()
 
 
 def model_size(weights: dict[str, Tensor], source: str) -> tuple[int, int]:

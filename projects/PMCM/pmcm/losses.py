@@ -1,5 +1,7 @@
 """The three losses of PMCM."""
 
+from itertools import combinations
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -24,6 +26,7 @@ class CenterToCenterLoss(nn.Module):
     """
 
     config_key = "C2C"
+    whole_batch = True
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> "CenterToCenterLoss":
@@ -31,18 +34,23 @@ class CenterToCenterLoss(nn.Module):
 
     def forward(self, embeddings: Tensor, targets: Tensor, modalities: Tensor) -> Tensor:
         """embeddings: (N, D) float; targets, modalities: (N,) int64 -> scalar."""
-        identities, identity = targets.unique(return_inverse=True)
-        group = identity * len(Modality) + modalities
-        groups = len(identities) * len(Modality)
+        # Identities are numbered from 0. There are at most as many as images: so many places are kept,
+        # because the device would have to be asked for their number.
+        in_order, order = targets.sort()
+        number = F.pad((in_order[1:] != in_order[:-1]).long(), (1, 0)).cumsum(0)[: len(targets)]
+        group = torch.empty_like(number).scatter(0, order, number) * len(Modality) + modalities
+        places = len(targets)
+        groups = places * len(Modality)
         members = embeddings.new_zeros(groups).index_add_(0, group, torch.ones_like(embeddings[:, 0]))
         directions = F.normalize(embeddings)
         sums = embeddings.new_zeros(groups, embeddings.shape[1]).index_add_(0, group, directions)
-        centers = (sums / members.clamp(min=1).unsqueeze(1)).view(len(identities), len(Modality), -1)
-        present = (members > 0).view(len(identities), len(Modality))
+        centers = (sums / members.clamp(min=1).unsqueeze(1)).view(places, len(Modality), -1)
+        present = (members > 0).view(places, len(Modality))
 
-        first, second = torch.triu_indices(len(Modality), len(Modality), offset=1, device=embeddings.device)
-        distances = (centers[:, first] - centers[:, second]).pow(2).sum(dim=2)
-        both = present[:, first] & present[:, second]
+        pairs = list(combinations(Modality, 2))
+        differences = torch.stack([centers[:, first] - centers[:, second] for first, second in pairs], dim=1)
+        distances = differences.pow(2).sum(dim=2)
+        both = torch.stack([present[:, first] & present[:, second] for first, second in pairs], dim=1)
         return (distances * both).sum() / both.sum().clamp(min=1)
 
 
@@ -56,6 +64,7 @@ class PartAlignmentLoss(nn.Module):
     """
 
     config_key = "PART"
+    whole_batch = False
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> "PartAlignmentLoss":
@@ -91,6 +100,7 @@ class PatchMixedModalityLoss(nn.Module):
             if value not in known:
                 raise ConfigError(f"MODEL.LOSSES.PMML.{key} is {value!r}; expected one of {', '.join(known)}")
         self.detach, self.level = detach, level
+        self.whole_batch = level == "modality"  # which compares means over an identity's images
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> "PatchMixedModalityLoss":
@@ -123,6 +133,10 @@ class PatchMixedModalityLoss(nn.Module):
         elif self.detach == "mixed":
             mixed = mixed.detach()
         return log_divergence(visible, mixed) + log_divergence(infrared, mixed)
+
+    def count(self, mixed_sources: Tensor) -> int:
+        """Mixed images: how many pairs of sources the mean of the level "pair" is over."""
+        return len(mixed_sources)
 
 
 def mean_log_predictions(logits: Tensor, targets: Tensor, modalities: Tensor) -> list[Tensor]:

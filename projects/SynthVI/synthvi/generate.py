@@ -6,7 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -14,10 +14,13 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from synthvi.conditions import PLAIN_CONDITIONS, Conditions
 from synthvi.layout import make_plan
-from synthvi.person import person_of
+from synthvi.people import People
 from synthvi.plan import Plan, Shot
 from synthvi.render import Renderer
+from synthvi.sighting import draw_sighting
+from synthvi.situation import draw_situation
 from vireid.errors import DatasetError, UserError
 
 _JPEG_QUALITY = 92
@@ -46,21 +49,37 @@ class Report:
 class _Worker:
     """Renders and writes images; one in each process."""
 
-    def __init__(self, output: Path, plan: Plan, seed: int, size: tuple[int, int]) -> None:
-        self.output, self.plan, self.seed = output, plan, seed
-        self.renderer = Renderer(plan.cameras, seed, *size)
+    def __init__(
+        self, output: Path, plan: Plan, seed: int, size: tuple[int, int], conditions: Conditions
+    ) -> None:
+        self.output, self.plan, self.seed, self.conditions = output, plan, seed, conditions
+        self.people = People(seed, plan.splits.values(), conditions)
+        self.renderer = Renderer(plan.cameras, seed, *size, conditions, self.people.stranger)
         self.camera_numbers = {name: number for number, name in enumerate(plan.cameras)}
 
     def write(self, shots: list[Shot]) -> int:
         """Write the images of one identity and camera; returns their number."""
-        person = person_of(self.seed, shots[0].pid)
+        pid, camera = shots[0].pid, shots[0].camera
+        number = self.camera_numbers[camera]
+        sighting = draw_sighting(
+            self.people.person(pid),
+            self.plan.cameras[camera],
+            self.conditions,
+            np.random.default_rng([self.seed, 32, pid, number]),
+        )
+        person = sighting.person
         back = self.plan.fixed_facing and person.facing == "back"
         for folder in {os.path.dirname(shot.path) for shot in shots}:
             os.makedirs(self.output / folder, exist_ok=True)
         for shot in shots:
             # Each image has its own generator: the files do not depend on the number of processes.
-            key = [self.seed, 31, shot.pid, self.camera_numbers[shot.camera], shot.number]
-            pixels = self.renderer.photograph(person, shot.camera, np.random.default_rng(key), back)
+            rng, situation_rng = (
+                np.random.default_rng([self.seed, purpose, pid, number, shot.number]) for purpose in (31, 33)
+            )
+            situation = draw_situation(
+                self.conditions, situation_rng, sighting.light, sighting.tint, sighting.captured_height
+            )
+            pixels = self.renderer.photograph(person, camera, rng, back, situation)
             Image.fromarray(pixels).save(self.output / shot.path, quality=_JPEG_QUALITY)  # BMP has none
         return len(shots)
 
@@ -79,16 +98,18 @@ def _write(shots: list[Shot]) -> int:
     return _worker.write(shots)
 
 
-def _write_all(output: Path, plan: Plan, seed: int, size: tuple[int, int], workers: int) -> Iterator[int]:
+def _write_images(
+    output: Path, plan: Plan, seed: int, size: tuple[int, int], conditions: Conditions, workers: int
+) -> Iterator[int]:
     """Write every image; yields the number of images of each finished group."""
     groups = [list(shots) for _, shots in groupby(plan.shots, key=lambda shot: (shot.pid, shot.camera))]
     workers = min(workers, len(groups))
     if workers == 1:
-        yield from map(_Worker(output, plan, seed, size).write, groups)
+        yield from map(_Worker(output, plan, seed, size, conditions).write, groups)
         return
     # A forked process need not import the packages again, which takes seconds.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
-    with context.Pool(workers, _start, (output, plan, seed, size)) as pool:
+    with context.Pool(workers, _start, (output, plan, seed, size, conditions)) as pool:
         yield from pool.imap_unordered(_write, groups, chunksize=4)
 
 
@@ -134,6 +155,7 @@ def generate_dataset(
     size: tuple[int, int] = (256, 128),
     workers: int | None = None,
     test_identities: int | None = None,
+    conditions: Conditions = PLAIN_CONDITIONS,
     progress: bool = True,
 ) -> Report:
     """Render a visible-infrared dataset with the folders, file names and lists of a real one.
@@ -151,6 +173,7 @@ def generate_dataset(
         workers: processes; by default one for each core.
         test_identities: persons for testing; by default the share of the real dataset (sysu 96 of 491,
             regdb half, llcm 351 of 1064).
+        conditions: under which the images are taken; by default aligned boxes, good light, no occlusion.
         progress: show a progress bar on the terminal.
 
     Raises:
@@ -158,18 +181,37 @@ def generate_dataset(
         DatasetError: the output folder holds something, or cannot be written.
     """
     folder = check_output(output)
+    plan = make_plan(layout, identities, images, seed, test_identities)
+    return write_dataset(plan, folder, seed, size, conditions, workers, progress)
+
+
+def write_dataset(
+    plan: Plan,
+    output: str | os.PathLike,
+    seed: int,
+    size: tuple[int, int],
+    conditions: Conditions = PLAIN_CONDITIONS,
+    workers: int | None = None,
+    progress: bool = True,
+) -> Report:
+    """Render the images of a plan and write its lists; arguments and errors as in ``generate_dataset``.
+
+    Where a plan shows a person from one side only (RegDB), both cameras see the same moment.
+    """
+    folder = check_output(output)
+    if plan.fixed_facing:
+        conditions = replace(conditions, other_moments=False, from_behind=0.0)
     size = check_size(size)
     workers = _cores() if workers is None else workers
     if workers < 1:
         raise UserError(f"workers is {workers}; expected 1 or more")
-    plan = make_plan(layout, identities, images, seed, test_identities)
     start = time.perf_counter()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tqdm(
             total=len(plan.shots), unit="img", disable=None if progress else True, desc=folder.name
         ) as bar:
-            for count in _write_all(folder, plan, seed, size, workers):
+            for count in _write_images(folder, plan, seed, size, conditions, workers):
                 bar.update(count)
         for path, content in plan.lists.items():
             (folder / path).parent.mkdir(exist_ok=True)

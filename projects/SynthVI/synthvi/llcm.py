@@ -39,4 +39,5 @@ def plan_llcm(train: np.ndarray, test: np.ndarray, images: int, seed: int, draw:
                     path = f"test_{modality}/{folder}/{pid:04d}/{name}"
                 shots.append(Shot(path, pid, camera, number))
     files = {path: "".join(lines).encode() for path, lines in lists.items()}
-    return Plan(cameras, shots, {**files, "idx/test_id.txt": id_list(test)})
+    files["idx/test_id.txt"] = id_list(test)
+    return Plan(cameras, shots, files, {"train": train, "test": test})

@@ -6,7 +6,8 @@ So colors do not predict the infrared image, and infrared brightness does not pr
 """
 
 import colorsys
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
@@ -39,6 +40,8 @@ class Part(IntEnum):
 
 FLAT, FAR, CREASE, LIT = range(4)  # a label is 4 * part + shade
 SHADES = (1.0, 0.74, 0.52, 1.18)
+_SOFT_SHADES = (1.0, 0.82, 0.72, 1.1)
+_NATURAL = (Part.NOTHING, Part.SKIN, Part.HAIR, Part.EYES)  # parts that are no garments
 
 
 @dataclass(frozen=True)
@@ -48,25 +51,48 @@ class Materials:
     Attributes:
         visible: (20, 3) float64 RGB, 0..1, indexed by ``Part``.
         infrared: (20,) float64 reflectance, 0..1, indexed by ``Part``.
+        shades: brightness of the shades FLAT, FAR, CREASE and LIT, relative.
     """
 
     visible: np.ndarray
     infrared: np.ndarray
+    shades: tuple[float, float, float, float] = SHADES
 
     def visible_palette(self) -> np.ndarray:
         """(256, 3) uint8: the color of each label in visible light."""
-        return _palette(self.visible)
+        return self._palette(self.visible)
 
     def infrared_palette(self) -> np.ndarray:
         """(256, 1) uint8: the brightness of each label in infrared light."""
-        return _palette(self.infrared[:, None])
+        return self._palette(self.infrared[:, None])
+
+    def with_parts(self, other: "Materials", parts: list[Part]) -> "Materials":
+        """These materials, but another person's in some parts."""
+        visible, infrared = self.visible.copy(), self.infrared.copy()
+        visible[parts], infrared[parts] = other.visible[parts], other.infrared[parts]
+        return replace(self, visible=visible, infrared=infrared)
+
+    def muted(self) -> "Materials":
+        """The same materials in the colors of a street, with softer shades; infrared stays."""
+        visible = self.visible.copy()
+        for part in Part:
+            if part not in _NATURAL:
+                visible[part] = _mute(visible[part])
+        return replace(self, visible=visible, shades=_SOFT_SHADES)
+
+    def _palette(self, table: np.ndarray) -> np.ndarray:
+        shaded = table[:, None, :] * np.array(self.shades)[None, :, None] * 235.0
+        palette = np.zeros((256, table.shape[1]), dtype=np.uint8)
+        palette[: shaded.shape[0] * 4] = np.clip(np.rint(shaded), 0, 255).reshape(-1, table.shape[1])
+        return palette
 
 
-def _palette(table: np.ndarray) -> np.ndarray:
-    shaded = table[:, None, :] * np.array(SHADES)[None, :, None] * 235.0
-    palette = np.zeros((256, table.shape[1]), dtype=np.uint8)
-    palette[: shaded.shape[0] * 4] = np.clip(np.rint(shaded), 0, 255).reshape(-1, table.shape[1])
-    return palette
+def _mute(color: np.ndarray) -> np.ndarray:
+    """A garment's color as it is common on a street: blue and red stay strongest, other hues fade."""
+    hue, saturation, value = colorsys.rgb_to_hsv(*color)
+    blue, red = math.exp(-(((hue - 0.62) / 0.12) ** 2)), math.exp(-((min(hue, 1 - hue) / 0.07) ** 2))
+    saturation *= 0.22 + 0.5 * max(blue, red)
+    return np.array(colorsys.hsv_to_rgb(hue, saturation, 0.08 + 0.72 * value**1.25))
 
 
 def _color(rng: np.random.Generator) -> np.ndarray:

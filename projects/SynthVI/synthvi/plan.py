@@ -35,12 +35,14 @@ class Plan:
         cameras: by name.
         shots: every image, grouped by identity and camera.
         lists: the content of each list file, by path; written after all images.
+        splits: (N,) int identities that are trained or tested on together, by name.
         fixed_facing: a person is seen from the front only, or from behind only (RegDB).
     """
 
     cameras: dict[str, Camera]
     shots: list[Shot]
     lists: dict[str, bytes]
+    splits: dict[str, np.ndarray]
     fixed_facing: bool = False
 
 

@@ -40,6 +40,25 @@ class View:
         row = self.floor - self.scale * (y * (1.0 + 0.35 * self.pitch * (y - 1.0) / 2) - near * self.pitch)
         return column, row, near
 
+    def in_box(self, height: int, width: int, shift: tuple[float, float], zoom: float) -> "View":
+        """The view in another box, whose content fills an image of the same size.
+
+        Args:
+            height, width: of the image in pixels.
+            shift: of the box to the right and down, shares of the width and the height.
+            zoom: size of the box relative to the present one; it grows around the center.
+        """
+        if zoom == 1 and shift == (0.0, 0.0):
+            return self
+        across, down = shift
+        return View(
+            self.yaw,
+            self.pitch,
+            self.scale / zoom,
+            width / 2 + (self.center - width / 2 - across * width) / zoom,
+            height / 2 + (self.floor - height / 2 - down * height) / zoom,
+        )
+
     def half_width(self, across: float, along: float) -> float:
         """Half the seen width, in body heights, of an upright elliptic cylinder."""
         return math.hypot(across * math.cos(self.yaw), along * math.sin(self.yaw))

@@ -31,7 +31,7 @@ def write_contact_sheet(
         if shot.pid in pids and shot.number <= per_camera:
             chosen[shot.pid, shot.camera, shot.number] = shot
     columns = [(camera, number) for camera in plan.cameras for number in range(1, per_camera + 1)]
-    columns = [column for column in columns if (pids[0], *column) in chosen]
+    columns = [column for column in columns if any((pid, *column) in chosen for pid in pids)]
     with Image.open(Path(folder) / next(iter(chosen.values())).path) as first:
         width, height = first.size
     left = 34
@@ -46,8 +46,9 @@ def write_contact_sheet(
         top = _LABEL + row * (height + _GAP)
         pen.text((2, top + 2), f"{pid:04d}", fill="black")
         for column, (camera, number) in enumerate(columns):
-            with Image.open(Path(folder) / chosen[pid, camera, number].path) as image:
-                sheet.paste(image, (left + column * (width + _GAP), top))
+            if (pid, camera, number) in chosen:
+                with Image.open(Path(folder) / chosen[pid, camera, number].path) as image:
+                    sheet.paste(image, (left + column * (width + _GAP), top))
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(target)

@@ -44,4 +44,4 @@ def plan_regdb(train: np.ndarray, test: np.ndarray, images: int, seed: int, draw
                     for path in paths[camera, int(pid)]
                 ]
                 lists[f"idx/{part}_{camera.lower()}_{split}.txt"] = "".join(lines).encode()
-    return Plan(cameras, shots, lists, fixed_facing=True)
+    return Plan(cameras, shots, lists, {"all": pids}, fixed_facing=True)

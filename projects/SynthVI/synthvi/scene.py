@@ -6,13 +6,19 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from synthvi.camera import Camera
-from synthvi.scenery import MATERIALS, draw_shapes
+from synthvi.conditions import PLAIN_CONDITIONS, Conditions
+from synthvi.scenery import LEAVES, MATERIALS, draw_shapes
 
 PANORAMA = 3  # a background is this many images wide
 
 
 def background(
-    camera: Camera, shape_rng: np.random.Generator, look_rng: np.random.Generator, height: int, width: int
+    camera: Camera,
+    shape_rng: np.random.Generator,
+    look_rng: np.random.Generator,
+    height: int,
+    width: int,
+    conditions: Conditions = PLAIN_CONDITIONS,
 ) -> np.ndarray:
     """Draw a place without people, as a camera sees it.
 
@@ -20,6 +26,7 @@ def background(
         shape_rng: decides the shapes; the same state for all cameras of a place.
         look_rng: decides how the shapes look to this camera.
         height, width: of an image in pixels.
+        conditions: decide saturation and texture.
 
     Returns:
         (height, PANORAMA * width, 3) float32, 0..255; three equal channels for an infrared camera.
@@ -27,12 +34,18 @@ def background(
     wide = PANORAMA * width
     labels, horizon = draw_shapes(shape_rng, camera.outdoor, height, wide)
     table = _infrared_look(look_rng, camera.outdoor) if camera.infrared else _visible_look(look_rng)
+    if conditions.muted and not camera.infrared:
+        table = _mute(table)
     image = Image.fromarray(table[np.asarray(labels)])
     image = image.resize((wide, height), Image.Resampling.BOX).filter(ImageFilter.GaussianBlur(height / 160))
     view = np.array(image, dtype=np.float32)
     rows = np.arange(height, dtype=np.float32)[:, None] / height
     depth = np.where(rows > horizon, 0.8 + 0.3 * (rows - horizon) / (1 - horizon), 1.0 - 0.2 * rows / horizon)
     view *= (depth * (1 + 0.08 * _clouds(look_rng, height, wide)))[..., None]
+    if conditions.texture:
+        leaves = np.asarray(labels.resize((wide, height), Image.Resampling.NEAREST)) == LEAVES
+        strength = np.where(leaves, conditions.texture, conditions.texture / 6).astype(np.float32)
+        view *= np.maximum(0.2, 1 + strength * _texture(look_rng, height, wide))[..., None]
     if camera.infrared:  # the lamp is at the camera: what is far away stays dark
         view *= np.where(rows > horizon, 0.75, 0.55)[..., None]
     return np.clip(view, 0, 255)
@@ -45,6 +58,22 @@ def _clouds(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
         grid = rng.standard_normal((cells, max(2, cells * width // height))).astype(np.float32)
         total += weight * np.asarray(Image.fromarray(grid).resize((width, height), Image.Resampling.BICUBIC))
     return total / np.float32(total.std())
+
+
+def _texture(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    """Fine noise of unit variance at two scales, (height, width) float32."""
+    total = np.zeros((height, width), dtype=np.float32)
+    for size, weight in ((0.03, 1.0), (0.012, 0.7)):  # of a grain, as a share of the height
+        rows = max(4, round(1 / size))
+        grid = rng.standard_normal((rows, max(4, rows * width // height))).astype(np.float32)
+        total += weight * np.asarray(Image.fromarray(grid).resize((width, height), Image.Resampling.BICUBIC))
+    return total / np.float32(total.std())
+
+
+def _mute(table: np.ndarray) -> np.ndarray:
+    """Colors with less than half of their saturation, (256, 3) uint8."""
+    gray = table.mean(axis=1, keepdims=True)
+    return np.rint(gray + 0.45 * (table - gray)).astype(np.uint8)
 
 
 def _visible_look(rng: np.random.Generator) -> np.ndarray:

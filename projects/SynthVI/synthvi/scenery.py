@@ -7,7 +7,7 @@ Materials: 0 wall, 1 floor, 2 joints of the floor, 3 wainscot, 4 skirting, 5 to 
 import numpy as np
 from PIL import Image, ImageDraw
 
-MATERIALS = 24
+MATERIALS, LEAVES = 24, 22
 
 
 def draw_shapes(

@@ -76,7 +76,8 @@ def add_vireid_config(cfg: CfgNode) -> None:
 
     # CrossModalityIdentitySampler: NUM_INSTANCE visible and NUM_INSTANCE infrared images of each of
     # IMS_PER_BATCH / (2 NUM_INSTANCE) identities. ModalityFreeIdentitySampler: NUM_INSTANCE images of
-    # each of IMS_PER_BATCH / NUM_INSTANCE identities, whatever their modality.
+    # each of IMS_PER_BATCH / NUM_INSTANCE identities, whatever their modality. AGWIdentitySampler and
+    # MCJAIdentitySampler are the published ones of either kind: vireid/data/published_samplers.py.
     cfg.DATALOADER.SAMPLER_TRAIN = "CrossModalityIdentitySampler"
     cfg.DATALOADER.NUM_WORKERS = 4
     # Stop an epoch after this many batches; 0 is a whole pass of the sampler.

@@ -211,10 +211,16 @@ def check_supported(cfg: CfgNode) -> None:
             )
 
 
-def join_process_group() -> None:
-    """Set up what ``torchrun`` launched: NCCL with a GPU for each process, else gloo.
+def join_process_group(device: str) -> None:
+    """Set up what ``torchrun`` launched: on GPUs NCCL and one for each process, else gloo.
 
     The toolkit's own launcher demands CUDA, and its ``comm.get_local_rank`` the group made here.
+
+    Args:
+        device: MODEL.DEVICE.
+
+    Raises:
+        ConfigError: more processes on this machine than GPUs, or one GPU for all of them.
     """
     import torch.distributed as dist
     from fastreid.utils import comm
@@ -224,11 +230,16 @@ def join_process_group() -> None:
     # comm.gather makes its buffers of a deprecated storage class.
     warnings.filterwarnings("ignore", message="TypedStorage is deprecated")
     local_rank, local_size = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
-    if torch.cuda.device_count() >= local_size:
-        torch.cuda.set_device(local_rank)
-        dist.init_process_group("nccl")
-    else:
-        dist.init_process_group("gloo")
+    on_gpu = device.startswith("cuda") and torch.cuda.is_available()
+    if on_gpu:
+        found, (_, _, index) = torch.cuda.device_count(), device.partition(":")
+        if local_size > found or (index and local_size > 1):
+            raise ConfigError(
+                f"MODEL.DEVICE is {device}: {local_size} processes on this machine need a GPU each, and "
+                f"there are {1 if index else found}; start fewer, or set MODEL.DEVICE to cuda or cpu"
+            )
+        torch.cuda.set_device(int(index or local_rank))
+    dist.init_process_group("nccl" if on_gpu else "gloo")
     for first in range(0, dist.get_world_size(), local_size):
         ranks = list(range(first, first + local_size))
         group = dist.new_group(ranks)

@@ -207,7 +207,7 @@ def test_an_identity_of_one_modality_is_named_in_a_warning(tmp_path, caplog):
     with caplog.at_level(logging.WARNING, "fastreid.vireid.data"):
         assert 2 in {item.pid for item in SYSUMM01(str(tmp_path)).train}
     assert "1 of 3 training identities have no infrared images" in caplog.text
-    assert caplog.text.strip().endswith("identities 2")
+    assert caplog.text.strip().endswith("identity 2")
 
 
 # What is done to the files, what is then read, and the message, in which {} is the dataset's folder.

@@ -21,6 +21,10 @@ def add_config(cfg):
 @LOSS_REGISTRY.register()
 class {name}(nn.Module):
     config_key = "{key}"
+
+    @classmethod
+    def from_config(cls, cfg):
+        return cls()
 """
 
 

@@ -198,7 +198,7 @@ def test_without_timm_the_command_is_named(monkeypatch):
         raise ImportError(f"No module named '{name}'")
 
     monkeypatch.setattr(importlib, "import_module", absent)
-    with pytest.raises(ConfigError, match=r'pip install "fastreid-vi\[timm\]"'):
+    with pytest.raises(ConfigError, match=r'pip install "\.\[timm\]"'):
         build_backbone(timm_config("convnext_atto"))
 
 

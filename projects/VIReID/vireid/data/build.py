@@ -98,15 +98,18 @@ def build_train_loader(cfg: Any) -> ImageLoader:
 
 
 def build_test_loader(cfg: Any, items: Sequence[Any]) -> ImageLoader:
-    """A loader of ``items`` in their order, of which each process has a contiguous share.
+    """A loader of ``items`` in their order, of which each process has a contiguous share, maybe none.
 
-    Identities or cameras that are text are numbered in sorted order.
+    Shares are whole batches of TEST.IMS_PER_BATCH images: an image is in the same batch whatever the number
+    of processes, because the last bits of its embedding depend on the batch it is in. Identities or cameras
+    that are text are numbered in sorted order.
     """
     world_size, rank = comm.get_world_size(), comm.get_rank()
     items = _with_numbers([as_image_item(item) for item in items])
-    share = -(-len(items) // world_size)
-    items = items[rank * share : (rank + 1) * share]
-    batch_size = max(1, cfg.TEST.IMS_PER_BATCH // world_size)
+    batch_size = max(1, cfg.TEST.IMS_PER_BATCH)
+    batches = -(-len(items) // batch_size)
+    first, end = (r * batches // world_size * batch_size for r in (rank, rank + 1))
+    items = items[first:end]
     return ImageLoader(
         TestSet(items, _size(cfg, "SIZE_TEST"), _interpolation(cfg)),
         batch_size=batch_size,

@@ -11,6 +11,7 @@ from yacs.config import CfgNode
 
 from vireid import host
 from vireid.data.common import TrainSet
+from vireid.data.datasets.separation import check_separation
 from vireid.data.transforms import check_transforms
 from vireid.engine.precision import autocast_dtype
 from vireid.engine.reports import listed, row_name
@@ -42,7 +43,7 @@ def check_run(cfg: CfgNode, train_set: TrainSet, test_sets: dict[str, Any]) -> N
         test_sets: the datasets of DATASETS.TESTS by name.
 
     Raises:
-        ConfigError, DatasetError: names the key, and what is expected.
+        ConfigError, DatasetError: names the key, and what is expected; or what is both trained on and tested.
     """
     if train_set.num_classes < 2:
         raise ConfigError(
@@ -52,6 +53,8 @@ def check_run(cfg: CfgNode, train_set: TrainSet, test_sets: dict[str, Any]) -> N
     rows = []
     for name, dataset in test_sets.items():
         settings = dataset_settings(cfg, dataset, name)
+        for trained in train_set.datasets:
+            check_separation(trained, dataset)
         for label in ("", reranker.label) if reranker else ("",):
             rows += [f"{name}/{row_name(setting, label)}" for setting in settings]
         if reranker is None:

@@ -29,7 +29,7 @@ INPUT_TYPES = {"float32": torch.float32, "uint8": torch.uint8}
 SUFFIXES = {"torchscript": ".pt", "onnx": ".onnx", "safetensors": ".safetensors"}
 BATCHES = (1, 3, 8)
 OPSETS = {"trace": 17, "dynamo": 18}
-INSTALL_COMMAND = 'pip install "fastreid-vi[export]"'
+INSTALL_COMMAND = 'pip install ".[export]"'
 
 Run = Callable[[Tensor, Tensor], Tensor]
 

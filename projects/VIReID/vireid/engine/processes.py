@@ -6,22 +6,23 @@ import torch
 from fastreid.utils import comm
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
-from yacs.config import CfgNode
 
 
-def distributed(cfg: CfgNode, model: nn.Module) -> nn.Module:
-    """The model, wrapped to average gradients where there are several processes."""
+def distributed(model: nn.Module) -> nn.Module:
+    """The model on its device, wrapped to average gradients where there are several processes."""
     if comm.get_world_size() == 1:
         return model
-    on_gpu = cfg.MODEL.DEVICE.startswith("cuda")
+    device = next(model.parameters()).device
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*broadcast_buffers", category=FutureWarning)
         return DistributedDataParallel(
             model,
-            device_ids=[comm.get_local_rank()] if on_gpu else None,
+            device_ids=[device] if device.type == "cuda" else None,
             broadcast_buffers=False,  # done once an epoch, by share_buffers
-            # A batch may lack a modality, and so leave a stem without gradient.
-            find_unused_parameters=cfg.DATALOADER.SAMPLER_TRAIN != "CrossModalityIdentitySampler",
+            # A batch may leave parameters without gradient, or a process's share of it may: a stem whose
+            # modality it lacks, stripes that no loss asks for. The search takes a walk over the graph, and
+            # a parameter that no process used keeps no gradient, as on one process.
+            find_unused_parameters=True,
         )
 
 

@@ -50,7 +50,7 @@ class VIReIDTrainer(DefaultTrainer):
         self.checkpointer = AtomicCheckpointer(
             model, cfg.OUTPUT_DIR, save_to_disk=comm.is_main_process(), optimizer=optimizer
         )
-        model = distributed(cfg, model)
+        model = distributed(model)
         model.train()
         self._trainer = OptimizationStep(model, data_loader, optimizer, cfg)
         self.iters_per_epoch = len(data_loader)

@@ -11,7 +11,7 @@ from vireid.evaluation.metrics import as_array
 from vireid.evaluation.protocols import Setting, Trial
 from vireid.modality import Modality
 
-# What papers report as visible to infrared.
+# The visible to infrared of the released code, whose table many papers cite.
 AS_RELEASED = "visible-to-infrared as released"
 
 
@@ -21,7 +21,7 @@ def llcm_settings(
     """Infrared to visible, and visible to infrared as described and as released.
 
     As the paper describes it, all visible images query drawn infrared images. The released code, and so the
-    figures that papers report, scores the transposed distances: drawn infrared images query all visible
+    table that came with it, scores the transposed distances: drawn infrared images query all visible
     images. Images of the query's identity and camera are left out.
 
     Args:

@@ -52,7 +52,7 @@ class SYSUProtocol:
         if trials < 1:
             raise ConfigError(f"trials is {trials}; it must be at least 1")
         self.search, self.shots, self.trials = search, shots, trials
-        self.permutations, self._source = _read_permutations(rand_perm_cam)
+        self.permutations, self._source = read_permutations(rand_perm_cam)
 
     @property
     def draw(self) -> str:
@@ -204,7 +204,7 @@ def _load(path: Path) -> np.ndarray:
         raise DatasetError(f"{path} cannot be read as a MATLAB file: {error}") from error
 
 
-def _read_permutations(rand_perm_cam: Any) -> tuple[list[list[np.ndarray]] | None, str]:
+def read_permutations(rand_perm_cam: Any) -> tuple[list[list[np.ndarray]] | None, str]:
     """[camera - 1][identity - 1] -> (trials, images), and the name of the source for messages."""
     if rand_perm_cam is None:
         return None, "random.seed(trial)"

@@ -108,7 +108,7 @@ class VIReID(Baseline):
         outputs["logits"] = outputs.pop("cls_outputs")
         outputs["embeddings"] = outputs.pop("features")
         with torch.autocast(self.device.type, enabled=False):
-            return self.weighted_losses({**batch, **outputs})
+            return self.weighted_losses({**batch, **outputs, "sizes": self.layout.sizes})
 
     def preprocess(self, batched_inputs: dict[str, Any]) -> Batch:
         """Move a batch to the model's device and normalize its images."""

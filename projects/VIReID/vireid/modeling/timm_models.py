@@ -8,7 +8,7 @@ from yacs.config import CfgNode
 
 from vireid.errors import ConfigError
 
-INSTALL_COMMAND = 'pip install "fastreid-vi[timm]"'
+INSTALL_COMMAND = 'pip install ".[timm]"'
 
 
 def require_timm() -> Any:

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
 from os.path import join
 from typing import Any, ClassVar, NamedTuple
@@ -11,7 +11,8 @@ from fastreid.data.datasets.bases import ImageDataset
 from tabulate import tabulate
 from termcolor import colored
 
-from vireid.data.datasets.lists import name_some, require_folder
+from vireid.data.datasets.lists import Report, name_some, refuse, require_folder
+from vireid.data.datasets.published_counts import PublishedCounts
 from vireid.errors import ConfigError
 from vireid.evaluation.protocols import Setting
 from vireid.modality import Modality
@@ -45,6 +46,10 @@ class VisibleInfraredDataset(ImageDataset):
     """
 
     folder: ClassVar[str]
+    # For tools/check_dataset.py: the folders of dataset_dir in which a modality's images are, and how many
+    # images and identities were published. Neither is compared where it is not given.
+    modality_folders: ClassVar[Mapping[Modality, Sequence[str]]] = {}
+    published: ClassVar[PublishedCounts | None] = None
 
     # The toolkit's constructor reads the training list at once: it is not called.
     def __init__(self, root: str = "datasets", combineall: bool = False, **kwargs: Any) -> None:
@@ -53,6 +58,7 @@ class VisibleInfraredDataset(ImageDataset):
                 "DATASETS.COMBINEALL True would train on the test identities of "
                 f"{type(self).__name__}; set it False"
             )
+        self.report: Report = refuse  # what is done with a fault that reading can go on after
         self.dataset_dir = join(root, self.folder)
         require_folder(
             self.dataset_dir, f"the {self.folder} dataset there (FASTREID_DATASETS names the folder above it)"
@@ -75,9 +81,24 @@ class VisibleInfraredDataset(ImageDataset):
         """Read the test lists: all images, by camera, identity and number."""
         raise NotImplementedError
 
+    def identity(self, item: ImageItem) -> Hashable | None:
+        """Who an image shows, named alike in training and test lists, so that the two can be compared.
+
+        None where that is not known, as where the labels of either list count from 0.
+        """
+        return None
+
     def settings(self, trials: int = 10) -> tuple[Setting, ...]:
         """The published settings; positions index ``test``."""
         raise NotImplementedError
+
+    def parts(self) -> dict[str, "VisibleInfraredDataset"]:
+        """What is verified, each with a training and a test set of its own, by name: the splits of RegDB."""
+        return {"": self}
+
+    def own_faults(self) -> Iterable[str]:
+        """What is wrong with files that only this dataset has, one line each."""
+        return ()
 
     @cached_property
     def train(self) -> list[ImageItem]:

@@ -1,6 +1,11 @@
-"""Reading a dataset's folders and lists; every fault is one line that names the file."""
+"""Reading a dataset's folders and lists; every fault is one line that names the file.
+
+A function that takes ``report`` calls it with each fault that it can read past: ``refuse`` raises the first,
+a list's ``append`` gathers them all.
+"""
 
 import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from vireid.errors import DatasetError
@@ -9,14 +14,26 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 SEE = "see datasets/README.md"
 
 
-def require_folder(path: str, holds: str) -> None:
-    """Raise DatasetError unless ``path`` is a folder; ``holds`` says what is expected in it."""
+LABELLED = "lines of an image path and a label, such as 'Visible/1/image.bmp 0'"
+
+Report = Callable[[str], None]
+
+
+def refuse(fault: str) -> None:
+    """Raise DatasetError."""
+    raise DatasetError(fault)
+
+
+def require_folder(path: str, holds: str, report: Report = refuse) -> bool:
+    """Whether ``path`` is a folder; ``holds`` says what is expected in it."""
     if not os.path.isdir(path):
-        raise DatasetError(f"{path}: no such folder; expected {holds}; {SEE}")
+        report(f"{path}: no such folder; expected {holds}; {SEE}")
+        return False
+    return True
 
 
-def read_ids(path: str) -> list[int]:
-    """Identities of a list such as exp/train_id.txt: numbers separated by commas; sorted, each once.
+def read_id_list(path: str) -> list[int]:
+    """Identities of a list such as exp/train_id.txt, numbers separated by commas, as they stand there.
 
     Raises:
         DatasetError: missing, empty, or something that is no number.
@@ -28,74 +45,94 @@ def read_ids(path: str) -> list[int]:
             raise DatasetError(f"{path}: {word[:40]!r} is not an identity number; expected {expected}; {SEE}")
     if not words:
         raise DatasetError(f"{path} is empty; expected {expected}; {SEE}")
-    return sorted({int(word) for word in words})
+    return [int(word) for word in words]
 
 
-def read_labelled_paths(path: str, folder: str) -> list[tuple[str, int]]:
-    """(image path, label) of each line ``path label`` of a list; paths are relative to ``folder``.
+def read_ids(path: str) -> list[int]:
+    """The identities of ``read_id_list``; sorted, each once."""
+    return sorted(set(read_id_list(path)))
 
-    Raises:
-        DatasetError: missing or empty list, a line of another form, an image that does not exist.
+
+def labelled_lines(path: str, report: Report = refuse) -> Iterator[tuple[int, str, int]]:
+    """(number of the line, image path as written, label) of each line ``path label`` of a list.
+
+    Reports: a missing or empty list, a line of another form.
     """
-    expected = "lines of an image path and a label, such as 'Visible/1/image.bmp 0'"
-    images: list[tuple[str, int]] = []
-    names: dict[str, frozenset[str]] = {}
-    for number, line in enumerate(_read_text(path, expected).splitlines(), start=1):
+    try:
+        text = _read_text(path, LABELLED)
+    except DatasetError as error:
+        report(str(error))
+        return
+    if not text.strip():
+        report(f"{path} is empty; expected {LABELLED}; {SEE}")
+    for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
-        relative, _, label = line.strip().rpartition(" ")
-        if not (relative and label.isascii() and label.isdigit()):
-            raise DatasetError(f"{path}, line {number}: found {line[:80]!r}; expected {expected}; {SEE}")
-        image = os.path.join(folder, relative.strip())
+        image, _, label = line.strip().rpartition(" ")
+        if image and label.isascii() and label.isdigit():
+            yield number, image.strip(), int(label)
+        else:
+            report(f"{path}, line {number}: found {line[:80]!r}; expected {LABELLED}; {SEE}")
+
+
+def read_labelled_paths(path: str, folder: str, report: Report = refuse) -> list[tuple[str, int]]:
+    """(image path, label) of each line ``path label`` of a list; paths are relative to ``folder``.
+
+    Reports: what ``labelled_lines`` does, and an image that does not exist.
+    """
+    images: list[tuple[str, int]] = []
+    names: dict[str, frozenset[str]] = {}
+    for number, relative, label in labelled_lines(path, report):
+        image = os.path.join(folder, relative)
         parent, name = os.path.split(image)
         if parent not in names:
             names[parent] = frozenset(os.listdir(parent)) if os.path.isdir(parent) else frozenset()
-        if name not in names[parent]:
-            raise DatasetError(
-                f"{path}, line {number}: {image} does not exist; is the dataset complete? {SEE}"
-            )
-        images.append((image, int(label)))
-    if not images:
-        raise DatasetError(f"{path} is empty; expected {expected}; {SEE}")
+        if name in names[parent]:
+            images.append((image, label))
+        else:
+            report(f"{path}, line {number}: {image} does not exist; is the dataset complete? {SEE}")
     return images
 
 
-def scan_camera(folder: str, pids: set[int]) -> dict[int, list[str]]:
+def scan_camera(folder: str, pids: set[int], report: Report = refuse) -> dict[int, list[str]]:
     """Sorted image paths of each of ``pids`` that has a folder ``<id:04d>`` with images in a camera's folder.
 
-    Raises:
-        DatasetError: no such camera folder.
+    Reports: no such camera folder, two folders of an identity.
     """
-    require_folder(folder, "one folder per identity (0001, 0002, ...) in it")
-    found = {}
+    found: dict[int, list[str]] = {}
+    if not require_folder(folder, "one folder per identity (0001, 0002, ...) in it", report):
+        return found
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.isascii() and entry.name.isdigit() and int(entry.name) in pids and entry.is_dir():
                 images = _list_images(entry.path)
                 if images and int(entry.name) in found:
-                    raise DatasetError(
+                    report(
                         f"{folder} has two folders of identity {int(entry.name)}, {entry.name} and one with "
                         f"other leading zeros; leave one; {SEE}"
                     )
-                if images:
+                elif images:
                     found[int(entry.name)] = images
     return dict(sorted(found.items()))
 
 
-def require_images(pids: set[int], found: set[int], source: str, folder: str) -> None:
-    """Raise DatasetError where an identity of the list ``source`` has no image."""
+def require_images(
+    pids: set[int], found: set[int], source: str, folder: str, report: Report = refuse
+) -> None:
+    """Report where identities of the list ``source`` have no image."""
     missing = sorted(pids - found)
     if missing:
-        raise DatasetError(
+        report(
             f"{source} names {name_some(missing)}, of which {folder} has no image in any camera; "
             f"is the dataset complete? {SEE}"
         )
 
 
-def name_some(pids: list[int], most: int = 10) -> str:
-    """'identities 3, 5, 8' or, of many, the first few and their number."""
+def name_some(pids: Sequence[object], most: int = 10) -> str:
+    """'identity 3', 'identities 3, 5, 8' or, of many, the first few and their number."""
+    noun = "identity" if len(pids) == 1 else "identities"
     shown = ", ".join(str(pid) for pid in pids[:most])
-    return f"identities {shown}" + (f", ... ({len(pids)} in all)" if len(pids) > most else "")
+    return f"{noun} {shown}" + (f", ... ({len(pids)} in all)" if len(pids) > most else "")
 
 
 def _list_images(folder: str) -> list[str]:

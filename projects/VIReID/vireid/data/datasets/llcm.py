@@ -2,12 +2,15 @@
 
 import re
 from collections import Counter
+from collections.abc import Hashable
 from os.path import basename, join
 
 from fastreid.data.datasets import DATASET_REGISTRY
 
+from vireid.data.datasets import published_counts
 from vireid.data.datasets.base import ImageItem, VisibleInfraredDataset
 from vireid.data.datasets.lists import read_ids, read_labelled_paths, require_images, scan_camera
+from vireid.data.datasets.separation import folder_identity
 from vireid.evaluation.llcm import llcm_settings
 from vireid.evaluation.protocols import Setting
 from vireid.modality import Modality
@@ -26,13 +29,15 @@ class LLCM(VisibleInfraredDataset):
     ``test_{vis,nir}/cam<c>/<id:04d>/``."""
 
     folder = "LLCM"
+    modality_folders = {modality: [side, f"test_{side}"] for side, modality, _ in SIDES}
+    published = published_counts.LLCM
 
     def read_train(self) -> list[ImageItem]:
         """Images of the training lists."""
         items: list[ImageItem] = []
         for side, modality, _ in SIDES:
             path = join(self.dataset_dir, "idx", f"train_{side}.txt")
-            images = read_labelled_paths(path, self.dataset_dir)
+            images = read_labelled_paths(path, self.dataset_dir, self.report)
             items.extend(ImageItem(image, pid, _camera(image), modality) for image, pid in images)
         return items
 
@@ -45,11 +50,15 @@ class LLCM(VisibleInfraredDataset):
         for side, modality, cameras in SIDES:
             for camid in cameras:
                 folder = join(self.dataset_dir, f"test_{side}", f"cam{camid}")
-                for pid, paths in scan_camera(folder, pids).items():
+                for pid, paths in scan_camera(folder, pids, self.report).items():
                     found.add(pid)
                     items.extend(ImageItem(path, pid, camid, modality) for path in paths)
-        require_images(pids, found, ids, self.dataset_dir)
+        require_images(pids, found, ids, self.dataset_dir, self.report)
         return items
+
+    def identity(self, item: ImageItem) -> Hashable:
+        """The name of its folder, one person's in training and test; training labels count from 0."""
+        return folder_identity(item.path)
 
     def settings(self, trials: int = 10) -> tuple[Setting, ...]:
         """Infrared to visible, and visible to infrared as described and as released."""

@@ -2,14 +2,17 @@
 
 import logging
 import os
+from collections.abc import Iterator
 from functools import cached_property
 from os.path import join
 from typing import Any
 
 from fastreid.data.datasets import DATASET_REGISTRY
 
+from vireid.data.datasets import published_counts
 from vireid.data.datasets.base import ImageItem, VisibleInfraredDataset
 from vireid.data.datasets.lists import SEE, read_ids, require_images, scan_camera
+from vireid.data.datasets.permutations import permutation_faults
 from vireid.errors import ConfigError, DatasetError
 from vireid.evaluation.protocols import Setting
 from vireid.evaluation.sysu_mm01 import sysu_settings
@@ -33,6 +36,11 @@ class SYSUMM01(VisibleInfraredDataset):
     """``cam1..cam6/<id:04d>/<n:04d>.jpg``; training takes the training and validation identities (395)."""
 
     folder = "SYSU-MM01"
+    modality_folders = {
+        kind: [f"cam{camid}" for camid, modality in CAMERAS.items() if modality == kind]
+        for kind in (Modality.VISIBLE, Modality.INFRARED)
+    }
+    published = published_counts.SYSU_MM01
 
     def __init__(self, root: str = "datasets", gallery: str = "official", **kwargs: Any) -> None:
         super().__init__(root, **kwargs)
@@ -54,6 +62,19 @@ class SYSUMM01(VisibleInfraredDataset):
     def read_test(self) -> list[ImageItem]:
         """Images of exp/test_id.txt."""
         return self._read("test_id.txt")
+
+    def identity(self, item: ImageItem) -> int:
+        """Its number, which is one person's in all lists."""
+        return item.pid
+
+    def own_faults(self) -> Iterator[str]:
+        """Permutations that do not fit the images."""
+        if self.permutations is not None:
+            train, test = (
+                [(item.pid, item.camid, _number(item.path)) for item in items]
+                for items in (self.train, self.test)
+            )
+            yield from permutation_faults(self.permutations, train, test)
 
     @cached_property
     def permutations(self) -> str | None:
@@ -87,17 +108,23 @@ class SYSUMM01(VisibleInfraredDataset):
         items: list[ImageItem] = []
         found: set[int] = set()
         for camid, modality in CAMERAS.items():
-            for pid, paths in scan_camera(join(self.dataset_dir, f"cam{camid}"), pids).items():
+            folder = join(self.dataset_dir, f"cam{camid}")
+            for pid, paths in scan_camera(folder, pids, self.report).items():
                 found.add(pid)
-                items.extend(ImageItem(path, pid, camid, modality) for path in sorted(paths, key=_number))
+                numbered = sorted(filter(self._has_number, paths), key=_number)
+                items.extend(ImageItem(path, pid, camid, modality) for path in numbered)
         for path, named in lists.items():
-            require_images(named, found, path, self.dataset_dir)
+            require_images(named, found, path, self.dataset_dir, self.report)
         return items
+
+    def _has_number(self, path: str) -> bool:
+        stem = os.path.splitext(os.path.basename(path))[0]
+        if stem.isascii() and stem.isdigit():
+            return True
+        self.report(f"{path}: an image's name is expected to be its number, such as 0001.jpg; {SEE}")
+        return False
 
 
 def _number(path: str) -> int:
     """n of n.jpg."""
-    stem = os.path.splitext(os.path.basename(path))[0]
-    if not (stem.isascii() and stem.isdigit()):
-        raise DatasetError(f"{path}: an image's name is expected to be its number, such as 0001.jpg; {SEE}")
-    return int(stem)
+    return int(os.path.splitext(os.path.basename(path))[0])

@@ -5,29 +5,43 @@ A loss is an ``nn.Module`` in LOSS_REGISTRY with
 - ``config_key``: its node under MODEL.LOSSES, which has at least SCALE, its weight;
 - ``from_config(cfg)``: a classmethod that builds it;
 - ``forward(...) -> scalar``, whose parameters are named after what it needs (``LOSS_INPUTS`` below);
-  a parameter with a default is given where the input exists.
+  a parameter with a default is given where the input exists;
+- ``whole_batch``: True, also where it is left out, for a loss that compares images: where several processes
+  share a batch, each gives it all images. False for a mean over images, which a process needs to compute for
+  its own alone;
+- ``count(...)``, of a loss with ``whole_batch`` False that is no mean over the images: how many things it is
+  the mean of, as a number or a scalar on the device. Its parameters are named as those of ``forward``.
 """
 
 import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
 
+from fastreid.utils import comm
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from vireid.errors import ConfigError
+from vireid.modality import Modality
+from vireid.modeling.losses.processes import LossInput, join_processes, weights_of_means
 from vireid.registries import LOSS_REGISTRY, find
 
 # What forward() may ask for, by parameter name. Which of them exist depends on the head and the batch
-# transforms of the config. N is the batch; mixed images are its last ones.
+# transforms of the config. N is the batch, ordered by modality: mixed images are its last ones.
 LOSS_INPUTS = {
-    "embeddings": "(N, D) the head's features, before or after the neck as MODEL.HEADS.NECK_FEAT says",
-    "logits": "(N, C) class scores of the classifier, with its margin",
-    "pred_class_logits": "(N, C) class scores without margin",
-    "targets": "(N,) identities, 0..C-1",
-    "modalities": "(N,) Modality of each image",
-    "camids": "(N,) cameras",
-    "part_features": "(S, N, D) features of S stripes, from a head with parts",
-    "part_logits": "(S, N, C) class scores of S stripes, from a head with parts",
-    "mixed_sources": "(M, 2) the visible and the infrared image that each of the last M images mixes",
+    "embeddings": LossInput("(N, D) the head's features, before or after the neck: MODEL.HEADS.NECK_FEAT"),
+    "logits": LossInput("(N, C) class scores of the classifier, with its margin"),
+    "pred_class_logits": LossInput("(N, C) class scores without margin"),
+    "targets": LossInput("(N,) identities, 0..C-1"),
+    "modalities": LossInput("(N,) Modality of each image"),
+    "sizes": LossInput("how many images of each Modality there are; numbers, which no device is read for"),
+    "camids": LossInput("(N,) cameras"),
+    "part_features": LossInput("(S, N, D) features of S stripes, from a head with parts", axis=1),
+    "part_logits": LossInput("(S, N, C) class scores of S stripes, from a head with parts", axis=1),
+    "mixed_sources": LossInput(
+        "(M, 2) positions of the visible and the infrared image that each of the last M images mixes",
+        positions=True,
+    ),
 }
 
 
@@ -47,25 +61,49 @@ class WeightedLosses(nn.ModuleDict):
         self.value_names: dict[str, str] = {
             name: f"loss_{key if keys.count(key) == 1 else name}".lower() for name, key in zip(self, keys)
         }
-        self.parameters_of = {
-            name: dict(inspect.signature(loss.forward).parameters) for name, loss in self.items()
+        self.means = [name for name, loss in self.items() if not getattr(loss, "whole_batch", True)]
+
+    def forward(self, inputs: Mapping[str, Any]) -> dict[str, Tensor]:
+        """inputs: what exists of LOSS_INPUTS -> {"loss_<config_key>": weighted scalar}.
+
+        With several processes, the mean of a value over them, and its gradient as DistributedDataParallel
+        averages it, are those of one process on the joined batch.
+        """
+        inputs = dict(inputs)
+        if "sizes" not in inputs and "modalities" in inputs:
+            inputs["sizes"] = tuple(inputs["modalities"].bincount(minlength=len(Modality)).tolist())
+        arguments = {name: self._arguments(name, inputs) for name in self}
+        weights: dict[str, float | Tensor] = dict.fromkeys(self, 1.0)
+        if comm.get_world_size() > 1:
+            compared = [name for name in self if name not in self.means]
+            asked = {key for name in compared for key in arguments[name]}
+            if compared:
+                joined = join_processes(inputs, asked, LOSS_INPUTS)
+                arguments.update({name: {key: joined[key] for key in arguments[name]} for name in compared})
+            if self.means:
+                counts = [self._count(name, inputs) for name in self.means]
+                weights.update(zip(self.means, weights_of_means(counts, inputs["targets"].device)))
+        return {
+            self.value_names[name]: self.scales[name] * weights[name] * loss(**arguments[name])
+            for name, loss in self.items()
         }
 
-    def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """inputs: what exists of LOSS_INPUTS -> {"loss_<config_key>": weighted scalar}."""
-        values = {}
-        for name, loss in self.items():
-            parameters = self.parameters_of[name]
-            required = [key for key, parameter in parameters.items() if parameter.default is parameter.empty]
-            missing = [key for key in required if key not in inputs]
-            if missing:
-                raise ConfigError(
-                    f"MODEL.LOSSES.NAME: {name} needs {', '.join(missing)}, which MODEL.HEADS.NAME and "
-                    f"MODEL.BATCH_TRANSFORMS do not give; they give {', '.join(sorted(inputs))}"
-                )
-            value = loss(**{key: inputs[key] for key in parameters if key in inputs})
-            values[self.value_names[name]] = self.scales[name] * value
-        return values
+    def _arguments(self, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
+        parameters = inspect.signature(self[name].forward).parameters
+        required = [key for key, parameter in parameters.items() if parameter.default is parameter.empty]
+        missing = [key for key in required if key not in inputs]
+        if missing:
+            raise ConfigError(
+                f"MODEL.LOSSES.NAME: {name} needs {', '.join(missing)}, which MODEL.HEADS.NAME and "
+                f"MODEL.BATCH_TRANSFORMS do not give; they give {', '.join(sorted(inputs))}"
+            )
+        return {key: inputs[key] for key in parameters if key in inputs}
+
+    def _count(self, name: str, inputs: dict[str, Any]) -> int | Tensor:
+        count: Callable[..., int | Tensor] | None = getattr(self[name], "count", None)
+        if count is None:
+            return len(inputs["targets"])
+        return count(**{key: inputs[key] for key in inspect.signature(count).parameters if key in inputs})
 
 
 def build_losses(cfg: CfgNode) -> WeightedLosses:
