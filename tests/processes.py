@@ -2,8 +2,12 @@
 
 import vireid  # noqa: F401  isort: skip  (before any module of the toolkit: it is mended on import)
 
+import multiprocessing
+import os
+import sys
 from pathlib import Path
 
+import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing
@@ -49,10 +53,20 @@ IDENTITIES = 8
 def run_processes(function, world_size, folder, *arguments):
     """Call ``function(folder, *arguments)`` in each of ``world_size`` processes of one group."""
     store = Path(folder) / f"store_{world_size}"
-    torch.multiprocessing.spawn(_start, (world_size, store, function, folder, arguments), nprocs=world_size)
+    # Forked from a process that has imported this module and has done nothing else.
+    multiprocessing.set_forkserver_preload([__name__])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+        torch.multiprocessing.start_processes(
+            _start,
+            (dict(os.environ), world_size, store, function, folder, arguments),
+            nprocs=world_size,
+            start_method="forkserver",
+        )
 
 
-def _start(rank, world_size, store, function, folder, arguments):
+def _start(rank, environment, world_size, store, function, folder, arguments):
+    os.environ.update(environment)
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=world_size)
     try:
