@@ -1,6 +1,7 @@
 """Small generated datasets, shared by the tests that train; tools and code, run here or elsewhere."""
 
 import importlib
+import logging
 import sys
 from pathlib import Path
 
@@ -31,6 +32,16 @@ def datasets(generated_root, monkeypatch):
     """FASTREID_DATASETS set to the generated datasets."""
     monkeypatch.setenv("FASTREID_DATASETS", str(generated_root))
     return generated_root
+
+
+@pytest.fixture(autouse=True)
+def toolkit_logger():
+    """The toolkit's logger is after a test what it was before: ``setup`` adds a screen and a file to it, and
+    keeps its messages from pytest."""
+    logger = logging.getLogger("fastreid")
+    level, propagate, handlers = logger.level, logger.propagate, list(logger.handlers)
+    yield
+    logger.level, logger.propagate, logger.handlers = level, propagate, handlers
 
 
 @pytest.fixture

@@ -1,9 +1,11 @@
 """tools/regdb_splits.py: which splits it runs, and their mean. A stand-in trains, but in the last test."""
 
+import importlib
 import json
 import subprocess
-import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 
 import pytest
@@ -18,6 +20,13 @@ ROWS = ("visible-to-infrared", "infrared-to-visible")
 def splits(run_tool, monkeypatch, tmp_path):
     """``splits(*arguments)``: exit status, output and errors; ``splits.started`` are the commands run."""
     run = SimpleNamespace(started=[], fail=set(), interrupt=set(), settings={})
+    cancelled = Event()
+
+    class Pool(ThreadPoolExecutor):
+        def shutdown(self, wait=True, *, cancel_futures=False):
+            super().shutdown(wait=False, cancel_futures=cancel_futures)
+            cancelled.set()
+            super().shutdown()
 
     def train(command, **kwargs):
         options = command[command.index("--config-file") + 2 :]
@@ -28,7 +37,8 @@ def splits(run_tool, monkeypatch, tmp_path):
         run.settings = settings
         if split in run.interrupt:
             raise KeyboardInterrupt
-        time.sleep(0.1 if run.interrupt else 0)
+        if run.interrupt:  # one that had started before the interruption was heard of
+            assert cancelled.wait(60)
         if split in run.fail:
             return SimpleNamespace(returncode=1)
         folder = Path(settings["OUTPUT_DIR"])
@@ -46,6 +56,7 @@ def splits(run_tool, monkeypatch, tmp_path):
         return SimpleNamespace(returncode=0)
 
     monkeypatch.setattr(subprocess, "run", train)
+    monkeypatch.setattr(importlib.import_module("sweep"), "ThreadPoolExecutor", Pool)
 
     def call(*arguments):
         run.started.clear()

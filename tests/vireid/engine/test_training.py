@@ -280,15 +280,13 @@ def tiny_options():
     return [str(item) for pair in TINY.items() if pair[0] != "MODEL.HEADS.NUM_CLASSES" for item in pair]
 
 
-def torchrun(processes, *options):
-    launcher = [
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        f"--nproc_per_node={processes}",
-    ]  # on a free port
+def test_two_processes_train_as_one(datasets, tmp_path):
+    """Both have the same weights, and what one of them evaluates alone is what both evaluated."""
+    options = ["MODEL.HEADS.PARTS.COUNT", "2", "SOLVER.MAX_EPOCH", "1", "TEST.EVAL_PERIOD", "1"]
+    options += ["DATALOADER.MAX_BATCHES_PER_EPOCH", "3", "DATASETS.TRIALS", "2", "OUTPUT_DIR", str(tmp_path)]
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]  # on a free port
     config = str(PROJECTS / "PMCM/configs/sysu.yml")
-    return subprocess.run(
+    run = subprocess.run(
         [sys.executable, *launcher, str(TRAIN_NET), "--config-file", config, *tiny_options(), *options],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -296,13 +294,6 @@ def torchrun(processes, *options):
         check=False,
         timeout=300,
     )
-
-
-def test_two_processes_train_as_one(datasets, tmp_path):
-    """Both have the same weights, and what one of them evaluates alone is what both evaluated."""
-    options = ["MODEL.HEADS.PARTS.COUNT", "2", "SOLVER.MAX_EPOCH", "1", "TEST.EVAL_PERIOD", "1"]
-    options += ["DATALOADER.MAX_BATCHES_PER_EPOCH", "3", "DATASETS.TRIALS", "2", "OUTPUT_DIR", str(tmp_path)]
-    run = torchrun(2, *options)
     assert run.returncode == 0, run.stderr[-3000:]
     assert "World size: 2" in (tmp_path / "log.txt").read_text()
     results = json.loads((tmp_path / "results.json").read_text())["results"]["SYSUMM01"]
@@ -315,10 +306,20 @@ def test_two_processes_train_as_one(datasets, tmp_path):
         assert alone[setting] == figures["mean"]
 
 
-def test_a_number_of_processes_that_does_not_divide_the_batch_is_refused_in_one_line(datasets, tmp_path):
-    run = torchrun(3, "OUTPUT_DIR", str(tmp_path))
-    assert run.returncode != 0
-    (line,) = [line for line in run.stderr.splitlines() if line.startswith("error:")]
+def test_a_number_of_processes_that_does_not_divide_the_batch_is_refused_once(
+    run_tool, datasets, tmp_path, monkeypatch
+):
+    """By every process, in a line of the first of each machine."""
+    monkeypatch.setattr("vireid.host.join_process_group", lambda device: None)
+    monkeypatch.setattr("fastreid.utils.comm.get_world_size", lambda: 3)
+    config = ["--config-file", PROJECTS / "PMCM/configs/sysu.yml"]
+    said = []
+    for rank in range(3):
+        monkeypatch.setenv("LOCAL_RANK", str(rank))
+        status, _, error = run_tool("train_net", *config, *tiny_options(), "OUTPUT_DIR", tmp_path)
+        assert status == 2
+        said += [line for line in error.splitlines() if line.startswith("error:")]
+    (line,) = said
     assert "IMS_PER_BATCH is 8" in line and "NUM_INSTANCE (2) x 3 processes = 12, such as 12" in line
 
 

@@ -64,7 +64,7 @@ def test_a_family_trains_evaluates_reloads_and_resumes(variant, method, tmp_path
 
 
 def test_the_log_says_which_modules_auto_chose(caplog):
-    with caplog.at_level("INFO", logger="fastreid.vireid.trainer"):
+    with caplog.at_level("INFO", logger="fastreid.vireid.models"):
         VIReIDTrainer.build_model(Variant("osnet", "x0_25").config("baseline"))
     assert "modality-specific: conv1\n" in caplog.text
 
@@ -105,13 +105,19 @@ def test_the_stem_norms_see_one_modality_and_the_others_both(variant):
 
 
 @BY_FAMILY
-def test_images_of_odd_size(variant):
+def test_images_of_odd_size_are_embedded_each_by_itself(variant):
+    """In another order of the batch, which the routes take apart and put together, they are the same."""
     size = (75, 53)
     if variant.family.startswith("vit"):  # whose position embeddings are those of one size
         model = build_model(variant.config("baseline", INPUT__SIZE_TRAIN=size, INPUT__SIZE_TEST=size))
     else:
         model = two_stream(variant)
-    assert torch.isfinite(embed(model.eval(), size)).all()
+    batch, order = random_batch(size), torch.tensor([3, 0, 7, 5, 1, 6, 2, 4])
+    shuffled = {name: value[order] for name, value in batch.items()}
+    with torch.no_grad():
+        embeddings, others = model.eval()(batch), model(shuffled)
+    torch.testing.assert_close(others, embeddings[order], rtol=1e-4, atol=1e-4)
+    assert torch.cdist(embeddings, embeddings).add(torch.eye(8)).min() > 0
 
 
 @BY_FAMILY

@@ -72,7 +72,6 @@ def test_each_family_trains_evaluates_and_reloads(datasets, tmp_path, name, meth
     results = trainer.train()
     trained = {name: value for name, value in trainer.model.named_parameters() if value.requires_grad}
     assert [name for name, value in trained.items() if torch.equal(value, before[name])] == []
-    assert all(0 <= figure <= 100 for setting in results["RegDB"].values() for figure in setting.values())
     adapters = [m for m in trainer.model.modules() if isinstance(m, ModalityDistributionAdapter)]
     assert len(adapters) == ((FAMILIES[name][3] or 0) if method == "MCJA" else 0)
 
