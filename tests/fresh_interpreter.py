@@ -6,6 +6,7 @@ In such a process neither the toolkit, nor torchvision, nor a package of this re
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -47,15 +48,14 @@ class FreshInterpreters:
             cwd: the working directory.
             environment: variables beside those of this process.
         """
+        assert self.parent.stdin is not None and self.parent.stdout is not None
+        request: dict[str, Any] = {"code": code, "argv": arguments, "path": path, "cwd": str(cwd)}
+        request["environment"] = {**os.environ, **environment}
         with tempfile.TemporaryDirectory() as folder:
-            request = {"code": code, "argv": arguments, "path": path, "cwd": str(cwd), "output": folder}
-            assert self.parent.stdin is not None and self.parent.stdout is not None
-            self.parent.stdin.write(
-                json.dumps({**request, "environment": {**os.environ, **environment}}) + "\n"
-            )
+            self.parent.stdin.write(json.dumps({**request, "output": folder}) + "\n")
             self.parent.stdin.flush()
-            code = int(self.parent.stdout.readline())
-            return Finished(code, *((Path(folder) / name).read_text() for name in ("stdout", "stderr")))
+            status = int(self.parent.stdout.readline())
+            return Finished(status, *((Path(folder) / name).read_text() for name in ("stdout", "stderr")))
 
     def close(self) -> None:
         """End the process that the others are forked from."""
@@ -75,7 +75,8 @@ def serve() -> None:
 
 
 def become(request: dict[str, Any]) -> None:
-    """Be the process that was asked for, to its end."""
+    """Be the process that was asked for, to its end, which comes after five minutes at the latest."""
+    signal.alarm(300)
     for descriptor, name in ((1, "stdout"), (2, "stderr")):
         file = os.open(Path(request["output"]) / name, os.O_WRONLY | os.O_CREAT)
         os.dup2(file, descriptor)
