@@ -4,6 +4,7 @@ The tests run it for the smallest variant of each family, ``make test-all`` for 
 ``tools/backbone_table.py`` runs every variant, too, and writes down what became of it.
 """
 
+import functools
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,6 +138,20 @@ def follow_last_batch(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.momentum = 1.0
+
+
+@functools.cache
+def two_stream(variant: Variant) -> nn.Module:
+    """The baseline of a variant, built once; a test that changes it takes a copy.
+
+    Its running statistics are those of a batch: with the initial ones, images fade on their way through
+    EfficientNet and MobileNetV3.
+    """
+    torch.manual_seed(0)
+    model = build_model(variant.config("baseline"))
+    follow_last_batch(model)
+    model.train()(random_batch(variant.size))
+    return model
 
 
 def train_step(trainer: OptimizationStep, size: tuple[int, int], seed: int) -> dict[str, float]:

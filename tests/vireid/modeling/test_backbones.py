@@ -1,7 +1,6 @@
 """Each backbone family: trained, evaluated and reloaded in every method; its two streams; its weights."""
 
 import copy
-import functools
 
 import pytest
 import torch
@@ -9,15 +8,14 @@ from fastreid.modeling import build_model
 from torch import nn
 
 from backbone_matrix import (
-    METHODS,
     MODALITIES,
     SMALLEST,
     Variant,
     embed,
-    follow_last_batch,
     random_batch,
     run,
     train_step,
+    two_stream,
 )
 from configs import tiny_config
 from vireid.engine import VIReIDTrainer
@@ -37,30 +35,22 @@ REFUSED = {
 }
 
 
-@functools.cache
-def two_stream(variant: Variant) -> nn.Module:
-    """The baseline of a variant, built once; a test that changes it takes a copy.
-
-    Its running statistics are those of a batch: with the initial ones, images fade on their way through
-    EfficientNet and MobileNetV3.
-    """
-    torch.manual_seed(0)
-    model = build_model(variant.config("baseline"))
-    follow_last_batch(model)
-    model.train()(random_batch(variant.size))
-    return model
-
-
-@pytest.mark.parametrize("method", METHODS)
 @BY_FAMILY
-def test_a_family_trains_evaluates_reloads_and_resumes(variant, method, tmp_path):
-    bf16 = {"SOLVER__AMP__ENABLED": True} if method == "PMCM" else {}
-    reason = REFUSED.get((variant.family, method))
-    if reason is None:
-        assert run(variant, method, tmp_path, **bf16).refused == ""
-        return
-    with pytest.raises(ConfigError, match=reason):
-        build_model(variant.config(method))
+def test_a_family_trains_evaluates_reloads_and_resumes(variant, tmp_path):
+    """With everything that it can have: two stems, mixed images, stripes, MDA, bf16 where there is any.
+
+    Each method by itself, for every variant, is in test_every_variant.py.
+    """
+    method = "PMCM" if (variant.family, "PMCM") not in REFUSED else "baseline"
+    adapters = ["PaddedMaxPool", "MDA"] if (variant.family, "MCJA") not in REFUSED else ["PaddedMaxPool"]
+    everything = {"MODEL__ADAPTERS": adapters, "SOLVER__AMP__ENABLED": True}
+    assert run(variant, method, tmp_path, **everything).refused == ""
+
+
+@pytest.mark.parametrize(("family", "method"), REFUSED)
+def test_what_a_transformer_cannot_have_is_refused(family, method):
+    with pytest.raises(ConfigError, match=REFUSED[family, method]):
+        build_model(Variant(family, "small").config(method))
 
 
 def test_the_log_says_which_modules_auto_chose(caplog):
@@ -176,8 +166,10 @@ def test_osnet_with_and_without_ibn_are_two_files(tmp_path, monkeypatch):
             build_backbone(cfg)
 
 
-@pytest.mark.parametrize("method", ["baseline", "PMCM", "MCJA"])
-@pytest.mark.parametrize("specific", [("auto",), ("stage0", "stage1"), ()])
+@pytest.mark.parametrize(
+    ("method", "specific"),
+    [("PMCM", ("auto",)), ("PMCM", ("stage0", "stage1")), ("MCJA", ("auto",)), ("MCJA", ())],
+)
 def test_repvgg_fuses_both_streams(method, specific):
     """Outputs before and after fusion agree, with adapters and a third stem where the method has them."""
     variant = Variant("repvgg", "A0")
@@ -260,13 +252,6 @@ class TestVisionTransformer:
     def test_sizes_that_cannot_be_are_refused(self, overrides, message):
         with pytest.raises(ConfigError, match=message):
             check_model(self.variant.config("baseline", **overrides))
-
-    @pytest.mark.parametrize(
-        "pooling", ["GeneralizedMeanPooling", "GeneralizedMeanPoolingP", "ClipGlobalAvgPool"]
-    )
-    def test_a_pooling_that_clamps_is_refused(self, pooling):
-        with pytest.raises(ConfigError, match=f"POOL_LAYER is {pooling}, which raises negative values"):
-            build_model(self.variant.config("baseline", MODEL__HEADS__POOL_LAYER=pooling))
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,13 @@ import torch
 from fastreid.modeling import build_model
 from torch import nn
 
-from backbone_matrix import SMALLEST, Variant
+from backbone_matrix import SMALLEST, Variant, two_stream
 from configs import tiny_config
 from vireid.engine.checks import check_config
 from vireid.errors import ConfigError
 from vireid.modeling.backbones import build_backbone, probe_feature_map
 from vireid.modeling.checks import HEAD_NORMS, NORMS
+from vireid.modeling.meta_arch import build_head, with_feature_map
 from vireid.modeling.modes import evaluation_mode
 
 SIGNED = {"effnet", "vit", "vit_map"}
@@ -39,16 +40,21 @@ def test_each_norm_of_the_head_builds_or_is_refused(norm):
         check_config(cfg)
 
 
-@pytest.mark.parametrize("pooling", ["GeneralizedMeanPooling", "ClipGlobalAvgPool"])
+@pytest.mark.parametrize(
+    "pooling", ["GeneralizedMeanPooling", "GeneralizedMeanPoolingP", "ClipGlobalAvgPool"]
+)
 @pytest.mark.parametrize("variant", SMALLEST, ids=str)
 def test_a_pooling_that_clamps_is_refused_where_features_have_either_sign(variant, pooling):
-    cfg = variant.config("baseline", MODEL__HEADS__POOL_LAYER=pooling)
-    assert probe_feature_map(build_backbone(cfg), variant.size).signed == (variant.family in SIGNED)
+    model = two_stream(variant)
+    model.layout.set(torch.tensor([0]))  # of the image that is probed
+    feature_map = probe_feature_map(model.backbone, variant.size)
+    assert feature_map.signed == (variant.family in SIGNED)
+    cfg = with_feature_map(variant.config("baseline", MODEL__HEADS__POOL_LAYER=pooling), feature_map)
     if variant.family not in SIGNED:
-        build_model(cfg)
+        assert type(build_head(cfg, feature_map).pool_layer).__name__ == pooling
         return
     with pytest.raises(ConfigError, match=f"POOL_LAYER is {pooling}, which raises negative values to 0"):
-        build_model(cfg)
+        build_head(cfg, feature_map)
 
 
 def test_the_sign_of_a_plugins_map_is_found_out(monkeypatch):

@@ -5,9 +5,11 @@ import torch
 from fastreid.layers import pooling
 from fastreid.modeling import build_model
 
-from backbone_matrix import Variant, embed, random_batch
+from backbone_matrix import Variant, embed, random_batch, two_stream
 from vireid.errors import ConfigError
+from vireid.modeling.backbones import probe_feature_map
 from vireid.modeling.checks import check_model
+from vireid.modeling.meta_arch import build_head, with_feature_map
 
 SMALL = Variant("small_resnet", "10x")
 WITHOUT = ("Identity", "Flatten")  # pool nothing
@@ -52,10 +54,17 @@ def test_no_pooling_needs_a_map_of_one_place(name, method):
 
 @pytest.mark.parametrize("name", WITHOUT)
 def test_a_token_needs_no_pooling(name):
-    token = Variant("vit", "small")
-    plain = model_of("baseline", token, POOL_LAYER=name)
-    averaged = model_of("baseline", token, POOL_LAYER="GlobalAvgPool")
-    torch.testing.assert_close(embed(plain, token.size), embed(averaged, token.size))
+    variant = Variant("vit", "small")
+    model = two_stream(variant)
+    model.layout.set(torch.tensor([0]))  # of the image that is probed
+    feature_map = probe_feature_map(model.backbone, variant.size)
+    tokens = torch.randn(3, feature_map.channels, 1, 1)
+    embeddings = []
+    for pool_layer in (name, "GlobalAvgPool"):
+        cfg = with_feature_map(variant.config("baseline", MODEL__HEADS__POOL_LAYER=pool_layer), feature_map)
+        torch.manual_seed(0)
+        embeddings.append(build_head(cfg, feature_map).eval()(tokens))
+    torch.testing.assert_close(*embeddings)
 
 
 @pytest.mark.parametrize("in_embedding", [False, True])
