@@ -3,9 +3,9 @@ import torch
 from fastreid.modeling import build_model
 from fastreid.solver import build_optimizer as build_toolkit_optimizer
 
-from configs import tiny_config
+from configs import PROJECTS, tiny_config
+from vireid.engine.loss_log import LossLog, NotFiniteError
 from vireid.engine.step import OptimizationStep, build_optimizer
-from vireid.errors import TrainingError
 
 
 def batch():
@@ -69,7 +69,7 @@ def test_bf16_follows_fp32():
     for enabled in (False, True):
         _, step = model_and_step(SOLVER__AMP__ENABLED=enabled)
         torch.manual_seed(2)
-        losses[enabled] = step(batch())
+        losses[enabled] = {name: float(value) for name, value in step(batch()).items()}
     for name, value in losses[False].items():
         assert losses[True][name] == pytest.approx(value, rel=0.1, abs=0.05), name
 
@@ -79,7 +79,48 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_change():
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     model.heads.weight.data[0, 0] = float("nan")
     before["heads.weight"][0, 0] = float("nan")
-    with pytest.raises(TrainingError, match="a loss is not finite: loss_ce nan"):
+    with pytest.raises(NotFiniteError, match="a loss is not finite: loss_ce nan"):
         step(batch())
     for name, p in model.named_parameters():
         torch.testing.assert_close(p.detach(), before[name], equal_nan=True)
+
+
+CONFIGS = sorted(
+    str(path.relative_to(PROJECTS))
+    for path in PROJECTS.glob("*/configs/*.yml")
+    if not path.name.startswith("_")
+)
+
+
+@pytest.mark.parametrize("file", CONFIGS)
+def test_a_step_of_every_config_never_waits_for_the_device(file):
+    """On PyTorch's meta device there are no numbers, so whatever asks for one fails."""
+    settings = {"MODEL__HEADS__PARTS__COUNT": 2, "SOLVER__AMP__ENABLED": False}
+    if file.startswith("MCJA"):
+        settings["MODEL__MDA__STAGES"] = ["auto"]
+    cfg = tiny_config(file, **settings)
+    model = build_model(cfg).to("meta").train()
+    cfg.MODEL.DEVICE = "meta"
+    step = OptimizationStep(model, None, build_optimizer(cfg, model), cfg)
+    losses = step(batch())
+    assert len(losses) == len(cfg.MODEL.LOSSES.NAME)
+    assert all(loss.is_meta for loss in losses.values())
+    assert all(p.grad is not None for name, p in model.named_parameters() if p.requires_grad)
+    with pytest.raises((RuntimeError, NotImplementedError), match="meta"):
+        step.log.check()
+
+
+def test_losses_are_read_together_and_the_step_that_was_not_finite_is_found(caplog):
+    log = LossLog()
+    for value in (1.0, 2.0, 3.0):
+        log.note({"loss_ce": torch.tensor(value), "loss_cmr": torch.tensor(0.0)})
+    assert log.take() == [{"loss_ce": value, "loss_cmr": 0.0} for value in (1.0, 2.0, 3.0)]
+    assert log.take() == []
+    assert [record.message.split(":")[0] for record in caplog.records] == [
+        "loss_cmr was 0 in each of 3 steps"
+    ]
+    for value in (1.0, float("nan"), 3.0, 4.0):
+        log.note({"loss_ce": torch.tensor(value)})
+    with pytest.raises(NotFiniteError, match="a loss is not finite: loss_ce nan") as error:
+        log.check()
+    assert error.value.steps_ago == 2

@@ -13,6 +13,8 @@ import torch
 from configs import PROJECTS, TINY, tiny_config
 from vireid.engine import VIReIDTrainer, evaluate_weights, setup
 from vireid.engine.evaluation import evaluate_dataset
+from vireid.engine.loss_log import LossLog
+from vireid.engine.step import OptimizationStep
 from vireid.errors import CheckpointError, ConfigError, DatasetError, TrainingError, UserError
 
 TRAIN_NET = Path(__file__).parents[3] / "tools" / "train_net.py"
@@ -249,6 +251,49 @@ def test_a_loss_that_blows_up_names_iteration_losses_and_checkpoint(datasets, tm
     with pytest.raises(TrainingError, match=message):
         trained(tmp_path, resume=True, TEST__EVAL_PERIOD=-1, SOLVER__CHECKPOINT_PERIOD=0, **diverging)
     assert (tmp_path / "run" / "model_final.pth").read_bytes() == intact
+
+
+def never_waiting(monkeypatch):
+    """As on a GPU: losses are read at the end of an epoch, and every 200 iterations."""
+    build = OptimizationStep.__init__
+
+    def without_waiting(self, *arguments):
+        build(self, *arguments)
+        self.waits = False
+
+    monkeypatch.setattr(OptimizationStep, "__init__", without_waiting)
+
+
+def test_losses_read_once_an_epoch_are_logged_as_those_read_in_every_step(datasets, tmp_path, monkeypatch):
+    def logged(folder):
+        trainer, _ = trained(tmp_path / folder, "PMCM/configs/sysu.yml", SOLVER__MAX_EPOCH=2)
+        names = ("total_loss", "loss_ce", "loss_pmml", "cls_accuracy")
+        return {name: trainer.storage.history(name).values() for name in names}
+
+    expected = logged("waiting")
+    reads = []
+    never_waiting(monkeypatch)
+    check = LossLog.check
+    monkeypatch.setattr(LossLog, "check", lambda self: reads.append(len(self._pending)) or check(self))
+    assert logged("not waiting") == expected
+    assert reads == [4, 4]
+
+
+def test_a_step_that_is_not_finite_is_found_before_anything_is_saved(datasets, tmp_path, monkeypatch):
+    never_waiting(monkeypatch)
+    trained(tmp_path, SOLVER__MAX_EPOCH=1, TEST__EVAL_PERIOD=-1)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").glob("*.pth")}
+    message = r"iteration 5 \(epoch 1\): a loss is not finite: loss_ce .*model_final.pth"
+    with pytest.raises(TrainingError, match=message):
+        trained(tmp_path, resume=True, TEST__EVAL_PERIOD=1, SOLVER__MAX_EPOCH=3, SOLVER__BASE_LR=1e30)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").glob("*.pth")} == before
+
+
+def test_weights_that_the_last_step_of_an_epoch_spoils_are_not_saved(datasets, tmp_path):
+    message = r"epoch 0: the weights are not finite after its last iteration; there is no checkpoint yet"
+    with pytest.raises(TrainingError, match=message):
+        trained(tmp_path, DATALOADER__MAX_BATCHES_PER_EPOCH=1, SOLVER__BASE_LR=1e39)
+    assert not list((tmp_path / "run").glob("*.pth"))
 
 
 def test_flipped_images_are_averaged_at_test_time(datasets, tmp_path):

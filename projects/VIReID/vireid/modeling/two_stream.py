@@ -24,7 +24,7 @@ class BatchLayout:
         self.sizes: tuple[int, ...] = ()
 
     def set(self, modalities: Tensor) -> None:
-        """modalities: (N,) int64, ascending."""
+        """modalities: (N,) int64, ascending, on the host: elsewhere, the device would be waited for."""
         self.sizes = tuple(torch.bincount(modalities, minlength=len(Modality)).tolist())
 
 
