@@ -8,6 +8,7 @@ from fastreid.config import configurable
 from fastreid.modeling.heads import REID_HEADS_REGISTRY
 from fastreid.modeling.meta_arch import META_ARCH_REGISTRY
 from fastreid.modeling.meta_arch.baseline import Baseline
+from fastreid.utils import comm
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
@@ -55,6 +56,7 @@ class VIReID(Baseline):
         self.layout = layout
         self.modality_specific = modality_specific
         self.measured: dict[str, Tensor] = {}
+        self.synchronized = any(isinstance(module, nn.SyncBatchNorm) for module in self.modules())
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.to(memory_format=self.memory_format)
 
@@ -108,6 +110,8 @@ class VIReID(Baseline):
         for transform in self.batch_transforms:
             batch = transform(batch)
         self.layout.set(batch["modalities"])
+        if self.synchronized and comm.get_world_size() > 1:
+            self.layout.share()
         batch = {key: value.to(self.device, non_blocking=True) for key, value in batch.items()}
         outputs = self.heads(self.backbone(batch.pop("images")), batch["targets"])
         outputs = {name: value.float() for name, value in outputs.items()}
