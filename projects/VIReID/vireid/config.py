@@ -87,6 +87,8 @@ def add_vireid_config(cfg: CfgNode) -> None:
 
     cfg.SOLVER.AMP.DTYPE = "bf16"  # "bf16" (CPU and CUDA) or "fp16" (CUDA, with loss scaling)
 
+    # TEST.IMS_PER_BATCH is the batch of each process.
+
     # The re-ranker by its registered name: "MSER"; "" for none. The toolkit's TEST.AQE.ENABLED and
     # TEST.RERANK.ENABLED choose the toolkit's.
     cfg.TEST.RERANKER = ""

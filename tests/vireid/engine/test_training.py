@@ -120,6 +120,13 @@ def test_a_run_is_not_overwritten_by_another(datasets, tmp_path):
         trained(tmp_path, resume=True)
 
 
+def test_machines_that_find_different_checkpoints_do_not_resume(datasets, tmp_path, monkeypatch):
+    trained(tmp_path)
+    monkeypatch.setattr("fastreid.utils.comm.all_gather", lambda found: [found, ""])
+    with pytest.raises(ConfigError, match=r"find .*model_final.pth and nothing in .*share the folder"):
+        trained(tmp_path, resume=True, SOLVER__MAX_EPOCH=2)
+
+
 def test_an_evaluation_that_fails_does_not_lose_the_epoch(datasets, tmp_path, monkeypatch):
     evaluations = []
 

@@ -82,6 +82,12 @@ class VIReIDTrainer(DefaultTrainer):
             CheckpointError: it cannot be read or does not fit, or is of another RegDB split.
         """
         self.checkpointer.strict = self.cfg.MODEL.WEIGHTS_STRICT
+        seen = {name or "nothing" for name in comm.all_gather(self.checkpointer.get_checkpoint_file())}
+        if resume and len(seen) > 1:
+            raise ConfigError(
+                f"--resume: the processes find {' and '.join(sorted(seen))} in"
+                f" OUTPUT_DIR {self.cfg.OUTPUT_DIR}; share the folder among the machines, or copy it to all"
+            )
         if resume and self.checkpointer.has_checkpoint():
             self.checkpointer.strict = True
             rest = self.checkpointer.load(self.checkpointer.get_checkpoint_file())
