@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
+import torch.distributed.nn
 import torch.multiprocessing
 from fastreid.modeling import build_model
 from fastreid.utils import comm
@@ -209,6 +210,30 @@ def save_trained(folder, recipes):
         own = Path(folder) / recipe
         own.mkdir(parents=True, exist_ok=True)
         torch.save(model.state_dict(), own / f"{comm.get_world_size()}_{comm.get_rank()}.pth")
+
+
+class SharedMean(nn.BatchNorm2d):
+    """Stands in for SyncBN, which needs GPUs: takes the mean over the images of all processes off."""
+
+    def forward(self, x):
+        total = torch.cat([x.sum(dim=(0, 2, 3)), x.new_tensor([x[:, 0].numel()])])
+        total = torch.distributed.nn.functional.all_reduce(total)
+        return x - (total[:-1] / total[-1])[:, None, None]
+
+
+def save_synchronized(folder):
+    """Losses of a step and the gradients of the stems where the first of two processes has no infrared image,
+    and every stem's norm asks all processes."""
+    model, batch = model_and_batch("AGW")
+    for modality in ("visible", "infrared"):
+        setattr(model.backbone.bn1, modality, SharedMean(model.backbone.bn1.visible.num_features))
+    model.synchronized = True
+    kept = torch.nonzero((batch["targets"] < 2) | (batch["targets"] > 3)).flatten()
+    batch = {name: value[kept] for name, value in batch.items()}
+    if comm.get_world_size() > 1:
+        batch = share_of(batch)
+    losses, found = gradients(distributed(TrainLosses(model)), batch, torch.float32)
+    torch.save((losses, found), Path(folder) / f"{comm.get_world_size()}_{comm.get_rank()}.pth")
 
 
 def save_features(folder, cases):

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mcja import ranks as ranks_module
 from mcja import soft_rank
 from plain_soft_rank import plain_blocks, plain_soft_rank
 
@@ -19,8 +20,15 @@ def with_gradient(values, strength, weights):
     return ranks.detach(), values.grad
 
 
+@pytest.fixture(params=["pool adjacent violators", "min-max"])
+def blocks(request, monkeypatch):
+    """How the blocks are found: as on the CPU, or as elsewhere."""
+    if request.param == "min-max":
+        monkeypatch.setattr(ranks_module, "violating_blocks", ranks_module.min_max_blocks)
+
+
 @pytest.mark.parametrize("strength", ["0.1", "0.5", "1.0", "2.0"])
-def test_equals_the_published_package(strength):
+def test_equals_the_published_package(blocks, strength):
     values, weights = torch.tensor(GOLDEN["softrank_in"]), torch.tensor(GOLDEN["softrank_w"])
     ranks, gradient = with_gradient(values, float(strength), weights)
     for ours, theirs in (
@@ -98,6 +106,30 @@ def test_float32_whatever_comes_in_and_within_autocast(dtype):
     low = values.to(dtype)
     assert torch.equal(soft_rank(low), soft_rank(low.float()))
     assert soft_rank(values.double()).dtype == torch.float64
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    size=st.integers(0, 40),
+    spread=st.sampled_from([0.0, 1.0, 20.0, 400.0]),
+    levels=st.sampled_from([0, 2, 6]),
+)
+def test_the_min_max_formula_finds_the_blocks_of_pool_adjacent_violators(seed, size, spread, levels):
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.rand(5, size, generator=generator, dtype=torch.float64)
+    if levels:
+        rows = (rows * levels).floor()  # ties
+    sorted_rows = (rows * spread).sort(dim=1, descending=True).values
+    targets = sorted_rows - torch.arange(size, 0, -1, dtype=torch.float64)
+    assert torch.equal(ranks_module.min_max_blocks(targets), ranks_module.violating_blocks(targets))
+
+
+def test_the_min_max_formula_keeps_its_tables_small(monkeypatch):
+    targets = torch.rand(7, 9, dtype=torch.float64)
+    expected = ranks_module.min_max_blocks(targets)
+    monkeypatch.setattr(ranks_module, "MOST_ENTRIES", 2 * 9**2)
+    assert torch.equal(ranks_module.min_max_blocks(targets), expected)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

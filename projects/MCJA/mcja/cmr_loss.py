@@ -10,6 +10,7 @@ from yacs.config import CfgNode
 from mcja.ranks import soft_rank
 from vireid.errors import ConfigError
 from vireid.modality import Modality
+from vireid.precision import autocast
 from vireid.registries import LOSS_REGISTRY
 
 logger = logging.getLogger("fastreid.mcja")
@@ -44,38 +45,58 @@ class CrossModalityRetrievalLoss(nn.Module):
             raise ConfigError(f"MODEL.LOSSES.CMR.STRENGTH is {strength}; expected a number above 0")
         return cls(strength)
 
-    def forward(self, embeddings: Tensor, targets: Tensor, modalities: Tensor) -> Tensor:
-        """embeddings: (N, D) float; targets, modalities: (N,) int64 -> scalar."""
-        losses = []
-        with torch.autocast(embeddings.device.type, enabled=False):
+    def forward(
+        self,
+        embeddings: Tensor,
+        targets: Tensor,
+        modalities: Tensor,
+        sizes: tuple[int, ...] | None = None,
+    ) -> Tensor:
+        """embeddings: (N, D) float; targets, modalities: (N,) int64; sizes: how many images there are of each
+        Modality, where they are in this order; where it is not given, the device is asked -> scalar."""
+        with autocast(embeddings.device.type, enabled=False):
             embeddings = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
+            if sizes is None:
+                order = modalities.argsort(stable=True)
+                embeddings, targets = embeddings[order], targets[order]
+                sizes = tuple(modalities.bincount(minlength=len(Modality)).tolist())
             directions = F.normalize(embeddings)
-            for modality in Modality:
-                queries = modalities == modality
-                match = targets[queries, None] == targets[~queries]
+            errors, present = [embeddings.sum() * 0], []
+            for modality in range(len(sizes)):
+                own, others = apart(directions, sizes, modality)
+                own_targets, other_targets = apart(targets, sizes, modality)
+                if not len(own) or not len(others):
+                    continue
+                match = own_targets[:, None] == other_targets
                 counted = match.any(dim=1) & ~match.all(dim=1)
-                if counted.any():
-                    distances = (1 - directions[queries][counted] @ directions[~queries].T) / 2
-                    losses.append(self.rank_error(distances, match[counted]))
-            if losses:
-                return torch.stack(losses).mean()
-            self.warn(modalities)
-            return embeddings.sum() * 0
+                ranks = self.rank_errors((1 - own @ others.T) / 2, match)
+                errors.append((ranks * counted[:, None]).sum() / (counted.sum() * len(others)).clamp(min=1))
+                present.append(counted.any())
+            number = torch.stack(present).sum() if present else torch.zeros_like(targets).sum()
+            if number.is_cpu and number == 0:  # elsewhere, the device would be waited for
+                self.warn(sizes)
+            return torch.stack(errors).sum() / number.clamp(min=1)
 
-    def rank_error(self, distances: Tensor, match: Tensor) -> Tensor:
-        """distances: (Q, G); match: (Q, G) bool -> mean of |rank - target|."""
+    def rank_errors(self, distances: Tensor, match: Tensor) -> Tensor:
+        """distances: (Q, G); match: (Q, G) bool -> |rank - target| (Q, G)."""
         last = torch.full_like(distances, match.shape[1])
         target = torch.where(match, torch.ones_like(last), last)
-        return (soft_rank(distances, self.regularization_strength) - target).abs().mean()
+        return (soft_rank(distances, self.regularization_strength) - target).abs()
 
-    def warn(self, modalities: Tensor) -> None:
+    def warn(self, sizes: tuple[int, ...]) -> None:
         """Say once why there was nothing to rank."""
         if self.warned:
             return
         self.warned = True
-        present = [Modality(value).name.lower() for value in modalities.unique().tolist()]
+        present = [modality.name.lower() for modality, size in zip(Modality, sizes) if size]
         logger.warning(
-            f"The CMR loss is zero for a batch of {len(modalities)} images ({', '.join(present) or 'none'}): "
+            f"The CMR loss is zero for a batch of {sum(sizes)} images ({', '.join(present) or 'none'}): "
             "no image has both a match and a mismatch in another modality. If most batches are so, raise "
             "SOLVER.IMS_PER_BATCH or DATALOADER.NUM_INSTANCE (this is said once)"
         )
+
+
+def apart(values: Tensor, sizes: tuple[int, ...], modality: int) -> tuple[Tensor, Tensor]:
+    """values: (N, ...), ordered by modality -> those of one modality, and all others."""
+    parts = values.split(sizes)
+    return parts[modality], torch.cat(parts[:modality] + parts[modality + 1 :])

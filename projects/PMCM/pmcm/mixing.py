@@ -89,8 +89,9 @@ class PatchMix:
         """batch: ordered by modality, without MIXED images -> the batch with them at its end."""
         images, targets = batch["images"], batch["targets"]
         sources = draw_pairs(targets, batch["modalities"])
-        visible, infrared = sources.unbind(1)
-        mixed, _ = patch_mix(images[visible], images[infrared], self.ratio, self.patch_size)
+        visible = sources[:, 0]
+        there = sources.to(images.device, non_blocking=True)
+        mixed, _ = patch_mix(images[there[:, 0]], images[there[:, 1]], self.ratio, self.patch_size)
         added = {
             "images": mixed,
             "targets": targets[visible],
@@ -105,8 +106,8 @@ def draw_pairs(targets: Tensor, modalities: Tensor) -> Tensor:
     """Random pairs of a visible and an infrared image of one identity, each image at most once.
 
     Args:
-        targets: (N,) int64 identities.
-        modalities: (N,) int64.
+        targets: (N,) int64 identities, on the host, where their number is known at once.
+        modalities: (N,) int64, on the host.
 
     Returns:
         (M, 2) int64 positions, ordered by identity; M is the sum of min(n_visible, n_infrared).

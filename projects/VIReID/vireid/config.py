@@ -92,6 +92,8 @@ def add_vireid_config(cfg: CfgNode) -> None:
     # computes in it, and float32 elsewhere.
     cfg.SOLVER.AMP.DTYPE = "auto"
 
+    # TEST.IMS_PER_BATCH is the batch of each process.
+
     # The re-ranker by its registered name: "MSER"; "" for none. The toolkit's TEST.AQE.ENABLED and
     # TEST.RERANK.ENABLED choose the toolkit's.
     cfg.TEST.RERANKER = ""

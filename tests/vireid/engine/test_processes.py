@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from processes import AXES, RECIPES, run_processes, save_all, save_features, save_trained
+from processes import AXES, RECIPES, run_processes, save_all, save_features, save_synchronized, save_trained
 
 CASES = [(recipe, torch.float32) for recipe in RECIPES]
 CASES += [(recipe, torch.bfloat16) for recipe in ("AGW", "PMCM", "MCJA")]
@@ -73,6 +73,19 @@ def test_training_goes_on_where_a_process_or_all_leave_parameters_out(tmp_path):
             ours = torch.load(tmp_path / recipe / f"2_{rank}.pth")
             for name, value in expected.items():
                 torch.testing.assert_close(ours[name], value, rtol=1e-5, atol=1e-6, msg=name)
+
+
+def test_a_norm_over_all_processes_does_not_wait_for_one_without_images_of_its_modality(
+    tmp_path, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        patch.setattr("torch.distributed.nn.functional.all_reduce", lambda total: total)
+        save_synchronized(tmp_path)
+    run_processes(save_synchronized, 2, tmp_path)
+    _, expected = torch.load(tmp_path / "1_0.pth")
+    for rank in range(2):
+        _, ours = torch.load(tmp_path / f"2_{rank}.pth")
+        assert max(differences(ours, expected).values()) <= 1e-4  # float32, of a difference of large sums
 
 
 def test_embeddings_are_those_of_one_process_to_the_last_bit(datasets, tmp_path):

@@ -3,10 +3,10 @@ import torch
 from fastreid.modeling import build_model
 from fastreid.solver import build_optimizer as build_toolkit_optimizer
 
-from configs import tiny_config
-from vireid.engine.precision import autocast_dtype, computes_in_bf16
+from configs import PROJECTS, tiny_config
+from vireid.engine.loss_log import LossLog, NotFiniteError
 from vireid.engine.step import OptimizationStep, build_optimizer
-from vireid.errors import TrainingError
+from vireid.precision import autocast_dtype, computes_in_bf16
 
 BF16 = {"SOLVER__AMP__ENABLED": True, "SOLVER__AMP__DTYPE": "bf16"}
 
@@ -72,7 +72,7 @@ def test_bf16_follows_fp32():
     for enabled in (False, True):
         _, step = model_and_step(**(BF16 if enabled else {}))
         torch.manual_seed(2)
-        losses[enabled] = step(batch())
+        losses[enabled] = {name: float(value) for name, value in step(batch()).items()}
     for name, value in losses[False].items():
         assert losses[True][name] == pytest.approx(value, rel=0.1, abs=0.05), name
 
@@ -82,7 +82,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_change():
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     model.heads.weight.data[0, 0] = float("nan")
     before["heads.weight"][0, 0] = float("nan")
-    with pytest.raises(TrainingError, match="a loss is not finite: loss_ce nan"):
+    with pytest.raises(NotFiniteError, match="a loss is not finite: loss_ce nan"):
         step(batch())
     for name, p in model.named_parameters():
         torch.testing.assert_close(p.detach(), before[name], equal_nan=True)
@@ -93,7 +93,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_change():
     [("auto", True, torch.bfloat16), ("auto", False, None), ("bf16", False, torch.bfloat16)],
 )
 def test_the_precision_follows_the_device(monkeypatch, dtype, supported, expected):
-    monkeypatch.setattr("vireid.engine.precision.computes_in_bf16", lambda device: supported)
+    monkeypatch.setattr("vireid.precision.computes_in_bf16", lambda device: supported)
     assert autocast_dtype(tiny_config(SOLVER__AMP__ENABLED=True, SOLVER__AMP__DTYPE=dtype)) == expected
     assert autocast_dtype(tiny_config(SOLVER__AMP__ENABLED=False, SOLVER__AMP__DTYPE=dtype)) is None
 
@@ -102,3 +102,44 @@ def test_a_cpu_computes_in_bf16_where_it_says_so(monkeypatch):
     for found, expected in (({"avx2": True}, False), ({"avx512_bf16": True}, True), ({"bf16": True}, True)):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda found=found: found, raising=False)
         assert computes_in_bf16("cpu") == expected
+
+
+CONFIGS = sorted(
+    str(path.relative_to(PROJECTS))
+    for path in PROJECTS.glob("*/configs/*.yml")
+    if not path.name.startswith("_")
+)
+
+
+@pytest.mark.parametrize("file", CONFIGS)
+def test_a_step_of_every_config_never_waits_for_the_device(file):
+    """On PyTorch's meta device there are no numbers, so whatever asks for one fails."""
+    settings = {"MODEL__HEADS__PARTS__COUNT": 2, "SOLVER__AMP__ENABLED": False}
+    if file.startswith("MCJA"):
+        settings["MODEL__MDA__STAGES"] = ["auto"]
+    cfg = tiny_config(file, **settings)
+    model = build_model(cfg).to("meta").train()
+    cfg.MODEL.DEVICE = "meta"
+    step = OptimizationStep(model, None, build_optimizer(cfg, model), cfg)
+    losses = step(batch())
+    assert len(losses) == len(cfg.MODEL.LOSSES.NAME)
+    assert all(loss.is_meta for loss in losses.values())
+    assert all(p.grad is not None for name, p in model.named_parameters() if p.requires_grad)
+    with pytest.raises((RuntimeError, NotImplementedError), match="meta"):
+        step.log.check()
+
+
+def test_losses_are_read_together_and_the_step_that_was_not_finite_is_found(caplog):
+    log = LossLog()
+    for value in (1.0, 2.0, 3.0):
+        log.note({"loss_ce": torch.tensor(value), "loss_cmr": torch.tensor(0.0)})
+    assert log.take() == [{"loss_ce": value, "loss_cmr": 0.0} for value in (1.0, 2.0, 3.0)]
+    assert log.take() == []
+    assert [record.message.split(":")[0] for record in caplog.records] == [
+        "loss_cmr was 0 in each of 3 steps"
+    ]
+    for value in (1.0, float("nan"), 3.0, 4.0):
+        log.note({"loss_ce": torch.tensor(value)})
+    with pytest.raises(NotFiniteError, match="a loss is not finite: loss_ce nan") as error:
+        log.check()
+    assert error.value.steps_ago == 2

@@ -17,6 +17,8 @@ from training import train, trainer_of
 from vireid.data import build_dataset
 from vireid.engine import evaluate_weights
 from vireid.engine.evaluation import evaluate_dataset
+from vireid.engine.loss_log import LossLog
+from vireid.engine.step import OptimizationStep
 from vireid.errors import CheckpointError, ConfigError, DatasetError, TrainingError, UserError
 
 TRAIN_NET = Path(__file__).parents[3] / "tools" / "train_net.py"
@@ -149,6 +151,12 @@ def test_resuming_a_finished_run_evaluates_it(runs, copy_of_run):
     assert again.results == runs(REGDB).results
 
 
+def test_machines_that_find_different_checkpoints_do_not_resume(copy_of_run, monkeypatch):
+    monkeypatch.setattr("fastreid.utils.comm.all_gather", lambda found: [found, ""])
+    with pytest.raises(ConfigError, match=r"find .*model_final.pth and nothing in .*share the folder"):
+        train(copy_of_run, REGDB, resume=True, SOLVER__MAX_EPOCH=2, DATASETS__REGDB__SPLIT=2)
+
+
 def test_an_evaluation_that_fails_does_not_lose_the_epoch(datasets, tmp_path, monkeypatch):
     evaluations = []
     options = {"SOLVER__MAX_EPOCH": 2, "DATASETS__TRIALS": 1, "DATALOADER__MAX_BATCHES_PER_EPOCH": 1}
@@ -274,6 +282,58 @@ def test_a_loss_that_blows_up_names_iteration_losses_and_checkpoint(runs, copy_o
     with pytest.raises(TrainingError, match=message):
         train(copy_of_run, REGDB, resume=True, SOLVER__MAX_EPOCH=20, SOLVER__BASE_LR=1e30, **options)
     assert (copy_of_run / "model_final.pth").read_bytes() == intact
+
+
+def never_waiting(monkeypatch):
+    """As on a GPU: losses are read at the end of an epoch, and every 200 iterations."""
+    build = OptimizationStep.__init__
+
+    def without_waiting(self, *arguments):
+        build(self, *arguments)
+        self.waits = False
+
+    monkeypatch.setattr(OptimizationStep, "__init__", without_waiting)
+
+
+def test_losses_read_once_an_epoch_are_logged_as_those_read_in_every_step(datasets, tmp_path, monkeypatch):
+    def logged(folder):
+        options = {"SOLVER__MAX_EPOCH": 2, "TEST__EVAL_PERIOD": -1}
+        trainer = train(tmp_path / folder, "PMCM/configs/sysu.yml", **options).trainer
+        names = ("total_loss", "loss_ce", "loss_pmml", "cls_accuracy")
+        return {name: trainer.storage.history(name).values() for name in names}
+
+    expected = logged("waiting")
+    reads = []
+    never_waiting(monkeypatch)
+    check = LossLog.check
+    monkeypatch.setattr(LossLog, "check", lambda self: reads.append(len(self._pending)) or check(self))
+    assert logged("not waiting") == expected
+    assert reads == [4, 4]
+
+
+def test_a_step_that_is_not_finite_is_found_before_anything_is_saved(datasets, tmp_path, monkeypatch):
+    never_waiting(monkeypatch)
+    train(tmp_path, SOLVER__MAX_EPOCH=1, TEST__EVAL_PERIOD=-1)
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("*.pth")}
+    message = r"iteration 5 \(epoch 1\): a loss is not finite: loss_ce .*model_final.pth"
+    with pytest.raises(TrainingError, match=message):
+        train(tmp_path, resume=True, TEST__EVAL_PERIOD=1, SOLVER__MAX_EPOCH=3, SOLVER__BASE_LR=1e30)
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("*.pth")} == before
+
+
+def test_weights_that_the_last_step_of_an_epoch_spoils_are_not_saved(datasets, tmp_path, monkeypatch):
+    step = OptimizationStep.__call__
+
+    def spoiling(self, batch):
+        losses = step(self, batch)
+        self.model.heads.weight.data[0, 0] = float("inf")
+        return losses
+
+    monkeypatch.setattr(OptimizationStep, "__call__", spoiling)
+    message = r"epoch 0: the weights are not finite after its last iteration; there is no checkpoint yet"
+    with pytest.raises(TrainingError, match=message):
+        train(tmp_path, DATALOADER__MAX_BATCHES_PER_EPOCH=1)
+    assert not list(tmp_path.glob("*.pth"))
 
 
 def tiny_options():

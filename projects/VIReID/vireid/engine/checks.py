@@ -13,13 +13,13 @@ from vireid import host
 from vireid.data.common import TrainSet
 from vireid.data.datasets.separation import check_separation
 from vireid.data.transforms import check_transforms
-from vireid.engine.precision import autocast_dtype
 from vireid.engine.reports import listed, row_name
 from vireid.engine.rerankers import build_reranker
 from vireid.errors import ConfigError
 from vireid.evaluation.metrics import METRICS
 from vireid.evaluation.protocols import Setting
 from vireid.modeling.checks import check_model
+from vireid.precision import autocast_dtype
 
 
 def check_config(cfg: CfgNode) -> None:

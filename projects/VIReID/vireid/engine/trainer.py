@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import torch
 from fastreid.engine import DefaultTrainer, hooks
 from fastreid.engine.train_loop import TrainerBase
 from fastreid.utils import comm
@@ -17,6 +18,7 @@ from vireid.engine.checkpoint import AtomicCheckpointer, check_tags, checkpoint_
 from vireid.engine.checks import check_run
 from vireid.engine.evaluation import evaluate_model
 from vireid.engine.hooks import Checkpoints, LearningRate, PeriodicEvaluation, PreciseBN, Writers
+from vireid.engine.loss_log import NotFiniteError
 from vireid.engine.models import build_model
 from vireid.engine.processes import distributed, share_buffers
 from vireid.engine.reports import best_metric, listed
@@ -26,6 +28,8 @@ from vireid.engine.step import OptimizationStep, build_optimizer
 from vireid.errors import CheckpointError, ConfigError, TrainingError
 
 logger = logging.getLogger("fastreid.vireid.trainer")
+
+LOG_PERIOD = 200  # iterations; a GPU is asked for its losses that often, and at the end of an epoch
 
 
 class VIReIDTrainer(DefaultTrainer):
@@ -78,6 +82,12 @@ class VIReIDTrainer(DefaultTrainer):
             CheckpointError: it cannot be read or does not fit, or is of another RegDB split.
         """
         self.checkpointer.strict = self.cfg.MODEL.WEIGHTS_STRICT
+        seen = {name or "nothing" for name in comm.all_gather(self.checkpointer.get_checkpoint_file())}
+        if resume and len(seen) > 1:
+            raise ConfigError(
+                f"--resume: the processes find {' and '.join(sorted(seen))} in"
+                f" OUTPUT_DIR {self.cfg.OUTPUT_DIR}; share the folder among the machines, or copy it to all"
+            )
         if resume and self.checkpointer.has_checkpoint():
             self.checkpointer.strict = True
             rest = self.checkpointer.load(self.checkpointer.get_checkpoint_file())
@@ -117,7 +127,7 @@ class VIReIDTrainer(DefaultTrainer):
         if comm.is_main_process():
             extras = self.checkpoint_extras()
             built.append(Checkpoints(cfg.SOLVER.CHECKPOINT_PERIOD, cfg.TEST.BEST_METRIC, extras))
-            built.append(Writers(self.build_writers(), period=200))
+            built.append(Writers(self.build_writers(), period=LOG_PERIOD))
         return built
 
     def checkpoint_extras(self) -> dict[str, Any]:
@@ -139,7 +149,7 @@ class VIReIDTrainer(DefaultTrainer):
             dataset -> setting -> metric, in percent, of the last evaluation.
 
         Raises:
-            TrainingError: a loss is NaN or infinite; checkpoints are those of the epochs before.
+            TrainingError: a loss or a weight is NaN or infinite; checkpoints are those of the epochs before.
         """
         if self.start_epoch >= self.max_epoch:
             logger.info(f"All {self.max_epoch} epochs (SOLVER.MAX_EPOCH) are trained already; evaluating")
@@ -164,6 +174,7 @@ class VIReIDTrainer(DefaultTrainer):
                         self.after_step()
                         self.iter += 1
                     share_buffers(self.model)
+                    self.check_weights()
                     self.after_epoch()
             finally:
                 self.after_train()
@@ -174,16 +185,37 @@ class VIReIDTrainer(DefaultTrainer):
 
     def run_step(self, batch: dict[str, Any]) -> None:
         try:
-            losses = self._trainer(batch)
-        except TrainingError as error:
-            last = self.checkpointer.get_checkpoint_file()
-            kept = f"the last good checkpoint is {last}" if last else "there is no checkpoint yet"
-            raise TrainingError(
-                f"iteration {self.iter} (epoch {self.epoch}): {error}; {kept}. "
-                "Lower SOLVER.BASE_LR, or enable SOLVER.CLIP_GRADIENTS"
-            ) from None
-        self.storage.put_scalar("total_loss", sum(losses.values()))
-        self.storage.put_scalars(**losses)
+            self._trainer(batch)
+            done = self.iter + 1
+            if self._trainer.waits or done % LOG_PERIOD == 0 or done % self.iters_per_epoch == 0:
+                self.put_losses()
+        except NotFiniteError as error:
+            iteration = self.iter - error.steps_ago
+            where = f"iteration {iteration} (epoch {iteration // self.iters_per_epoch})"
+            raise self.failed(f"{where}: {error}") from None
+
+    def put_losses(self) -> None:
+        """Read the losses since the last time, and put them into the storage that the writers read."""
+        rows = self._trainer.log.take()
+        for iteration, values in enumerate(rows, start=self.iter + 1 - len(rows)):
+            losses = {name: value for name, value in values.items() if name.startswith("loss")}
+            self.storage.iter = iteration
+            self.storage.put_scalar("total_loss", sum(losses.values()))
+            self.storage.put_scalars(**values)
+        self.storage.iter = self.iter
+
+    def check_weights(self) -> None:
+        """Refuse weights that are not finite: after the last update before an evaluation or a checkpoint
+        there is no loss that would tell."""
+        tensors = [value for value in self.model.state_dict().values() if value.is_floating_point()]
+        if not bool(torch.stack([value.isfinite().all() for value in tensors]).all()):
+            raise self.failed(f"epoch {self.epoch}: the weights are not finite after its last iteration")
+
+    def failed(self, what: str) -> TrainingError:
+        """The error that ends a training, with what is left of it."""
+        last = self.checkpointer.get_checkpoint_file()
+        kept = f"the last good checkpoint is {last}" if last else "there is no checkpoint yet"
+        return TrainingError(f"{what}; {kept}. Lower SOLVER.BASE_LR, or enable SOLVER.CLIP_GRADIENTS")
 
     def evaluate(self) -> dict[str, Any]:
         """Evaluate on DATASETS.TESTS and write results.json.

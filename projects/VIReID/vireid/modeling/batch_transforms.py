@@ -2,8 +2,9 @@
 
 A batch transform is a class in BATCH_TRANSFORM_REGISTRY with a classmethod ``from_config(cfg)`` and
 ``__call__(batch) -> batch``, where a batch is a dict of ``images`` (N, 3, H, W) normalized float,
-``targets``, ``camids`` and ``modalities`` (N,), ordered by modality. It may add images, MIXED ones
-last, and entries that a loss asks for by name.
+``targets``, ``camids`` and ``modalities`` (N,), ordered by modality. Only the images are on the device: what
+is decided by the others is known at once, without waiting for it. It may add images, MIXED ones last, and
+entries that a loss asks for by name, on either.
 """
 
 from collections.abc import Callable

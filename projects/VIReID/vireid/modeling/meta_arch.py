@@ -6,10 +6,9 @@ from typing import Any
 import torch
 from fastreid.config import configurable
 from fastreid.modeling.heads import REID_HEADS_REGISTRY
-from fastreid.modeling.losses import log_accuracy
 from fastreid.modeling.meta_arch import META_ARCH_REGISTRY
 from fastreid.modeling.meta_arch.baseline import Baseline
-from fastreid.utils import events
+from fastreid.utils import comm
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
@@ -20,6 +19,7 @@ from vireid.modeling.batch_transforms import Batch, build_batch_transforms
 from vireid.modeling.checks import check_head
 from vireid.modeling.losses import WeightedLosses, build_losses
 from vireid.modeling.two_stream import BatchLayout, split_streams
+from vireid.precision import autocast
 from vireid.registries import find
 
 
@@ -28,7 +28,12 @@ class VIReID(Baseline):
     """A backbone with modality-specific modules, a head, and losses for visible-infrared ReID.
 
     In training it returns ``{"loss_...": scalar}``, in evaluation the embeddings (N, D) in the order of
-    the batch. Images may be uint8 or float in 0..255, on any device, their modalities in any order.
+    the batch. Images may be uint8 or float in 0..255, on any device, their modalities in any order. What is
+    decided by identities and modalities is decided on the host, where a loader leaves them: a step does not
+    wait for the device.
+
+    Attributes:
+        measured: figures of the last training batch beside its losses, scalars on the device.
     """
 
     @configurable
@@ -50,6 +55,8 @@ class VIReID(Baseline):
         self.batch_transforms = batch_transforms
         self.layout = layout
         self.modality_specific = modality_specific
+        self.measured: dict[str, Tensor] = {}
+        self.synchronized = any(isinstance(module, nn.SyncBatchNorm) for module in self.modules())
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.to(memory_format=self.memory_format)
 
@@ -84,8 +91,10 @@ class VIReID(Baseline):
         modalities = batch["modalities"]
         order = None
         if bool((modalities[1:] < modalities[:-1]).any()):
-            order = torch.argsort(modalities, stable=True)
-            batch = {key: value[order] for key, value in batch.items()}
+            positions = torch.argsort(modalities, stable=True)
+            order = positions.to(self.device, non_blocking=True)
+            images = batch.pop("images")[order]
+            batch = {**{key: value[positions] for key, value in batch.items()}, "images": images}
         if self.training:
             return self.train_losses(batch)
         self.layout.set(batch["modalities"])
@@ -101,17 +110,19 @@ class VIReID(Baseline):
         for transform in self.batch_transforms:
             batch = transform(batch)
         self.layout.set(batch["modalities"])
+        if self.synchronized and comm.get_world_size() > 1:
+            self.layout.share()
+        batch = {key: value.to(self.device, non_blocking=True) for key, value in batch.items()}
         outputs = self.heads(self.backbone(batch.pop("images")), batch["targets"])
         outputs = {name: value.float() for name, value in outputs.items()}
-        if events._CURRENT_STORAGE_STACK:
-            log_accuracy(outputs["pred_class_logits"].detach(), batch["targets"])
+        self.measured["cls_accuracy"] = accuracy(outputs["pred_class_logits"].detach(), batch["targets"])
         outputs["logits"] = outputs.pop("cls_outputs")
         outputs["embeddings"] = outputs.pop("features")
-        with torch.autocast(self.device.type, enabled=False):
+        with autocast(self.device.type, enabled=False):
             return self.weighted_losses({**batch, **outputs, "sizes": self.layout.sizes})
 
     def preprocess(self, batched_inputs: dict[str, Any]) -> Batch:
-        """Move a batch to the model's device and normalize its images."""
+        """Normalized images on the model's device; identities, cameras and modalities on the host."""
         if not isinstance(batched_inputs, dict) or "modalities" not in batched_inputs:
             got = list(batched_inputs) if isinstance(batched_inputs, dict) else type(batched_inputs)
             raise ValueError(
@@ -119,7 +130,7 @@ class VIReID(Baseline):
                 f"in training; got {got}"
             )
         batch: Batch = {
-            key: batched_inputs[key].to(self.device, non_blocking=True)
+            key: batched_inputs[key].cpu()
             for key in ("targets", "camids", "modalities")
             if key in batched_inputs
         }
@@ -135,6 +146,12 @@ class VIReID(Baseline):
         images = batched_inputs["images"].to(self.device, non_blocking=True)
         images = images.to(self.pixel_mean.dtype).sub(self.pixel_mean).div_(self.pixel_std)
         return images.contiguous(memory_format=self.memory_format)
+
+
+def accuracy(scores: Tensor, targets: Tensor) -> Tensor:
+    """scores: (N, C); targets: (N,) -> share of images whose identity scores highest."""
+    _, first = scores.topk(1, dim=1)
+    return (first.flatten() == targets).float().sum() * (1.0 / len(targets))
 
 
 def build_head(cfg: CfgNode, feature_map: FeatureMap) -> nn.Module:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from vireid.errors import ConfigError
 from vireid.modality import Modality
 from vireid.modeling.families import family_of
+from vireid.modeling.losses.processes import gather_numbers
 
 MIXED_STEMS = ("visible", "infrared", "own")
 
@@ -18,14 +19,26 @@ class BatchLayout:
     """How many images of each modality the batch in flight holds, in that order.
 
     One object is shared by the meta-architecture, which sets it, and every route, which reads it.
+
+    Attributes:
+        sizes: this process's number of images of each modality.
+        computed: the modalities whose copies compute something, be it for no image.
     """
 
     def __init__(self) -> None:
         self.sizes: tuple[int, ...] = ()
+        self.computed: list[Modality] = []
 
     def set(self, modalities: Tensor) -> None:
-        """modalities: (N,) int64, ascending."""
+        """modalities: (N,) int64, ascending, on the host: elsewhere, the device would be waited for."""
         self.sizes = tuple(torch.bincount(modalities, minlength=len(Modality)).tolist())
+        self.computed = [modality for modality in Modality if self.sizes[modality]]
+
+    def share(self) -> None:
+        """Let each process compute the copies that any of them has images for: a norm that asks all processes
+        for its statistics (SyncBN) would wait for one that left it out."""
+        totals = [sum(sizes) for sizes in zip(*gather_numbers(self.sizes))]
+        self.computed = [modality for modality in Modality if totals[modality]]
 
 
 class ModalityRoute(nn.Module):
@@ -76,7 +89,7 @@ class ModalityRoute(nn.Module):
                 f"a two-stream backbone got {len(x)} images where the batch layout has {sizes}: "
                 "call it through the meta-architecture, which sets the layout"
             )
-        present = [modality for modality in Modality if sizes[modality]]
+        present = self.layout.computed
         branches = list(dict.fromkeys(self.branch_of[modality] for modality in present))
         if len(branches) == 1:
             return self.get_submodule(branches[0])(x)

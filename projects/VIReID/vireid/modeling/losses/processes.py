@@ -44,7 +44,7 @@ def join_processes(
     tensors = {name: inputs[name] for name in sorted(names) if isinstance(inputs[name], Tensor)}
     kind_of = {name: kinds.get(name, LossInput("")) for name in tensors}
     lengths = [tensor.shape[kind_of[name].axis] for name, tensor in tensors.items()]
-    table = _gather_numbers([*sizes, *lengths])
+    table = gather_numbers([*sizes, *lengths])
     sizes_of = [row[: len(sizes)] for row in table]
     joined = {name: inputs[name] for name in names if name not in tensors}
     joined["sizes"] = tuple(map(sum, zip(*sizes_of)))
@@ -106,7 +106,7 @@ def _gather(tensor: Tensor, axis: int, lengths: Sequence[int]) -> list[Tensor]:
     return shares
 
 
-def _gather_numbers(numbers: Sequence[int]) -> list[list[int]]:
+def gather_numbers(numbers: Sequence[int]) -> list[list[int]]:
     """The numbers of each process. They go from host to host, so that no device is waited for."""
     own = torch.tensor(numbers)
     rows = [torch.empty_like(own) for _ in range(comm.get_world_size())]

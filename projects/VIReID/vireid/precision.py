@@ -1,4 +1,7 @@
-"""The number format of a training step: SOLVER.AMP."""
+"""Mixed precision: SOLVER.AMP, on any device."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from yacs.config import CfgNode
@@ -37,3 +40,12 @@ def computes_in_bf16(device: str) -> bool:
         return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     found = torch.cpu.get_capabilities()
     return any(found.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16", "sve_bf16"))
+
+
+def autocast(
+    device_type: str, dtype: torch.dtype | None = None, *, enabled: bool
+) -> AbstractContextManager[Any]:
+    """``torch.autocast``; nothing on a device that has none (PyTorch's meta), if it is not enabled."""
+    if not enabled and not torch.amp.is_autocast_available(device_type):
+        return nullcontext()
+    return torch.autocast(device_type, dtype=dtype, enabled=enabled)

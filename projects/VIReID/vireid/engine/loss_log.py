@@ -1,0 +1,80 @@
+"""The losses of the steps, read from the device now and then."""
+
+import logging
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from vireid.errors import TrainingError
+
+logger = logging.getLogger("fastreid.vireid.losses")
+
+
+class NotFiniteError(TrainingError):
+    """A loss is NaN or infinite.
+
+    Attributes:
+        steps_ago: how many steps were noted after the one that it is of.
+    """
+
+    def __init__(self, message: str, steps_ago: int) -> None:
+        super().__init__(message)
+        self.steps_ago = steps_ago
+
+
+class LossLog:
+    """Notes the losses of each step on the device. Reading them waits for the device once, whatever the
+    number of steps, and gives their means over the processes."""
+
+    def __init__(self) -> None:
+        self._pending: list[dict[str, Tensor]] = []
+        self._rows: list[dict[str, float]] = []
+        self._warned: set[str] = set()
+
+    def note(self, values: dict[str, Tensor]) -> None:
+        """values: scalars of one step, the same names on every process."""
+        self._pending.append({name: value.detach() for name, value in values.items()})
+
+    def check(self) -> None:
+        """Read what is noted; every process calls it after the same step.
+
+        Raises:
+            NotFiniteError: one of it is NaN or infinite.
+        """
+        if not self._pending:
+            return
+        stacked = torch.stack([value.float() for values in self._pending for value in values.values()])
+        if dist.is_initialized():
+            dist.all_reduce(stacked)
+            stacked /= dist.get_world_size()
+        numbers = iter(stacked.tolist())
+        read = [{name: next(numbers) for name in values} for values in self._pending]
+        self._pending = []
+        for place, values in enumerate(read):
+            if not all(torch.isfinite(torch.tensor(list(values.values())))):
+                listed = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+                raise NotFiniteError(f"a loss is not finite: {listed}", len(read) - 1 - place)
+        self._rows += read
+        if len(read) > 1:
+            self._warn(
+                [name for name in read[0] if not any(values.get(name, 1) for values in read)], len(read)
+            )
+
+    def _warn(self, zeros: list[str], steps: int) -> None:
+        for name in zeros:
+            if name.startswith("loss") and name not in self._warned:
+                self._warned.add(name)
+                logger.warning(
+                    f"{name} was 0 in each of {steps} steps: it trains nothing (this is said once)"
+                )
+
+    def take(self) -> list[dict[str, float]]:
+        """The values of each step since the last call.
+
+        Raises:
+            NotFiniteError: see ``check``.
+        """
+        self.check()
+        rows, self._rows = self._rows, []
+        return rows
