@@ -64,7 +64,7 @@ def test_a_family_trains_evaluates_reloads_and_resumes(variant, method, tmp_path
 
 
 def test_the_log_says_which_modules_auto_chose(caplog):
-    with caplog.at_level("INFO", logger="fastreid.vireid.trainer"):
+    with caplog.at_level("INFO", logger="fastreid.vireid.models"):
         VIReIDTrainer.build_model(Variant("osnet", "x0_25").config("baseline"))
     assert "modality-specific: conv1\n" in caplog.text
 
