@@ -30,10 +30,10 @@ demo: .venv/ready
 	$(BIN)/python tools/demo.py
 
 test: .venv/ready
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-all: .venv/ready
-	$(BIN)/python -m pytest -n auto -m "full or not full"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "full or not full"
 
 lint: .venv/ready
 	$(BIN)/ruff check .
