@@ -40,6 +40,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.description = __doc__
     parser.epilog = EXAMPLES
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument(
+        "--force-resume", action="store_true", help="--resume, also where the config is that of another run"
+    )
     return parser.parse_args()
 
 
@@ -61,7 +64,7 @@ def run(args: argparse.Namespace) -> None:
         evaluate_weights(cfg)
         return
     trainer = VIReIDTrainer(cfg)
-    trainer.resume_or_load(resume=args.resume)
+    trainer.resume_or_load(resume=args.resume or args.force_resume, force=args.force_resume)
     trainer.train()
 
 
@@ -76,32 +79,32 @@ def relaunch(args: argparse.Namespace) -> None:
 
 
 def main() -> int:
-    """The exit status: 0, 2 for what the user can mend, 130 after Ctrl-C."""
+    """The exit status: 0; 2 for what the user can mend; 1 for what the machine did, such as a full disk;
+    128 + the number of the signal that stopped it: 130 after Ctrl-C, 143 after SIGTERM."""
     from vireid.errors import ConfigError, UserError
 
     args = parse_arguments()
     if args.num_gpus * args.num_machines > 1 and "LOCAL_RANK" not in os.environ:
         relaunch(args)
+    # What is the same to every process of a machine is said once.
+    speaks = os.environ.get("LOCAL_RANK", "0") == "0"
     try:
         run(args)
     except UserError as error:
         if os.environ.get("VIREID_TRACEBACK"):
             traceback.print_exc()
-        # A wrong config is the same to every process of a machine, and is said once.
-        if not isinstance(error, ConfigError) or os.environ.get("LOCAL_RANK", "0") == "0":
+        if speaks or not isinstance(error, ConfigError):
             print(f"error: {error}", file=sys.stderr)
-        return 2
+        return error.exit_status
     except OSError as error:  # a full disk, a folder that cannot be written to
         if os.environ.get("VIREID_TRACEBACK"):
             traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(
-            "interrupted" + ("" if args.eval_only else "; --resume goes on from the last checkpoint, if any"),
-            file=sys.stderr,
-        )
-        return 130
+        return 1
+    except KeyboardInterrupt as error:
+        if speaks:
+            print(str(error) or "interrupted", file=sys.stderr)
+        return getattr(error, "exit_status", 130)
     return 0
 
 

@@ -88,6 +88,17 @@ def add_vireid_config(cfg: CfgNode) -> None:
     # SOLVER.STEPS are epochs of training, counted from its start: [20] lowers the rate for epochs 20, 21, ...
     # (the toolkit counts from the end of warm-up).
 
+    # Batches whose gradients one update takes the mean of. Losses, batch norm and PatchMix see one batch of
+    # IMS_PER_BATCH images at a time, so this is not the same as a larger IMS_PER_BATCH; the schedule counts
+    # batches, and an epoch ends with an update.
+    cfg.SOLVER.ACCUMULATE = 1
+    # Exponential moving average of weights and running statistics over the updates. It is what is evaluated,
+    # what a checkpoint has under "model", and what tools/export.py exports.
+    cfg.SOLVER.EMA = node({"ENABLED": False, "DECAY": 0.999})
+    # Also save within an epoch, every so many minutes: --resume goes on at that very iteration. 0: never.
+    # SIGINT (Ctrl-C) and SIGTERM save in any case. A float.
+    cfg.SOLVER.CHECKPOINT_MINUTES = 10.0
+
     # With SOLVER.AMP.ENABLED: "bf16"; "fp16" (GPUs only, with loss scaling); "auto": bf16 where the device
     # computes in it, and float32 elsewhere.
     cfg.SOLVER.AMP.DTYPE = "auto"
