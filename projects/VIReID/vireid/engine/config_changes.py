@@ -26,7 +26,6 @@ MAY_CHANGE = (
     "MODEL.DEVICE",
     "MODEL.WEIGHTS",
     "MODEL.WEIGHTS_STRICT",
-    "OUTPUT_DIR",
     "PLUGINS",
     "SOLVER.AMP",
     "SOLVER.BASE_LR",
@@ -53,8 +52,11 @@ MAY_CHANGE = (
 
 
 def config_record(cfg: CfgNode) -> dict[str, Any]:
-    """The keys of a config and their values, as a checkpoint records them: plain values, lists for tuples."""
-    return dict(_leaves(yaml.safe_load(cfg.dump())))
+    """The keys of a config and their values, as a checkpoint records them: plain values, lists for tuples.
+    OUTPUT_DIR is left out: a run's folder may be moved."""
+    tree = yaml.safe_load(cfg.dump())
+    del tree["OUTPUT_DIR"]
+    return dict(_leaves(tree))
 
 
 def changed_keys(before: dict[str, Any], now: dict[str, Any]) -> tuple[list[str], list[str]]:

@@ -25,5 +25,5 @@ def machine_errors(folder: str) -> Iterator[None]:
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
-        reason = str(error).splitlines()[0]
-        raise MachineError(f"{reason} Out of memory? Lower DATALOADER.NUM_WORKERS; {GOES_ON}") from None
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise MachineError(f"{reason}. Out of memory? Lower DATALOADER.NUM_WORKERS; {GOES_ON}") from None

@@ -53,7 +53,7 @@ def checkpoints_of_run(folder: str | Path) -> list[Found]:
             found.append(Found(place, path))
     # Of one epoch, the one whose name tells it comes first.
     rank = {"model_best": 0, WITHIN_EPOCH: 1}
-    return sorted(found, key=lambda entry: (entry.place, rank.get(entry.path.stem, 2)), reverse=True)
+    return sorted(found, key=lambda one: (one.place, rank.get(one.path.stem, 2), one.path), reverse=True)
 
 
 def read_newest(folder: str | Path) -> tuple[Found, dict[str, Any]] | None:
