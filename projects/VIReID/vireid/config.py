@@ -1,6 +1,5 @@
 """Every config key that this plugin adds to the toolkit's, and the defaults it changes."""
 
-import torch
 from yacs.config import CfgNode
 
 
@@ -8,6 +7,8 @@ def add_vireid_config(cfg: CfgNode) -> None:
     """Add the keys of visible-infrared ReID to a FastReID config, in place; twice does no harm."""
     if "SEED" in cfg:
         return
+    import torch  # here, so that the command line's help need not wait for it
+
     node = type(cfg)
 
     # Modules of your own, imported before anything is built, so that what they register can be named here:

@@ -21,7 +21,7 @@ LAST = "last_checkpoint"
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint of plain tensors; a bare state dict becomes ``{"model": state dict}``. What a
-    ``.safetensors`` file of tools/export.py records in its metadata is as in the checkpoint.
+    ``.safetensors`` file of `vireid export` records in its metadata is as in the checkpoint.
 
     Raises:
         CheckpointError: no such file, or not a checkpoint of tensors and plain values.
