@@ -20,6 +20,8 @@ LAYERS = [
         "vireid.compiled",
         "vireid.weights",
         "vireid.config",
+        "vireid.config_keys",
+        "vireid.toolkit_keys",
         "vireid.host",
     },
     {"vireid"},  # its __init__: the ground, and on demand the packages of ON_DEMAND
