@@ -94,7 +94,7 @@ def test_rules(rule, inside, outside):
         ("INPUT.PADDING.SIZE", 10**9, "is 1000000000; expected an integer from 0 to 1024"),
         ("DATASETS.TRIALS", 10**9, "is 1000000000; expected an integer from 1 to 1000"),
         ("TEST.AQE.QE_TIME", 10**9, "is 1000000000; expected an integer from 1 to 100"),
-        ("MODEL.DEVICE", "", "is ''; expected cpu, cuda or cuda:<number>"),
+        ("MODEL.DEVICE", "", "is ''; expected cpu, cuda, or a GPU such as cuda:0"),
         ("MODEL.BACKBONE.WIDTH", 0, "is 0; expected an integer from 1 to 1024"),
         ("INPUT.SIZE_TRAIN", ["x"], "is ['x']; expected [height, width] in pixels"),
         ("OUTPUT_DIR", "a\0b", "is 'a\\x00b'; expected text that is not empty"),

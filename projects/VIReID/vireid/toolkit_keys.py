@@ -22,6 +22,8 @@ from vireid.config_keys import (
     text,
 )
 
+NORMS = ("BN", "syncBN", "GhostBN", "FrozenBN", "GN")
+HEAD_NORMS = tuple(norm for norm in NORMS if norm != "FrozenBN")
 PROBABILITY = number(0, 1)
 WEIGHT = number(0, 1e6)  # of a loss
 FACTOR = number(0, 1e4)  # of a learning rate
@@ -32,7 +34,7 @@ ITERATIONS = integer(0, 10**9)
 
 TOOLKIT_RULES: dict[str, Rule] = {
     # On a machine without a GPU, "cuda" becomes "cpu", with a warning.
-    "MODEL.DEVICE": matching(r"cpu|cuda(:\d{1,3})?", "cpu, cuda or cuda:<number>", "cpu"),
+    "MODEL.DEVICE": matching(r"cpu|cuda(:\d{1,3})?", "cpu, cuda, or a GPU such as cuda:0", "cpu"),
     "MODEL.META_ARCHITECTURE": text(empty=False),
     "MODEL.FREEZE_LAYERS": listing(choice("backbone", "heads")),
     "MODEL.BACKBONE.NAME": text(empty=False),
@@ -40,14 +42,14 @@ TOOLKIT_RULES: dict[str, Rule] = {
     "MODEL.BACKBONE.LAST_STRIDE": integer(1, 2),
     # 0 is found out from the backbone; a number that is not the backbone's is an error.
     "MODEL.BACKBONE.FEAT_DIM": integer(0, 65_536),
-    "MODEL.BACKBONE.NORM": choice("BN", "syncBN", "GhostBN", "FrozenBN", "GN"),
+    "MODEL.BACKBONE.NORM": choice(*NORMS),
     "MODEL.BACKBONE.SIE_COE": number(0, 100),
     "MODEL.BACKBONE.STRIDE_SIZE": listing(integer(1, 64), 2),
     "MODEL.BACKBONE.DROP_PATH_RATIO": number(0, 1, below=True),
     "MODEL.BACKBONE.DROP_RATIO": number(0, 1, below=True),
     "MODEL.BACKBONE.ATT_DROP_RATE": number(0, 1, below=True),
     "MODEL.HEADS.NAME": text(empty=False),
-    "MODEL.HEADS.NORM": choice("BN", "syncBN", "GhostBN", "GN"),
+    "MODEL.HEADS.NORM": choice(*HEAD_NORMS),
     # Counted from the training set; what a config says has no effect.
     "MODEL.HEADS.NUM_CLASSES": integer(0, 1_000_000),
     "MODEL.HEADS.EMBEDDING_DIM": integer(0, 65_536),
