@@ -73,6 +73,11 @@ def add_vireid_config(cfg: CfgNode) -> None:
     # SYSU-MM01: how the galleries of the trials are drawn. "official": by the permutations that come with the
     # dataset, as MCJA's figures; "random": by random.seed(trial), as the figures of AGW, CAJ and DEEN.
     cfg.DATASETS.SYSUMM01 = node({"GALLERY": "official"})
+    # SYSU-MM01: "trainval" trains on the training and validation identities, as published; "train" on the
+    # training identities alone. TEST_ON "val" then tests the validation identities instead of the test ones,
+    # under the same protocol: for choosing settings.
+    cfg.DATASETS.SYSUMM01.TRAIN_ON = "trainval"
+    cfg.DATASETS.SYSUMM01.TEST_ON = "test"
 
     # CrossModalityIdentitySampler: NUM_INSTANCE visible and NUM_INSTANCE infrared images of each of
     # IMS_PER_BATCH / (2 NUM_INSTANCE) identities. ModalityFreeIdentitySampler: NUM_INSTANCE images of
