@@ -26,7 +26,7 @@ LAYERS = [
     {"vireid.evaluation"},
     {"vireid.data", "vireid.modeling"},
     {"vireid.engine"},
-    {"pmcm", "mcja", "synthvi", "vireid.visualize"},
+    {"pmcm", "mcja", "synthvi", "vireid.visualize", "vireid.ablation"},
     {"tools"},
 ]
 LAYER_OF = {part: number for number, parts in enumerate(LAYERS) for part in parts}
