@@ -39,11 +39,15 @@ def add_vireid_config(cfg: CfgNode) -> None:
     # Backbone modules of which each modality has a copy of its own. ("auto",) is the stem of a known
     # backbone; () is one stream; else names as in backbone.named_modules().
     cfg.MODEL.TWO_STREAM.SPECIFIC = ("auto",)
-    # Which copy patch-mixed images go through: "visible", "infrared", or "own" (a third one).
+    # Which copy patch-mixed images go through: "visible", "infrared", or "own" (a third one); "patches": each
+    # patch has what the copy of its modality made of the whole image that the patch was taken from.
     cfg.MODEL.TWO_STREAM.MIXED_STEM = "visible"
 
     # What is inserted into the backbone after its pretrained weights are loaded, by name: "MDA", ...
     cfg.MODEL.ADAPTERS = ()
+
+    # Names of MODEL.LOSSES.NAME that see visible and infrared images alone, and no patch-mixed ones.
+    cfg.MODEL.LOSSES.WITHOUT_MIXED = ()
 
     # What is done to a whole training batch on the device, in this order, by name: "PatchMix", ...
     cfg.MODEL.BATCH_TRANSFORMS = ()
