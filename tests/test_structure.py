@@ -18,6 +18,7 @@ LAYERS = [
         "vireid.errors",
         "vireid.registries",
         "vireid.compiled",
+        "vireid.precision",
         "vireid.weights",
         "vireid.config",
         "vireid.host",
