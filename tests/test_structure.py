@@ -31,7 +31,7 @@ LAYERS = [
     {"vireid.data", "vireid.modeling"},
     {"vireid.engine"},
     {"synthvi"},
-    {"pmcm", "mcja", "vireid.visualize"},
+    {"pmcm", "mcja", "vireid.visualize", "vireid.ablation"},
     {"vireid.commands"},
     {"tools", "vireid.__main__"},
 ]
