@@ -290,7 +290,7 @@ def test_a_changed_config_is_said_or_refused(datasets, short, said):
     allowed = {**OPTIONS, "SOLVER__BASE_LR": 0.125, "DATASETS__TRIALS": 7}
     refused = {**allowed, "SEED": 5, "SOLVER__IMS_PER_BATCH": 12}
     message = (
-        r"model_0000.pth is of another experiment: SEED 0 -> 5; SOLVER.IMS_PER_BATCH 8 -> 12\. Set them back"
+        r"model_0000.pth is of another experiment: SOLVER.IMS_PER_BATCH 8 -> 12; SEED 0 -> 5\. Set them back"
     )
     trainer = trainer_of(short, PMCM, **refused)
     with pytest.raises(ConfigError, match=message):
@@ -298,7 +298,7 @@ def test_a_changed_config_is_said_or_refused(datasets, short, said):
     assert said == []
     trainer.resume_or_load(resume=True, force=True)
     changes = "DATASETS.TRIALS 2 -> 7; SOLVER.BASE_LR 0.01 -> 0.125"
-    assert said == [f"Resuming with a changed config: SEED 0 -> 5; SOLVER.IMS_PER_BATCH 8 -> 12; {changes}"]
+    assert said == [f"Resuming with a changed config: SOLVER.IMS_PER_BATCH 8 -> 12; SEED 0 -> 5; {changes}"]
     trainer_of(short, PMCM, **allowed).resume_or_load(resume=True)
     assert said[1:] == [f"Resuming with a changed config: {changes}"]
     trainer_of(short, PMCM, **OPTIONS).resume_or_load(resume=True)
@@ -348,7 +348,7 @@ def test_a_killed_worker_is_one_line_and_the_run_goes_on(whole, datasets, tmp_pa
 
 
 def test_a_full_disk_ends_a_training_with_one_line_and_status_1(
-    run_tool, datasets, tmp_path, monkeypatch, whole
+    command, datasets, tmp_path, monkeypatch, whole
 ):
     """From the fourth checkpoint on, which is that of the first epoch, there is no room."""
     saved = iter(range(100))
@@ -362,15 +362,15 @@ def test_a_full_disk_ends_a_training_with_one_line_and_status_1(
     settings = {**TINY, **{key.replace("__", "."): value for key, value in {**SHORT, **OPTIONS}.items()}}
     settings["OUTPUT_DIR"] = str(tmp_path / "run")
     pairs = [str(item) for pair in settings.items() for item in pair]
-    config = ["--config-file", PROJECTS / PMCM]
+    words = ["train", "--config-file", PROJECTS / PMCM]
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        status, _, error = run_tool("train_net", *config, *pairs)
+        status, _, error = command(*words, *pairs)
     (line,) = error.strip().splitlines()
     assert status == 1
     assert "model_0000.pth cannot be written: No space left on device; once that is mended" in line
     assert not list((tmp_path / "run").glob(".*.tmp"))
-    status, _, error = run_tool("train_net", *config, "--resume", *pairs)
+    status, _, error = command(*words, "--resume", *pairs)
     assert status == 0
     found = torch.load(tmp_path / "run/model_final.pth", weights_only=True)["model"]
     assert_equal_weights(found, weights_of(whole[0]))

@@ -27,7 +27,7 @@ WITHIN_EPOCH = "model_within_epoch"  # the one checkpoint that is not of the end
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint of plain tensors; a bare state dict becomes ``{"model": state dict}``. What a
-    ``.safetensors`` file of tools/export.py records in its metadata is as in the checkpoint.
+    ``.safetensors`` file of `vireid export` records in its metadata is as in the checkpoint.
 
     Raises:
         CheckpointError: no such file, not a checkpoint of tensors and plain values, or not what was saved.
@@ -235,5 +235,5 @@ def check_tags(checkpoint: dict[str, Any], datasets: list[Any], source: str) -> 
             if key in theirs and theirs[key] != value:
                 raise CheckpointError(
                     f"{source} was trained on {name} {key} {theirs[key]}, but the config "
-                    f"says {value}: identities it was trained on would be tested. Set it to {theirs[key]}"
+                    f"says {value}: identities it was trained on could be tested. Set it to {theirs[key]}"
                 )

@@ -4,11 +4,11 @@ A key that a training state does not depend on may change: it is one line in the
 make the second half of a run another experiment than the first, and is refused.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
-import yaml
 from yacs.config import CfgNode
+
+from vireid.config_keys import leaves
 
 # Keys, and groups of keys, that may change. Rates are the schedule's: a run that diverged goes on with a
 # lower one. Precision, compilation and memory format change the last bits alone.
@@ -54,9 +54,7 @@ MAY_CHANGE = (
 def config_record(cfg: CfgNode) -> dict[str, Any]:
     """The keys of a config and their values, as a checkpoint records them: plain values, lists for tuples.
     OUTPUT_DIR is left out: a run's folder may be moved."""
-    tree = yaml.safe_load(cfg.dump())
-    del tree["OUTPUT_DIR"]
-    return dict(_leaves(tree))
+    return {key: _plain(value) for key, value in leaves(cfg) if key != "OUTPUT_DIR"}
 
 
 def changed_keys(before: dict[str, Any], now: dict[str, Any]) -> tuple[list[str], list[str]]:
@@ -77,9 +75,5 @@ def _may_change(key: str) -> bool:
     return any(key == entry or key.startswith(f"{entry}.") for entry in MAY_CHANGE)
 
 
-def _leaves(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
+def _plain(value: Any) -> Any:
+    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value

@@ -21,8 +21,8 @@ def seed_everything(seed: int) -> None:
 def endless_batches(
     loader: ImageLoader,
     start_epoch: int,
+    start_step: int,
     seed: int,
-    start_step: int = 0,
     begin: Callable[[], object] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Batches of epoch after epoch, from step ``start_step`` of ``start_epoch`` on.

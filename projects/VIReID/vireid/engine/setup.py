@@ -12,6 +12,7 @@ from fastreid.utils.logger import setup_logger
 from yacs.config import CfgNode
 
 from vireid import host
+from vireid.config_keys import check_values
 from vireid.engine.checks import check_config
 from vireid.engine.run_lock import lock_run
 from vireid.engine.seeds import seed_everything
@@ -33,6 +34,7 @@ def setup(cfg: CfgNode, args: Namespace) -> CfgNode:
     Raises:
         ConfigError: see ``check_config``; or another run is in OUTPUT_DIR.
     """
+    check_values(cfg)
     fallback = cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available()
     if fallback:
         cfg.MODEL.DEVICE = "cpu"

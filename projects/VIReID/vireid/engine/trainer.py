@@ -2,6 +2,7 @@
 
 import logging
 import os
+from functools import partial
 from typing import Any
 
 from fastreid.engine import DefaultTrainer, hooks
@@ -126,7 +127,7 @@ class VIReIDTrainer(DefaultTrainer):
         if cfg.MODEL.FREEZE_LAYERS and cfg.SOLVER.FREEZE_ITERS > 0:
             built.append(hooks.LayerFreeze(self.model, cfg.MODEL.FREEZE_LAYERS, cfg.SOLVER.FREEZE_ITERS))
         if cfg.TEST.PRECISE_BN.ENABLED and hooks.get_bn_modules(self.evaluated):
-            batches = endless_batches(self.build_train_loader(cfg), 0, cfg.SEED)
+            batches = endless_batches(self.build_train_loader(cfg), 0, 0, cfg.SEED)
             built.append(PreciseBN(self.evaluated, batches, cfg.TEST.PRECISE_BN.NUM_ITER))
         built.append(WithinEpochCheckpoints(cfg.SOLVER.CHECKPOINT_MINUTES, self.signals))
         built.append(PeriodicEvaluation(cfg.TEST.EVAL_PERIOD, self.evaluate, self.signals))
@@ -165,10 +166,11 @@ class VIReIDTrainer(DefaultTrainer):
             f"{self.iters_per_epoch} iterations of {self.cfg.SOLVER.IMS_PER_BATCH} images each"
         )
         self.data_loader.worker_init_fn = keep_working
-        step = self.start.step
-        first = Place(self.start.epoch + 1) if step == self.iters_per_epoch else self.start
-        seed, begin = self.cfg.SEED + 1, self._restore_generators
-        batches = endless_batches(self.data_loader, first.epoch, seed, first.step, begin)
+        step, first, generators = self.start.step, self.start, self._generators
+        if step == self.iters_per_epoch:  # what is left of the epoch is its evaluation
+            first, generators = Place(self.start.epoch + 1), []
+        begin = partial(restore_generators, generators) if generators else None
+        batches = endless_batches(self.data_loader, *first, self.cfg.SEED + 1, begin)
         with EventStorage(max(0, self.start_iter - 1)) as self.storage:
             try:
                 self.before_train()
@@ -190,10 +192,6 @@ class VIReIDTrainer(DefaultTrainer):
                 replaced = self.data_loader.dataset.num_unreadable
                 if replaced:
                     logger.warning(f"{replaced} training images could not be read and were replaced")
-
-    def _restore_generators(self) -> None:
-        if self._generators:
-            restore_generators(self._generators)
 
     def run_step(self, batch: dict[str, Any]) -> None:
         group = self._trainer.group_of(self.iter % self.iters_per_epoch, self.iters_per_epoch)
