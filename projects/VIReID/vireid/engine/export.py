@@ -1,9 +1,9 @@
 """A trained model as one graph for other runtimes: TorchScript and ONNX, each checked against PyTorch."""
 
 import importlib
+import io
 import json
 import logging
-import os
 import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vireid.engine.checkpoint import write_atomically
 from vireid.engine.export_graph import EmbeddingGraph, example, random_images
+from vireid.engine.safe_files import clear_temporary_files, whole_file, write_atomically
 from vireid.errors import ConfigError, UserError
 from vireid.modality import Modality
 from vireid.weights import read_safetensors
@@ -70,6 +70,7 @@ def export_model(
     Raises:
         ConfigError: an argument out of its range, or a package that is not installed.
         UserError: the exporter fails, or a file disagrees.
+        MachineError: a file cannot be written.
     """
     for name, value, known in (
         *(("--format", entry, FORMATS) for entry in formats),
@@ -85,6 +86,7 @@ def export_model(
     require_packages(formats, exporter)
     folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
+    clear_temporary_files(folder)
     model = model.eval()
     graph = EmbeddingGraph(model, modality)
     with torch.no_grad():
@@ -93,8 +95,7 @@ def export_model(
     for kind in formats:
         stem = "model" if kind == "safetensors" else f"model-{modality}"
         path = folder / f"{stem}{SUFFIXES[kind]}"
-        temporary = path.with_name(f".{os.getpid()}.{path.name}")
-        try:
+        with whole_file(path) as temporary:
             if kind == "torchscript":
                 run = write_torchscript(graph, temporary, image_size)
             elif kind == "onnx":
@@ -109,9 +110,6 @@ def export_model(
                     f"{path} was not written: its embeddings differ from PyTorch's by {difference:.2g} "
                     f"(allowed {tolerance:.2g}); try another --exporter, or leave {kind} out"
                 )
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
         files[path.name] = {"max_difference": difference, "bytes": path.stat().st_size}
         logger.info(f"{path}: differs from PyTorch by {difference:.2g} at most, batches of {BATCHES}")
     codes = {m.name.lower(): int(m) for m in (Modality.VISIBLE, Modality.INFRARED)}
@@ -149,7 +147,9 @@ def write_torchscript(graph: EmbeddingGraph, path: Path, size: tuple[int, int]) 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # constants of the trace: the image size is fixed
         traced = torch.jit.trace(graph, example(graph, size, torch.float32), check_trace=False)
-        torch.jit.save(traced, str(path))
+        buffer = io.BytesIO()  # what PyTorch writes to a full disk itself ends the process
+        torch.jit.save(traced, buffer)
+        path.write_bytes(buffer.getvalue())
         loaded = torch.jit.load(str(path))
     return lambda images, modalities: loaded(*(images, modalities)[: len(graph.inputs)])
 
@@ -164,23 +164,20 @@ def write_onnx(
         UserError: the exporter does not support the model.
     """
     names = graph.inputs
+    buffer = io.BytesIO()
     options: dict[str, Any] = {"dynamo": exporter == "dynamo"}
     if exporter == "dynamo":
         batch = torch.export.Dim("batch", min=1)
-        options |= {
-            "dynamic_shapes": tuple({0: batch} for _ in names),
-            "external_data": False,
-            "verbose": False,
-        }
+        options |= {"dynamic_shapes": tuple({0: batch} for _ in names), "verbose": False}
     else:
         options["dynamic_axes"] = {name: {0: "batch"} for name in [*names, "embeddings"]}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            torch.onnx.export(
+            program = torch.onnx.export(
                 graph,
                 example(graph, size, dtype),
-                str(path),
+                None if exporter == "dynamo" else buffer,
                 input_names=names,
                 output_names=["embeddings"],
                 opset_version=opset,
@@ -192,6 +189,7 @@ def write_onnx(
             f"--format onnx: PyTorch cannot export this model ({type(error).__name__}: {reason}); try "
             f"--exporter {'trace' if exporter == 'dynamo' else 'dynamo'}"
         ) from None
+    path.write_bytes(buffer.getvalue() if program is None else program.model_proto.SerializeToString())
     importlib.import_module("onnx").checker.check_model(str(path))
     session = importlib.import_module("onnxruntime").InferenceSession(
         str(path), providers=["CPUExecutionProvider"]
@@ -213,7 +211,7 @@ def write_safetensors(model: nn.Module, path: Path, about: dict[str, Any]) -> Ru
     """
     tensors = {name: value.detach().contiguous().clone() for name, value in model.state_dict().items()}
     metadata = {"format": "pt", **{key: json.dumps(value) for key, value in about.items()}}
-    importlib.import_module("safetensors.torch").save_file(tensors, str(path), metadata=metadata)
+    path.write_bytes(importlib.import_module("safetensors.torch").save(tensors, metadata=metadata))
     loaded = read_safetensors(path, "--format safetensors")[0]
     if loaded.keys() != tensors.keys():
         raise UserError(f"--format safetensors: {path} holds {len(loaded)} of {len(tensors)} tensors")
