@@ -11,8 +11,9 @@ from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
 from vireid.errors import ConfigError, DatasetError
-from vireid.evaluation.metrics import as_array
-from vireid.evaluation.protocols import ProtocolResult, Setting, Trial, evaluate_settings
+from vireid.evaluation.arrays import labels_of_images
+from vireid.evaluation.protocols import ProtocolResult, evaluate_settings
+from vireid.evaluation.trials import Setting, Trial
 
 VISIBLE_CAMERAS = (1, 2, 4, 5)
 INFRARED_CAMERAS = (3, 6)
@@ -151,15 +152,11 @@ class _Images:
     """The test images by camera, identity and number."""
 
     def __init__(self, pids: Any, camids: Any, numbers: Any) -> None:
-        pids, camids, numbers = as_array(pids).ravel(), as_array(camids).ravel(), as_array(numbers).ravel()
-        if not len(pids) == len(camids) == len(numbers):
-            raise DatasetError(
-                f"{len(pids)} pids, {len(camids)} camids and {len(numbers)} numbers: they must be as many"
-            )
+        pids, camids, numbers = labels_of_images(pids=pids, camids=camids, numbers=numbers)
         unknown = sorted(set(np.unique(camids).tolist()) - set(PLACE))
         if unknown:
             raise DatasetError(f"SYSU-MM01 has cameras 1 to 6; camids holds {unknown}")
-        if len(pids) and (pids.dtype.kind not in "iu" or pids.min() < 1):
+        if len(pids) and pids.min() < 1:
             raise DatasetError(
                 "pids must be SYSU-MM01's own identity numbers, integers from 1: the permutations go by them"
             )
