@@ -8,10 +8,11 @@ import numpy as np
 import torch
 
 from vireid.errors import ConfigError, UserError
+from vireid.evaluation.arrays import labels
 from vireid.evaluation.features import as_features, prepared, require_finite_features
 from vireid.evaluation.metrics import METRICS, RankMetrics, rank_metrics, summarize
 from vireid.evaluation.rank_kernel import MAX_GALLERIES, rank_matches
-from vireid.evaluation.trials import Setting, Trial, labels
+from vireid.evaluation.trials import Setting, Trial
 
 # Distances held at a time: enough rows for a fast matrix product, little beside the features.
 _BLOCK_VALUES = 1 << 22
