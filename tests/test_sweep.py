@@ -1,4 +1,4 @@
-"""tools/sweep.py: which runs it makes, which it makes again, and its table. No run here trains anything."""
+"""vireid sweep: which runs it makes, which it makes again, and its table. No run here trains anything."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ MEANS = {"Rank-1": 40.0, "mAP": 30.0, "mINP": 20.0}
 
 
 @pytest.fixture
-def sweep(run_tool, monkeypatch, tmp_path):
+def sweep(command, monkeypatch, tmp_path):
     """The tool on the baseline's demo, with a stand-in for the training: ``sweep(*arguments)`` returns
     its exit status and the rows of its table; ``sweep.runs.settings`` are those of each run it started.
 
@@ -42,7 +42,7 @@ def sweep(run_tool, monkeypatch, tmp_path):
 
     def run(*arguments):
         runs.settings.clear()
-        status, output, run.error = run_tool(
+        status, output, run.error = command(
             "sweep", "--config-file", CONFIG, "--output", tmp_path, *arguments
         )
         lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in output.splitlines()]

@@ -42,8 +42,8 @@ def tables() -> str:
     """A section with a table for each file that adds keys, and one for the toolkit's own."""
     from fastreid.config import get_cfg
 
-    from _configurations import full_config
     from vireid.config_keys import RULES, leaves
+    from vireid.engine import full_config
 
     values = dict(leaves(full_config("", [])))
     of_toolkit = dict(leaves(get_cfg()))

@@ -6,7 +6,6 @@ Each key stands with its default and what it may hold; the comment above it says
 
 from functools import partial
 
-import torch
 from yacs.config import CfgNode
 
 from vireid.config_keys import add_key, anything, bounds, choice, integer, listing, names, number, text
@@ -17,6 +16,8 @@ def add_vireid_config(cfg: CfgNode) -> None:
     """Add the keys of visible-infrared ReID to a FastReID config, in place; twice does no harm."""
     if "SEED" in cfg:
         return
+    import torch  # here, so that the command line's help need not wait for it
+
     add = partial(add_key, cfg)
     add_toolkit_rules(cfg)
 
@@ -52,11 +53,15 @@ def add_vireid_config(cfg: CfgNode) -> None:
     # Backbone modules of which each modality has a copy of its own. ("auto",) is the stem of a known
     # backbone; () is one stream; else names as in backbone.named_modules().
     add("MODEL.TWO_STREAM.SPECIFIC", ("auto",), names())
-    # Which copy patch-mixed images go through: "visible", "infrared", or "own" (a third one).
-    add("MODEL.TWO_STREAM.MIXED_STEM", "visible", choice("visible", "infrared", "own"))
+    # Which copy patch-mixed images go through: "visible", "infrared", or "own" (a third one); "patches": each
+    # patch has what the copy of its modality made of the whole image that the patch was taken from.
+    add("MODEL.TWO_STREAM.MIXED_STEM", "visible", choice("visible", "infrared", "own", "patches"))
 
     # What is inserted into the backbone after its pretrained weights are loaded, by name: "MDA", ...
     add("MODEL.ADAPTERS", (), names())
+
+    # Names of MODEL.LOSSES.NAME that see visible and infrared images alone, and no patch-mixed ones.
+    add("MODEL.LOSSES.WITHOUT_MIXED", (), names())
 
     # What is done to a whole training batch on the device, in this order, by name: "PatchMix", ...
     add("MODEL.BATCH_TRANSFORMS", (), names())
@@ -86,6 +91,12 @@ def add_vireid_config(cfg: CfgNode) -> None:
     # SYSU-MM01: how the galleries of the trials are drawn. "official": by the permutations that come with the
     # dataset, as MCJA's figures; "random": by random.seed(trial), as the figures of AGW, CAJ and DEEN.
     add("DATASETS.SYSUMM01.GALLERY", "official", choice("official", "random"))
+    # SYSU-MM01: "trainval" trains on the training and validation identities, as published; "train" on the
+    # training identities alone.
+    add("DATASETS.SYSUMM01.TRAIN_ON", "trainval", choice("trainval", "train"))
+    # SYSU-MM01: "val" tests the validation identities instead of the test ones, under the same protocol: for
+    # choosing settings of a training with TRAIN_ON "train".
+    add("DATASETS.SYSUMM01.TEST_ON", "test", choice("test", "val"))
 
     # Stop an epoch after this many batches; 0 is a whole pass of the sampler.
     add("DATALOADER.MAX_BATCHES_PER_EPOCH", 0, integer(0, 10**9))

@@ -367,7 +367,7 @@ def test_two_processes_train_as_one(datasets, tmp_path):
 
 
 def test_a_number_of_processes_that_does_not_divide_the_batch_is_refused_once(
-    run_tool, datasets, tmp_path, monkeypatch
+    command, datasets, tmp_path, monkeypatch
 ):
     """By every process, in a line of the first of each machine."""
     monkeypatch.setattr("vireid.host.join_process_group", lambda device: None)
@@ -376,7 +376,7 @@ def test_a_number_of_processes_that_does_not_divide_the_batch_is_refused_once(
     said = []
     for rank in range(3):
         monkeypatch.setenv("LOCAL_RANK", str(rank))
-        status, _, error = run_tool("train_net", *config, *tiny_options(), "OUTPUT_DIR", tmp_path)
+        status, _, error = command("train", *config, *tiny_options(), "OUTPUT_DIR", tmp_path)
         assert status == 2
         said += [line for line in error.splitlines() if line.startswith("error:")]
     (line,) = said
@@ -390,9 +390,9 @@ def test_a_number_of_processes_that_does_not_divide_the_batch_is_refused_once(
         (["MODEL.WEIGHTS", "none.pth"], "error: MODEL.WEIGHTS: no file none.pth"),
     ],
 )
-def test_an_error_of_the_user_is_one_line(run_tool, datasets, tmp_path, options, message):
+def test_an_error_of_the_user_is_one_line(command, datasets, tmp_path, options, message):
     config = ["--config-file", PROJECTS / "VIReID/configs/sysu.yml", "--eval-only"]
-    status, output, error = run_tool("train_net", *config, *tiny_options(), *options, "OUTPUT_DIR", tmp_path)
+    status, output, error = command("train", *config, *tiny_options(), *options, "OUTPUT_DIR", tmp_path)
     assert status == 2
     assert error.strip().splitlines()[-1].startswith(message)
     assert "Traceback" not in output + error

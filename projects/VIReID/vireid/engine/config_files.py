@@ -3,15 +3,18 @@
 import importlib.util
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from fastreid.config import CfgNode as ToolkitCfgNode
+from fastreid.config import get_cfg
 from yacs.config import CfgNode
 
+from vireid.config import add_vireid_config
 from vireid.config_keys import leaves
-from vireid.engine.plugins import load_plugins
+from vireid.engine.plugins import add_methods, load_plugins
 from vireid.errors import ConfigError, did_you_mean
 
 BASE_KEY = "_BASE_"
@@ -21,6 +24,24 @@ REPLACED = {"TEST.MSER.ENABLED": 'TEST.RERANKER "MSER", or "" for none'}
 _TYPE_MISMATCH = re.compile(
     r"\(<class '(\w+)'> vs\. <class '(\w+)'>\) with values \((.*) vs\. (.*)\) for config key: (\S+)"
 )
+
+
+def full_config(config_file: str, opts: Sequence[str] = ()) -> CfgNode:
+    """The defaults of the toolkit, of this plugin and of every installed method; on top of them a config
+    file; on top of it ``KEY VALUE`` pairs.
+
+    Args:
+        config_file: a path or a name, see ``find_config``; "" for none.
+        opts: keys and values in turn.
+
+    Raises:
+        ConfigError: see ``merge_config``; or an installed method cannot be imported.
+    """
+    cfg = get_cfg()
+    add_vireid_config(cfg)
+    add_methods(cfg)
+    merge_config(cfg, config_file, [*opts])
+    return cfg
 
 
 def merge_config(cfg: CfgNode, config_file: str, opts: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Modules of other people: PLUGINS of a config, imported before anything is built."""
+"""Parts of others: installed methods, and PLUGINS of a config, imported before anything is built."""
 
 import importlib
 import os
@@ -8,7 +8,22 @@ from typing import Any
 
 from yacs.config import CfgNode
 
+from vireid.entry_points import METHODS, find_entry_points, load_entry_point
 from vireid.errors import ConfigError, UserError
+
+
+def add_methods(cfg: CfgNode) -> None:
+    """Import every installed method, PMCM and MCJA among them, and let it add its keys to ``cfg``.
+
+    A package has its method found by an entry point of the group ``fastreid_vi.methods``, a function that
+    takes the config.
+
+    Raises:
+        ConfigError: one cannot be imported.
+    """
+    for point in find_entry_points(METHODS).values():
+        add_config: Any = load_entry_point(point)
+        add_config(cfg)
 
 
 def load_plugins(cfg: CfgNode, names: Any, loaded: Sequence[str] = ()) -> None:

@@ -47,7 +47,7 @@ class VisibleInfraredDataset(ImageDataset):
     """
 
     folder: ClassVar[str]
-    # For tools/check_dataset.py: the folders of dataset_dir in which a modality's images are, and how many
+    # For `vireid data check`: the folders of dataset_dir in which a modality's images are, and how many
     # images and identities were published. Neither is compared where it is not given.
     modality_folders: ClassVar[Mapping[Modality, Sequence[str]]] = {}
     published: ClassVar[PublishedCounts | None] = None
