@@ -23,6 +23,7 @@ LAYERS = [
         "vireid.config",
         "vireid.entry_points",
         "vireid.config_keys",
+        "vireid.files",
         "vireid.toolkit_keys",
         "vireid.host",
     },

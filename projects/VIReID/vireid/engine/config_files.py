@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from fastreid.config import CfgNode as ToolkitCfgNode
 from fastreid.config import get_cfg
 from yacs.config import CfgNode
@@ -15,9 +14,12 @@ from yacs.config import CfgNode
 from vireid.config import add_vireid_config
 from vireid.config_keys import leaves
 from vireid.engine.plugins import add_methods, load_plugins
+from vireid.engine.yaml_files import read_yaml
 from vireid.errors import ConfigError, did_you_mean
+from vireid.files import fault_of_file
 
 BASE_KEY = "_BASE_"
+MOST_BASES = 20
 # Keys of earlier versions, and what to use instead.
 REPLACED = {"TEST.MSER.ENABLED": 'TEST.RERANKER "MSER", or "" for none'}
 # What yacs says of a value of the wrong type.
@@ -60,6 +62,9 @@ def merge_config(cfg: CfgNode, config_file: str, opts: list[str]) -> None:
     if config_file:
         path = find_config(config_file)
         if path is None:
+            fault = fault_of_file(config_file)
+            if fault and fault != "does not exist":
+                raise ConfigError(f"--config-file: {config_file} {fault}")
             raise ConfigError(
                 f"--config-file: no file {config_file}, and no config of that name (such as pmcm/sysu)"
             )
@@ -104,7 +109,10 @@ def find_config(name: str, folder: Path = Path()) -> Path | None:
     package, _, rest = name.partition("/")
     if not rest or not package.isidentifier():
         return None
-    spec = importlib.util.find_spec(package)
+    try:
+        spec = importlib.util.find_spec(package)
+    except ValueError:  # a module without a specification, such as __main__
+        return None
     if spec is None or spec.origin is None:
         return None
     home = Path(spec.origin).parent
@@ -124,12 +132,9 @@ def load_tree(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     path = path.resolve()
     if path in above:
         raise ConfigError(f"{path}: its _BASE_ leads back to itself")
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(tree, dict):
-        raise ConfigError(f"{path} holds no keys")
+    if len(above) > MOST_BASES:
+        raise ConfigError(f"{above[0]}: its bases have bases of their own, more than {MOST_BASES} in a row")
+    tree = read_yaml(path)
     bases = tree.pop(BASE_KEY, [])
     bases = bases if isinstance(bases, list) else [bases]
     merged: dict[str, Any] = {}
@@ -157,7 +162,9 @@ def _merge(cfg: CfgNode, change: Any, source: str) -> None:
             cfg.merge_from_list(change)
         else:
             cfg.merge_from_other_cfg(change)
-    except (ValueError, SyntaxError) as error:
+    except (RecursionError, MemoryError):
+        raise ConfigError(f"{source}: {change[0]} has a value that is nested too deeply") from None
+    except (ValueError, SyntaxError, TypeError, OverflowError) as error:
         message = " ".join(str(error).split())
         if mismatch := _TYPE_MISMATCH.search(message):
             expected, found, _, value, key = mismatch.groups()
@@ -176,7 +183,7 @@ def _check_keys(cfg: CfgNode, tree: dict[str, Any], source: str, prefix: str = "
             if not isinstance(value, dict):
                 raise ConfigError(f"{source}: {prefix}{key} is a group of keys; got {value!r}")
             _check_keys(cfg, value, source, f"{prefix}{key}.")
-        elif isinstance(node[key], float) and type(value) is int:
+        elif isinstance(node[key], float) and type(value) is int and abs(value) < 2**53:
             tree[key] = float(value)
 
 
