@@ -17,10 +17,10 @@ def fault_of_file(path: str | PathLike[str], most_bytes: int | None = None) -> s
         status = os.stat(path)
     except ValueError:  # a zero byte in the path
         return "is no file name"
+    except FileNotFoundError:
+        return "does not exist"
     except OSError as error:
-        return (
-            "does not exist" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
-        )
+        return f"cannot be read ({error.strerror})"
     if stat.S_ISDIR(status.st_mode):
         return "is a folder"
     if not stat.S_ISREG(status.st_mode):

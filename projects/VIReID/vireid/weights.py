@@ -94,15 +94,20 @@ def _require_stored(path: str | Path) -> None:
         raise ValueError(f"it unpacks to {size} bytes from {os.path.getsize(path)}")
 
 
-def _tensors(content: Any, name: str = "") -> Iterator[tuple[str, torch.Tensor]]:
-    if isinstance(content, torch.Tensor):
-        yield name, content
-    elif isinstance(content, dict):
-        for key, value in content.items():
-            yield from _tensors(value, f"{name}.{key}".lstrip("."))
-    elif isinstance(content, list | tuple):
-        for place, value in enumerate(content):
-            yield from _tensors(value, f"{name}[{place}]")
+def _tensors(content: Any) -> Iterator[tuple[str, torch.Tensor]]:
+    """Each tensor in dicts and lists, however they are nested, with its name."""
+    waiting, seen = [("", content)], set()
+    while waiting:
+        name, value = waiting.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, torch.Tensor):
+            yield name, value
+        elif isinstance(value, dict):
+            waiting += [(f"{name}.{key}".lstrip("."), inner) for key, inner in value.items()]
+        elif isinstance(value, list | tuple):
+            waiting += [(f"{name}[{place}]", inner) for place, inner in enumerate(value)]
 
 
 def _fault_of_tensor(tensor: torch.Tensor) -> str:

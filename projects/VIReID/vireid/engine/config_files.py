@@ -12,7 +12,7 @@ from fastreid.config import get_cfg
 from yacs.config import CfgNode
 
 from vireid.config import add_vireid_config
-from vireid.config_keys import leaves
+from vireid.config_keys import check_values, leaves
 from vireid.engine.plugins import add_methods, load_plugins
 from vireid.engine.yaml_files import read_yaml
 from vireid.errors import ConfigError, did_you_mean
@@ -56,8 +56,8 @@ def merge_config(cfg: CfgNode, config_file: str, opts: list[str]) -> None:
         opts: keys and values in turn.
 
     Raises:
-        ConfigError: no such file, not YAML, an unknown key, a value of the wrong type, or a plugin that
-            cannot be imported.
+        ConfigError: no such file, not YAML, an unknown key, a value outside what its key may hold, or a plugin
+            that cannot be imported.
     """
     if config_file:
         path = find_config(config_file)
@@ -93,6 +93,7 @@ def merge_config(cfg: CfgNode, config_file: str, opts: list[str]) -> None:
     for key, value in leaves(cfg):
         if value is None:
             raise ConfigError(f"{key} is None; every key needs a value")
+    check_values(cfg)
 
 
 def find_config(name: str, folder: Path = Path()) -> Path | None:

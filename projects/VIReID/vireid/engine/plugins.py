@@ -31,8 +31,8 @@ def load_plugins(cfg: CfgNode, names: Any, loaded: Sequence[str] = ()) -> None:
     not among ``loaded`` add its keys to ``cfg`` by its ``add_config(cfg)``, where it has one.
 
     Raises:
-        ConfigError: one cannot be imported, or its ``add_config`` fails: its name, the reason, and where it was
-            looked for.
+        ConfigError: one cannot be imported, or its ``add_config`` fails: its name, the reason, and where it
+            was looked for.
     """
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
         raise ConfigError(

@@ -70,6 +70,6 @@ def _check(tree: dict[Any, Any], path: Path) -> None:
             waiting.extend((name, inner, level + 1) for inner in value)
         elif not isinstance(value, PLAIN):
             raise ConfigError(
-                f"{path}: {name} is {value} ({type(value).__name__}); expected text, a number, True or False, "
-                "or a list: put text in quotes"
+                f"{path}: {name} is {value} ({type(value).__name__}); expected text, a number, True or "
+                "False, or a list: put text in quotes"
             )

@@ -6,9 +6,10 @@ never past the end of the file.
 
 import struct
 import zlib
+from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -84,7 +85,7 @@ def _find(content: bytes, variable: str) -> tuple[list[str], np.ndarray | None]:
     return names, None
 
 
-def _elements(data: memoryview, order: str) -> Any:
+def _elements(data: memoryview, order: str) -> Iterator[Element]:
     place = 0
     while place < len(data):
         kind, size = struct.unpack_from(f"{order}II", data, place)
@@ -106,10 +107,10 @@ def _array(data: memoryview, order: str, level: int, wanted: str = "") -> tuple[
     if level > MOST_LEVELS:
         raise Damaged(f"its cells are nested more than {MOST_LEVELS} deep")
     parts = _elements(data, order)
-    head = [next(parts, None) for _ in range(3)]
     if not len(data):
         return "", np.zeros((0, 0))
-    if any(part is None for part in head):
+    head: list[Element] = [part for _, part in zip(range(3), parts)]
+    if len(head) < 3:
         raise Damaged("an array has no flags, dimensions or name")
     flags, dimensions, name = head
     if len(flags.data) < 8 or len(dimensions.data) % 4 or not 8 <= len(dimensions.data) <= 32:

@@ -119,8 +119,8 @@ class SYSUProtocol:
         numbers = tuple(rows[trial, : self.shots].tolist())
         if len(set(numbers)) < len(numbers):
             raise DatasetError(
-                f"{self._source} draws an image of identity {pid:04d} in camera {camera} twice (trial {trial}): "
-                "the file is damaged"
+                f"{self._source} draws an image of identity {pid:04d} in camera {camera} twice (trial "
+                f"{trial}): the file is damaged"
             )
         return numbers
 
