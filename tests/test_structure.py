@@ -18,10 +18,12 @@ LAYERS = [
         "vireid.errors",
         "vireid.registries",
         "vireid.compiled",
+        "vireid.precision",
         "vireid.weights",
         "vireid.config",
         "vireid.entry_points",
-        "vireid.precision",
+        "vireid.config_keys",
+        "vireid.toolkit_keys",
         "vireid.host",
     },
     {"vireid"},  # its __init__: the ground, and on demand the packages of ON_DEMAND
@@ -29,7 +31,7 @@ LAYERS = [
     {"vireid.data", "vireid.modeling"},
     {"vireid.engine"},
     {"synthvi"},
-    {"pmcm", "mcja", "vireid.visualize"},
+    {"pmcm", "mcja", "vireid.visualize", "vireid.ablation"},
     {"vireid.commands"},
     {"tools", "vireid.__main__"},
 ]
@@ -139,7 +141,7 @@ def test_an_arrow_that_points_up_or_aside_is_found(module, source):
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("tools.demo", "import mcja, synthvi, vireid.engine\nfrom _configurations import full_config"),
+        ("tools.demo", "import mcja, synthvi, vireid.engine\nfrom benchmark_ranking import main"),
         ("mcja.head", "from vireid.engine import rerankers\nfrom vireid import host\nimport fastreid"),
         ("vireid.data.build", "from vireid.evaluation import metrics\nfrom . import samplers"),
         ("synthvi.scene", "from vireid.errors import UserError\nimport numpy"),

@@ -200,5 +200,5 @@ def check_tags(checkpoint: dict[str, Any], datasets: list[Any], source: str) -> 
             if key in theirs and theirs[key] != value:
                 raise CheckpointError(
                     f"{source} was trained on {name} {key} {theirs[key]}, but the config "
-                    f"says {value}: identities it was trained on would be tested. Set it to {theirs[key]}"
+                    f"says {value}: identities it was trained on could be tested. Set it to {theirs[key]}"
                 )

@@ -3,7 +3,7 @@
 import importlib.util
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from fastreid.config import get_cfg
 from yacs.config import CfgNode
 
 from vireid.config import add_vireid_config
+from vireid.config_keys import leaves
 from vireid.engine.plugins import add_methods, load_plugins
 from vireid.errors import ConfigError, did_you_mean
 
@@ -74,7 +75,7 @@ def merge_config(cfg: CfgNode, config_file: str, opts: list[str]) -> None:
     pairs = list(zip(opts[::2], opts[1::2]))
     pairs.sort(key=lambda pair: pair[0] != "PLUGINS")  # first, as they may add keys
     for key, value in pairs:
-        keys = list(_leaf_keys(cfg))
+        keys = [key for key, _ in leaves(cfg)]
         if key not in keys:
             raise ConfigError(f"unknown config key {key} (value {value!r}); {_advice(key, keys)}")
         if isinstance(_leaf(cfg, key), float) and re.fullmatch(r"[+-]?\d+", value):
@@ -84,8 +85,8 @@ def merge_config(cfg: CfgNode, config_file: str, opts: list[str]) -> None:
         if key == "PLUGINS":  # those of the file stay
             load_plugins(cfg, cfg.PLUGINS, loaded)
             cfg.PLUGINS = tuple(dict.fromkeys([*loaded, *cfg.PLUGINS]))
-    for key in _leaf_keys(cfg):
-        if _leaf(cfg, key) is None:
+    for key, value in leaves(cfg):
+        if value is None:
             raise ConfigError(f"{key} is None; every key needs a value")
 
 
@@ -169,7 +170,7 @@ def _check_keys(cfg: CfgNode, tree: dict[str, Any], source: str, prefix: str = "
     for key, value in tree.items():
         node = _node_at(cfg, prefix)
         if key not in node:
-            advice = _advice(f"{prefix}{key}", [*_leaf_keys(cfg)])
+            advice = _advice(f"{prefix}{key}", [key for key, _ in leaves(cfg)])
             raise ConfigError(f"{source}: unknown config key {prefix}{key} (value {value!r}); {advice}")
         if isinstance(node[key], CfgNode):
             if not isinstance(value, dict):
@@ -193,11 +194,3 @@ def _node_at(cfg: CfgNode, prefix: str) -> CfgNode:
 
 def _leaf(cfg: CfgNode, key: str) -> Any:
     return _node_at(cfg, key)[key.rpartition(".")[2]]
-
-
-def _leaf_keys(cfg: CfgNode, prefix: str = "") -> Iterator[str]:
-    for key, value in cfg.items():
-        if isinstance(value, CfgNode):
-            yield from _leaf_keys(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key
