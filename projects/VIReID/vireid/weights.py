@@ -2,6 +2,7 @@
 
 import json
 import os
+import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +33,9 @@ def read_tensors(path: str | Path, key: str) -> Any:
         return read_safetensors(path, key)[0]
     try:
         _require_stored(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a damaged pickle: what it holds is looked at below
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the unpickler fails on garbage in any way there is
         reason = str(error).split("(1)")[0].strip().splitlines() or [type(error).__name__]
         raise CheckpointError(
