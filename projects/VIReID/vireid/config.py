@@ -104,6 +104,19 @@ def add_vireid_config(cfg: CfgNode) -> None:
     # Epochs of warm-up; 0 leaves it to the toolkit's WARMUP_ITERS.
     add("SOLVER.WARMUP_EPOCHS", 0, integer(0, 100_000))
 
+    # Batches whose gradients one update takes the mean of. Losses, batch norm and PatchMix see one batch of
+    # IMS_PER_BATCH images at a time, so this is not the same as a larger IMS_PER_BATCH; the schedule counts
+    # batches, and an epoch ends with an update.
+    add("SOLVER.ACCUMULATE", 1, integer(1, 10_000))
+    # Exponential moving average of weights and running statistics over the updates. It is what is evaluated,
+    # what a checkpoint has under "model", and what tools/export.py exports.
+    add("SOLVER.EMA.ENABLED", False)
+    # The share of the average that an update keeps.
+    add("SOLVER.EMA.DECAY", 0.999, number(0, 1, below=True))
+    # Also save within an epoch, every so many minutes: --resume goes on at that very iteration. 0: never.
+    # SIGINT (Ctrl-C) and SIGTERM save in any case.
+    add("SOLVER.CHECKPOINT_MINUTES", 10.0, number(0, 10_000))
+
     # With SOLVER.AMP.ENABLED: "bf16"; "fp16" (GPUs only, with loss scaling); "auto": bf16 where the device
     # computes in it, and float32 elsewhere.
     add("SOLVER.AMP.DTYPE", "auto", choice("auto", "bf16", "fp16"))

@@ -61,7 +61,8 @@ def build_dataset(cfg: Any, name: str) -> ImageDataset:
 def build_train_loader(cfg: Any) -> ImageLoader:
     """The training loader of DATASETS.NAMES, one epoch an iteration.
 
-    ``loader.batch_sampler.set_epoch(epoch)`` chooses the epoch; ``loader.dataset`` is a TrainSet.
+    ``loader.batch_sampler.set_epoch(epoch, step)`` chooses the epoch, and the batch that the next iteration
+    begins with; ``loader.dataset`` is a TrainSet.
 
     Raises:
         ConfigError, DatasetError: before any image is read.
