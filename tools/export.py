@@ -78,6 +78,7 @@ def export(args: argparse.Namespace) -> None:
     from vireid.engine.checkpoint import read_checkpoint
     from vireid.engine.checks import check_config
     from vireid.engine.export import export_model, require_packages
+    from vireid.preprocessing import Preprocessing
 
     logging.basicConfig(level=logging.WARNING)
     require_packages(tuple(args.format), args.exporter)
@@ -92,7 +93,7 @@ def export(args: argparse.Namespace) -> None:
     record = export_model(
         load_for_evaluation(cfg),
         args.output,
-        tuple(cfg.INPUT.SIZE_TEST),
+        Preprocessing.from_config(cfg),
         formats=tuple(args.format),
         modality=args.modality,
         input_type=args.input,

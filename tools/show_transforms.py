@@ -65,7 +65,7 @@ def draw(rows: list[list[Path]], draws: int, seed: int) -> Image.Image:
     """A sheet with a row for each image, ``draws`` columns for each augmentation."""
     import vireid  # noqa: F401  isort: skip  (makes the toolkit importable)
     from mcja.vimc import ChannelCutMix, HueJitter, SpectrumJitter, WeightedGrayscale
-    from vireid.data.images import read_image
+    from vireid.images import read_image
 
     transforms = [kind(prob=1.0) for kind in (HueJitter, WeightedGrayscale, ChannelCutMix, SpectrumJitter)]
     random.seed(seed)
