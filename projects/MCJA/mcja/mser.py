@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from vireid.errors import ConfigError, UserError
-from vireid.evaluation.jaccard import stack_features
+from vireid.evaluation.features import stack_features
 from vireid.evaluation.neighbours import lists_and_furthest, smallest_columns, squared_distance_blocks
 from vireid.evaluation.reciprocal import neighbour_weights, reciprocal_sets
 from vireid.evaluation.sparse_rows import SparseRows, jaccard_distance, mean_rows

@@ -198,7 +198,7 @@ def test_a_package_that_is_not_there_is_named(tmp_path, monkeypatch):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_tool_and_its_safetensors_as_weights(run_tool, tmp_path):
+def test_the_tool_and_its_safetensors_as_weights(command, tmp_path):
     model = trained_like("VIReID/configs/regdb.yml")
     checkpoint = {"model": model.state_dict(), "num_classes": 5, "datasets": {"RegDB": {"split": 3}}}
     torch.save(checkpoint, tmp_path / "model.pth")
@@ -206,7 +206,7 @@ def test_the_tool_and_its_safetensors_as_weights(run_tool, tmp_path):
     options = [item for pair in TINY.items() if pair[0] != "MODEL.HEADS.NUM_CLASSES" for item in pair]
     output = tmp_path / "exported"
     weights = ["MODEL.WEIGHTS", tmp_path / "model.pth"]
-    status, printed, error = run_tool("export", *config, "--output", output, *weights, *options)
+    status, printed, error = command("export", *config, "--output", output, *weights, *options)
     assert status == 0, error
     lines = printed.strip().splitlines()
     assert [line.split(":")[0] for line in lines] == [
@@ -240,9 +240,9 @@ def test_a_damaged_safetensors_file_is_refused(tmp_path):
         load_for_evaluation(cfg)
 
 
-def test_an_error_of_the_user_is_one_line(run_tool, tmp_path, monkeypatch):
+def test_an_error_of_the_user_is_one_line(command, tmp_path, monkeypatch):
     config = ["--config-file", PROJECTS / "VIReID/configs/sysu.yml"]
     monkeypatch.chdir(tmp_path)
-    status, _, error = run_tool("export", *config, "--output", "out", "MODEL.WEIGHTS", "none.pth")
+    status, _, error = command("export", *config, "--output", "out", "MODEL.WEIGHTS", "none.pth")
     assert (status, error) == (2, "error: MODEL.WEIGHTS: no file none.pth\n")
     assert os.listdir(tmp_path) == []

@@ -200,6 +200,8 @@ def evaluations(monkeypatch):
         figures.append(epoch)
         value = (10.0, 30.0, 20.0, 25.0)[epoch]
         setting = {"Rank-1": 90.0 - value, "mAP": value / 2}
+        record = {**about, "epoch": epoch, "results": {"value": value}}
+        (Path(cfg.OUTPUT_DIR) / "results.json").write_text(json.dumps(record))
         return {"SYSUMM01": {"all-search single-shot": setting, "indoor-search multi-shot": {"mAP": value}}}
 
     monkeypatch.setattr("vireid.engine.trainer.evaluate_model", evaluate)
@@ -225,6 +227,16 @@ def test_the_best_checkpoint_is_that_of_the_best_evaluation(
     assert content["metric"] == content["best_metric"] == values[best]
     final = torch.load(tmp_path / "model_final.pth", weights_only=True)
     assert (final["epoch"], final["best_metric"]) == (3, values[best])
+    last, first = (
+        json.loads((tmp_path / name).read_text()) for name in ("results.json", "results_best.json")
+    )
+    assert (last["which"], last["epoch"]) == ("last", 3)
+    assert (first["which"], first["epoch"], first["selected_by"]) == ("best", best, metric)
+    assert (last["results"]["value"], first["results"]["value"]) == (25.0, (10.0, 30.0)[best])
+    log = (tmp_path / "log.txt").read_text()
+    assert f"last epoch (3): {metric} {values[3]:.2f}, in model_final.pth and results.json\n" in log
+    chosen = f"best epoch ({best}), chosen on the test set: {metric} {values[best]:.2f}, in model_best.pth"
+    assert f"{chosen} and results_best.json\n" in log
 
 
 @pytest.mark.parametrize(("period", "epochs"), [(0, [2]), (-1, []), (1, [0, 1, 2]), (2, [1, 2])])
@@ -367,7 +379,7 @@ def test_two_processes_train_as_one(datasets, tmp_path):
 
 
 def test_a_number_of_processes_that_does_not_divide_the_batch_is_refused_once(
-    run_tool, datasets, tmp_path, monkeypatch
+    command, datasets, tmp_path, monkeypatch
 ):
     """By every process, in a line of the first of each machine."""
     monkeypatch.setattr("vireid.host.join_process_group", lambda device: None)
@@ -376,7 +388,7 @@ def test_a_number_of_processes_that_does_not_divide_the_batch_is_refused_once(
     said = []
     for rank in range(3):
         monkeypatch.setenv("LOCAL_RANK", str(rank))
-        status, _, error = run_tool("train_net", *config, *tiny_options(), "OUTPUT_DIR", tmp_path)
+        status, _, error = command("train", *config, *tiny_options(), "OUTPUT_DIR", tmp_path)
         assert status == 2
         said += [line for line in error.splitlines() if line.startswith("error:")]
     (line,) = said
@@ -390,9 +402,9 @@ def test_a_number_of_processes_that_does_not_divide_the_batch_is_refused_once(
         (["MODEL.WEIGHTS", "none.pth"], "error: MODEL.WEIGHTS: no file none.pth"),
     ],
 )
-def test_an_error_of_the_user_is_one_line(run_tool, datasets, tmp_path, options, message):
+def test_an_error_of_the_user_is_one_line(command, datasets, tmp_path, options, message):
     config = ["--config-file", PROJECTS / "VIReID/configs/sysu.yml", "--eval-only"]
-    status, output, error = run_tool("train_net", *config, *tiny_options(), *options, "OUTPUT_DIR", tmp_path)
+    status, output, error = command("train", *config, *tiny_options(), *options, "OUTPUT_DIR", tmp_path)
     assert status == 2
     assert error.strip().splitlines()[-1].startswith(message)
     assert "Traceback" not in output + error

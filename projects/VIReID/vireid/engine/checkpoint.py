@@ -21,7 +21,7 @@ LAST = "last_checkpoint"
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint of plain tensors; a bare state dict becomes ``{"model": state dict}``. What a
-    ``.safetensors`` file of tools/export.py records in its metadata is as in the checkpoint.
+    ``.safetensors`` file of `vireid export` records in its metadata is as in the checkpoint.
 
     Raises:
         CheckpointError: no such file, or not a checkpoint of tensors and plain values.
@@ -200,5 +200,5 @@ def check_tags(checkpoint: dict[str, Any], datasets: list[Any], source: str) -> 
             if key in theirs and theirs[key] != value:
                 raise CheckpointError(
                     f"{source} was trained on {name} {key} {theirs[key]}, but the config "
-                    f"says {value}: identities it was trained on would be tested. Set it to {theirs[key]}"
+                    f"says {value}: identities it was trained on could be tested. Set it to {theirs[key]}"
                 )

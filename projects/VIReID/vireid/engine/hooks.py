@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from vireid.engine.processes import share_buffers
+from vireid.engine.reports import BEST_RESULTS, keep_as_best, last_and_best
 
 logger = logging.getLogger("fastreid.vireid.hooks")
 
@@ -96,7 +98,7 @@ class PeriodicEvaluation(HookBase):
 
 class Checkpoints(HookBase):
     """Saves every ``period`` epochs (0: never), after the last epoch (``model_final.pth``), and whenever
-    the metric is the best so far (``model_best.pth``); runs after the evaluation.
+    the metric is the best so far (``model_best.pth``, ``results_best.json``); runs after the evaluation.
 
     The best metric so far is the trainer's ``best``.
 
@@ -108,8 +110,13 @@ class Checkpoints(HookBase):
     def __init__(self, period: int, best_metric: str, extras: dict[str, Any]):
         self.period, self.best_metric, self.extras = period, best_metric, extras
 
+    def before_train(self) -> None:
+        if self.trainer.best is None:  # one of a run that was deleted
+            (Path(self.trainer.checkpointer.save_dir) / BEST_RESULTS).unlink(missing_ok=True)
+
     def after_epoch(self) -> None:
         trainer = self.trainer
+        folder = Path(trainer.checkpointer.save_dir)
         done = trainer.epoch + 1
         metric = trainer.latest_metric()
         improved = metric is not None and (trainer.best is None or metric > trainer.best)
@@ -118,7 +125,10 @@ class Checkpoints(HookBase):
         state = {"epoch": trainer.epoch, "best_metric": trainer.best, "metric": metric, **self.extras}
         if improved:
             trainer.checkpointer.save("model_best", tag=False, selected_by=self.best_metric, **state)
+            keep_as_best(folder, self.best_metric)
         if done == trainer.max_epoch:
             trainer.checkpointer.save("model_final", **state)
+            if said := last_and_best(folder, self.best_metric, metric, trainer.best):
+                logger.info(said)
         elif self.period > 0 and done % self.period == 0:
             trainer.checkpointer.save(f"model_{trainer.epoch:04d}", **state)

@@ -13,6 +13,7 @@ from yacs.config import CfgNode
 
 from vireid import host
 from vireid.engine.checks import check_config
+from vireid.engine.config_files import find_config
 from vireid.engine.seeds import seed_everything
 from vireid.errors import ConfigError
 
@@ -57,6 +58,8 @@ def setup(cfg: CfgNode, args: Namespace) -> CfgNode:
 
 def _log_details(cfg: CfgNode, args: Namespace) -> None:
     """The toolkit's setup; environment and config go to log.txt, not to the screen."""
+    if args.config_file:  # the toolkit reads the file, which may be given as a name
+        args = Namespace(**{**vars(args), "config_file": str(find_config(args.config_file))})
     toolkit_logger = setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank())
     screens = [
         handler for handler in toolkit_logger.handlers if getattr(handler, "stream", None) is sys.stdout
