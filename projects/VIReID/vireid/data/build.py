@@ -13,10 +13,10 @@ from torch.utils.data import DataLoader
 
 from vireid.data.common import TestSet, TrainSet, collate
 from vireid.data.datasets.base import ImageItem, as_image_item
-from vireid.data.images import FILTERS
 from vireid.data.samplers import build_sampler
 from vireid.data.transforms import build_transforms
 from vireid.errors import ConfigError, DatasetError
+from vireid.images import FILTERS
 from vireid.modality import Modality
 from vireid.registries import find
 
