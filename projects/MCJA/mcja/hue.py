@@ -1,8 +1,8 @@
-"""Turning the hue of an image: what Pillow gives, to the last bit, in an eighth of its time.
+"""Turning the hue of an image: what Pillow gives, to the last bit, in a quarter of its time.
 
-Pillow converts to hue, saturation and value of 8 bits each, the hue is turned, and Pillow converts back: so does the
-published code. Both conversions are written here as in Pillow's C code, with its types: a C float is a float32,
-and an expression with a constant has double precision.
+The published code lets Pillow convert an image to hue, saturation and value of 8 bits each, turns the hue,
+and lets Pillow convert it back. Both conversions are computed here with the types of Pillow's C code: a C
+float is a float32, and an expression with a constant has double precision.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vireid.compiled import inner
 
-# Of each of the 256 hues: which sixth of the circle it is in, and how far along; of each saturation: its share.
+# Of each hue: which sixth of the circle it is in, and how far along; of each saturation: its share.
 _sixths = np.arange(256).astype(np.float32).astype(np.float64) * 6.0 / 255.0
 SIXTH = np.floor(_sixths).astype(np.uint8) % 6
 ALONG = (_sixths - np.floor(_sixths)).astype(np.float32)
@@ -19,8 +19,8 @@ SATURATION = (np.arange(256).astype(np.float32) / 255.0).astype(np.float32)
 
 
 def turned_hue(image: Tensor, share: float) -> Tensor:
-    """uint8 (3, H, W) with the hue turned by ``share`` of the circle, -0.5..0.5; torchvision's ``adjust_hue`` of
-    the Pillow image gives the same."""
+    """uint8 (3, H, W) with the hue turned by ``share`` of the circle, -0.5..0.5; the same as torchvision's
+    ``adjust_hue`` of the Pillow image."""
     out = np.empty((3, image[0].numel()), np.uint8)
     turn = np.uint8(int(share * 255) % 256)
     _turn(image.reshape(3, -1).numpy(), turn, SIXTH, ALONG, SATURATION, out)

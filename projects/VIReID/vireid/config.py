@@ -65,6 +65,9 @@ def add_vireid_config(cfg: CfgNode) -> None:
     # An image that cannot be read: "error" stops and names it; "skip" puts another image of the same
     # identity and modality in its place, and counts it (training only).
     cfg.INPUT.UNREADABLE = "error"
+    # Look at the first and last bytes of every listed image before training: a file that is missing, empty,
+    # cut off, or no JPEG, PNG or BMP is named then. False leaves it out, where a network disk is slow.
+    cfg.INPUT.CHECK_FILES = True
 
     # Number of trials that SYSU-MM01 and LLCM average.
     cfg.DATASETS.TRIALS = 10
@@ -81,8 +84,8 @@ def add_vireid_config(cfg: CfgNode) -> None:
     cfg.DATALOADER.SAMPLER_TRAIN = "CrossModalityIdentitySampler"
     cfg.DATALOADER.NUM_WORKERS = 4
     # Where resized images are kept, so that each is decoded and resized once: "" (nowhere), "ram" (in memory
-    # that the processes of a machine share, for one run), or a folder on a fast local disk (for all runs). An
-    # image takes 3 x height x width bytes: SYSU-MM01 at 384x192 takes 7.6 GB for training and 2.3 GB for tests.
+    # that the processes of a machine share, for one run), or a folder on a fast local disk (for all runs).
+    # An image takes 3 x height x width bytes: at 384x192, SYSU-MM01 takes 7.6 GB to train and 2.3 GB to test.
     cfg.DATALOADER.CACHE = ""
     # Stop an epoch after this many batches; 0 is a whole pass of the sampler.
     cfg.DATALOADER.MAX_BATCHES_PER_EPOCH = 0

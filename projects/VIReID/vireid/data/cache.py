@@ -1,9 +1,10 @@
 """Resized images that are kept: in a file, or in memory that the processes of a run share.
 
 A cache holds the images of one list at one size: a header, a mark for each image, and their pixels, uint8
-(3, H, W) one after another. An image is written when it is first read. Its mark is written after its pixels, and
-says which file they are of (size and time of its last change) and what they sum up to: pixels that are half
-written, of a file that has changed since, or lost in a crash of the machine are read again from the file.
+(3, H, W) one after another. An image is written when it is first read. Its mark is written after its pixels,
+and says of which file they are (its size and the time of its last change) and what their sum is. So pixels
+that are half written, that are of a file that has changed since, or that a crash of the machine has lost are
+read again from the file.
 """
 
 import fcntl
@@ -86,7 +87,7 @@ class ImageCache:
 
     def __init__(self, file: BinaryIO, layout: Layout, fingerprints: np.ndarray, name: str) -> None:
         self.layout, self.fingerprints, self.name = layout, fingerprints, name
-        # Seen by all worker processes: which images were compared with their sums, and whether writing failed.
+        # Seen by all workers: which images were compared with their sums, and whether writing failed.
         self.checked = torch.zeros(layout.count + 1, dtype=torch.bool).share_memory_()
         self._open(file)
 
@@ -119,7 +120,7 @@ class ImageCache:
             return None
         image = self._pixels[index]
         if not self.checked[index]:
-            if zlib.crc32(image.numpy()) != total:
+            if zlib.crc32(image.numpy().data) != total:
                 return None
             self.checked[index] = True
         return image
@@ -130,7 +131,7 @@ class ImageCache:
         if self.checked[-1]:
             return
         pixels = image.contiguous().numpy()
-        mark = np.array([self.fingerprints[index], zlib.crc32(pixels)], np.uint64)
+        mark = np.array([self.fingerprints[index], zlib.crc32(pixels.data)], np.uint64)
         try:
             # Not through the map, where a full disk would end the process. The order matters, see above.
             _write(self.file, pixels, self.layout.pixels + index * self.layout.image_bytes)
@@ -183,7 +184,7 @@ def open_file(folder: str, layout: Layout) -> BinaryIO:
     path = os.path.join(folder, layout.name)
     with locked(folder):
         if os.path.exists(path):
-            file = open(path, "r+b", buffering=0)
+            file = opened(path)
             fault = layout.fault(file)
             if not fault:
                 return file
@@ -193,7 +194,12 @@ def open_file(folder: str, layout: Layout) -> BinaryIO:
         with open(temporary, "wb", buffering=0) as file:
             layout.write_empty(file)
         os.replace(temporary, path)  # a process that has the old one open keeps it
-        return open(path, "r+b", buffering=0)
+        return opened(path)
+
+
+def opened(path: str) -> BinaryIO:
+    """A file for reading and writing at any place."""
+    return os.fdopen(os.open(path, os.O_RDWR), "r+b", buffering=0)
 
 
 def _write(file: BinaryIO, content: Any, offset: int) -> None:

@@ -78,6 +78,11 @@ class TrainSet(Dataset):
         """Images found damaged so far, and replaced."""
         return 0 if self._damaged is None else int(self._damaged.sum())
 
+    def leave_out(self, indices: Sequence[int]) -> None:
+        """Never read these images, with ``unreadable`` "skip": others take their place."""
+        assert self._damaged is not None
+        self._damaged[indices] = True
+
     def __len__(self) -> int:
         """Number of images."""
         return len(self.items)
@@ -114,8 +119,8 @@ class TrainSet(Dataset):
             image = transform(image)
             if image.shape != out.shape or image.dtype != torch.uint8:
                 raise TypeError(
-                    f"the transform {type(transform).__name__} gave {image.dtype} {tuple(image.shape)}; expected "
-                    f"torch.uint8 {tuple(out.shape)}, as it was given"
+                    f"the transform {type(transform).__name__} gave {image.dtype} {tuple(image.shape)}; "
+                    f"expected torch.uint8 {tuple(out.shape)}, as it was given"
                 )
         out.copy_(image)
         return item
@@ -176,7 +181,7 @@ class TestSet(Dataset):
         return _batch(images, [self.items[index] for index in indices])
 
 
-def as_is(batch: dict[str, Any] | DatasetError) -> dict[str, Any] | DatasetError:
+def as_is(batch: Any) -> Any:
     """What a loader does with what ``__getitems__`` gives: it is a batch already."""
     return batch
 

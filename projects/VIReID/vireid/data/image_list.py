@@ -13,7 +13,7 @@ from typing import BinaryIO, cast
 import torch
 from fastreid.utils import comm
 
-from vireid.data.cache import ImageCache, Layout, fingerprints, open_file
+from vireid.data.cache import ImageCache, Layout, fingerprints, open_file, opened
 from vireid.data.images import REPLACE, read_image, resized
 from vireid.errors import ConfigError
 
@@ -79,8 +79,8 @@ def check_cache(place: str) -> None:
             pass
     except OSError as error:
         raise ConfigError(
-            f'DATALOADER.CACHE is {place!r}, and nothing can be written there ({error.strerror}); expected "", '
-            '"ram" or a folder'
+            f"DATALOADER.CACHE is {place!r}, and nothing can be written there ({error.strerror}); "
+            'expected "", "ram" or a folder'
         ) from None
 
 
@@ -118,8 +118,8 @@ def _folder_file(folder: str, layout: Layout) -> tuple[BinaryIO, str]:
     lacking = layout.length - 512 * os.fstat(file.fileno()).st_blocks
     if lacking > shutil.disk_usage(folder).free:
         logger.warning(
-            "DATALOADER.CACHE: %s has %s free, and all images take %s more; those that find no place are read "
-            "from their files",
+            "DATALOADER.CACHE: %s has %s free, and all images take %s more; those that find no place are "
+            "read from their files",
             *(folder, _gigabytes(shutil.disk_usage(folder).free), _gigabytes(lacking)),
         )
     return file, os.path.join(folder, layout.name)
@@ -134,21 +134,21 @@ def _shared_memory(layout: Layout) -> BinaryIO:
         if hasattr(os, "memfd_create"):
             file = os.fdopen(os.memfd_create("images"), "r+b", buffering=0)
         else:  # not Linux
-            file = cast(BinaryIO, tempfile.TemporaryFile(buffering=0))
+            file = cast(BinaryIO, tempfile.TemporaryFile(buffering=0))  # noqa: SIM115
         layout.write_empty(file)
         offer = f"/proc/{os.getpid()}/fd/{file.fileno()}"
     offers = comm.all_gather((machine, offer))
     first = next((path for host, path in offers if host == machine and path), "")
     try:
-        offered = open(first, "r+b", buffering=0)
+        offered = opened(first)
         file = file if layout.fault(offered) else offered
     except OSError:  # none, or of another container of the same name: each has its own
         pass
     comm.synchronize()  # what is offered stays open until all have it
     if file is None:
         raise OSError(
-            f"they take {_gigabytes(layout.length)} of memory, and {_gigabytes(free or 0)} are free; a folder "
-            "on a fast disk does as well"
+            f"they take {_gigabytes(layout.length)} of memory, and {_gigabytes(free or 0)} are free; a "
+            "folder on a fast disk does as well"
         )
     return file
 

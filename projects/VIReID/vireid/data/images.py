@@ -16,8 +16,8 @@ FILTERS = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 
-# How a file of each accepted format begins. Pillow is asked for these alone: some of its others start programs
-# (EPS) or large libraries.
+# How a file of each accepted format begins. Pillow reads no others: some of
+# them start programs (EPS).
 FORMATS = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n", "BMP": b"BM"}
 # What else is met in the place of an image.
 OTHERS = {
@@ -109,8 +109,8 @@ def resized(image: Image.Image, size: Sequence[int], interpolation: str) -> torc
 
 
 def _gray_channel(image: Image.Image) -> Image.Image | None:
-    """The one channel of an image whose three are equal, as in most infrared images: resizing it takes a third
-    of the time and gives the same pixels."""
+    """The one channel of an image whose three are equal, as in most infrared images: resizing it takes a
+    third of the time and gives the same pixels."""
     red = image.getchannel(0)
     pixels = red.tobytes()
     return red if all(pixels == image.getchannel(other).tobytes() for other in (1, 2)) else None

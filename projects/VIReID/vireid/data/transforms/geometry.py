@@ -142,13 +142,13 @@ class RandomErasing:
 
 
 def _shifted(image: np.ndarray, down: int, right: int, value: int) -> np.ndarray:
-    """The image (C, H, W) seen from a place ``down`` and ``right`` of it; what is outside of it is ``value``."""
+    """What an image (C, H, W) shows from ``down`` and ``right`` of it on; outside of it is ``value``."""
     height, width = image.shape[1:]
     if abs(down) >= height or abs(right) >= width:
         return np.full_like(image, value)
     out = np.empty(image.shape, np.uint8)
-    # One move of the whole memory takes half the time of moving each row of a part. What crosses from a row or
-    # channel into the next one comes to lie in the border.
+    # One move of the whole memory takes half the time of moving each row of a part. What crosses from a row
+    # or channel into the next one comes to lie in the border.
     target, source, shift = out.reshape(-1), image.reshape(-1), down * width + right
     if shift >= 0:
         target[: len(target) - shift] = source[shift:]

@@ -19,8 +19,9 @@ def weighted_gray(image: Tensor, weights: tuple[int, int, int], added: int = 0) 
         uint8 (3, H, W).
     """
     gray = np.empty(image[0].numel(), np.uint8)
-    planes = image.reshape(3, -1).numpy()
-    _weighted_sum(*planes, *map(np.int32, weights), np.int32(added), gray)
+    red, green, blue = image.reshape(3, -1).numpy()
+    of_red, of_green, of_blue = map(np.int32, weights)
+    _weighted_sum(red, green, blue, of_red, of_green, of_blue, np.int32(added), gray)
     return torch.from_numpy(gray).view(image.shape[1:]).repeat(3, 1, 1)
 
 
