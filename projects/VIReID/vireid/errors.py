@@ -27,6 +27,14 @@ class CheckpointError(UserError):
     """A checkpoint cannot be read or does not fit."""
 
 
+class ImageError(UserError):
+    """An image cannot be read, or is of another kind than expected."""
+
+
+class StoreError(UserError):
+    """A gallery's store is missing, damaged, locked, full, unreachable, or of another model."""
+
+
 class TrainingError(UserError):
     """Training cannot go on (a loss is NaN or infinite)."""
 

@@ -203,6 +203,8 @@ def evaluations(monkeypatch):
         figures.append(epoch)
         value = (10.0, 30.0, 20.0, 25.0)[epoch]
         setting = {"Rank-1": 90.0 - value, "mAP": value / 2}
+        record = {**about, "epoch": epoch, "results": {"value": value}}
+        (Path(cfg.OUTPUT_DIR) / "results.json").write_text(json.dumps(record))
         return {"SYSUMM01": {"all-search single-shot": setting, "indoor-search multi-shot": {"mAP": value}}}
 
     monkeypatch.setattr("vireid.engine.trainer.evaluate_model", evaluate)
@@ -228,6 +230,16 @@ def test_the_best_checkpoint_is_that_of_the_best_evaluation(
     assert content["metric"] == content["best_metric"] == values[best]
     final = torch.load(tmp_path / "model_final.pth", weights_only=True)
     assert (final["epoch"], final["best_metric"]) == (3, values[best])
+    last, first = (
+        json.loads((tmp_path / name).read_text()) for name in ("results.json", "results_best.json")
+    )
+    assert (last["which"], last["epoch"]) == ("last", 3)
+    assert (first["which"], first["epoch"], first["selected_by"]) == ("best", best, metric)
+    assert (last["results"]["value"], first["results"]["value"]) == (25.0, (10.0, 30.0)[best])
+    log = (tmp_path / "log.txt").read_text()
+    assert f"last epoch (3): {metric} {values[3]:.2f}, in model_final.pth and results.json\n" in log
+    chosen = f"best epoch ({best}), chosen on the test set: {metric} {values[best]:.2f}, in model_best.pth"
+    assert f"{chosen} and results_best.json\n" in log
 
 
 @pytest.mark.parametrize(("period", "epochs"), [(0, [2]), (-1, []), (1, [0, 1, 2]), (2, [1, 2])])

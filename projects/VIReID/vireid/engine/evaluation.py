@@ -18,7 +18,7 @@ from vireid.engine.checkpoint import check_tags, load_weights, read_checkpoint
 from vireid.engine.checks import dataset_settings
 from vireid.engine.extraction import NotFiniteFeaturesError, extract_features
 from vireid.engine.models import build_model
-from vireid.engine.reports import Row, flat_means, results_record, results_table, write_results
+from vireid.engine.reports import RESULTS, Row, flat_means, results_record, results_table, write_results
 from vireid.engine.rerankers import Distance, Reranker, ToolkitReranker, build_reranker
 from vireid.engine.seeds import seed_everything
 from vireid.errors import ConfigError, UserError
@@ -102,7 +102,7 @@ def evaluate_model(cfg: CfgNode, model: nn.Module, *, rerank: bool = True, **abo
         return {}
     logger.info(f"Results in percent\n{results_table(rows, about)}")
     os.makedirs(cfg.OUTPUT_DIR, exist_ok=True)
-    write_results(Path(cfg.OUTPUT_DIR) / "results.json", results_record(rows, about))
+    write_results(Path(cfg.OUTPUT_DIR) / RESULTS, results_record(rows, about))
     return flat_means(rows)
 
 

@@ -1,24 +1,34 @@
 """A trained model as one graph for other runtimes: TorchScript and ONNX, each checked against PyTorch."""
 
+<<<<<<< HEAD
 import importlib
 import io
 import json
 import logging
 import warnings
 from collections.abc import Callable
+=======
+import json
+import logging
+import os
+from dataclasses import asdict
+>>>>>>> 23c65f0e03ab0412b1423c80907cfe59817299bd
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
 
+<<<<<<< HEAD
+=======
+from vireid.engine.checkpoint import write_atomically
+from vireid.engine.export_formats import Run, write_onnx, write_safetensors, write_torchscript
+>>>>>>> 23c65f0e03ab0412b1423c80907cfe59817299bd
 from vireid.engine.export_graph import EmbeddingGraph, example, random_images
 from vireid.engine.safe_files import clear_temporary_files, whole_file, write_atomically
 from vireid.errors import ConfigError, UserError
 from vireid.modality import Modality
-from vireid.weights import read_safetensors
+from vireid.preprocessing import Preprocessing, model_fingerprint
 
 logger = logging.getLogger("fastreid.vireid.export")
 
@@ -31,13 +41,11 @@ BATCHES = (1, 3, 8)
 OPSETS = {"trace": 17, "dynamo": 18}
 INSTALL_COMMAND = 'pip install ".[export]"'
 
-Run = Callable[[Tensor, Tensor], Tensor]
-
 
 def export_model(
     model: Any,
     output: str | Path,
-    image_size: tuple[int, int],
+    preprocessing: Preprocessing,
     *,
     formats: tuple[str, ...] = FORMATS,
     modality: str = "both",
@@ -55,7 +63,7 @@ def export_model(
     Args:
         model: the meta-architecture in evaluation mode, on the CPU.
         output: folder.
-        image_size: INPUT.SIZE_TEST, (height, width); it is fixed in the graph.
+        preprocessing: of the images; its size is fixed in the graph, and all of it is recorded in the files.
         formats: some of FORMATS.
         modality: of the images: "visible", "infrared", or "both" with a second input ``modalities``.
         input_type: of ONNX's images, "float32" or "uint8"; TorchScript takes either.
@@ -88,19 +96,29 @@ def export_model(
     folder.mkdir(parents=True, exist_ok=True)
     clear_temporary_files(folder)
     model = model.eval()
-    graph = EmbeddingGraph(model, modality)
-    with torch.no_grad():
-        graph(*example(graph, image_size, torch.float32))  # what is checked once is checked before tracing
+    graph, image_size = EmbeddingGraph(model, modality), preprocessing.size
+    with torch.no_grad():  # what is checked once is checked before tracing
+        embeddings = graph(*example(graph, image_size, torch.float32))
+    codes = {m.name.lower(): int(m) for m in (Modality.VISIBLE, Modality.INFRARED)}
+    content = {
+        "inputs": graph.inputs,
+        "images": {"shape": ["N", 3, *image_size], "range": [0, 255], "channels": "RGB"},
+        "modality": modality,
+        "modalities": codes if "modalities" in graph.inputs else None,
+        "preprocessing": asdict(preprocessing),
+        "embedding": embeddings.shape[1],
+        "fingerprint": model_fingerprint(model, preprocessing),
+    }
     files = {}
     for kind in formats:
         stem = "model" if kind == "safetensors" else f"model-{modality}"
         path = folder / f"{stem}{SUFFIXES[kind]}"
         with whole_file(path) as temporary:
             if kind == "torchscript":
-                run = write_torchscript(graph, temporary, image_size)
+                run = write_torchscript(graph, temporary, image_size, content)
             elif kind == "onnx":
                 dtype = INPUT_TYPES[input_type]
-                run = write_onnx(graph, temporary, image_size, dtype, exporter, opset)
+                run = write_onnx(graph, temporary, image_size, content, dtype, exporter, opset)
             else:
                 run = write_safetensors(model, temporary, about or {})
             only = None if kind == "safetensors" else modality
@@ -112,13 +130,9 @@ def export_model(
                 )
         files[path.name] = {"max_difference": difference, "bytes": path.stat().st_size}
         logger.info(f"{path}: differs from PyTorch by {difference:.2g} at most, batches of {BATCHES}")
-    codes = {m.name.lower(): int(m) for m in (Modality.VISIBLE, Modality.INFRARED)}
     record = {
-        "inputs": graph.inputs,
-        "images": {"shape": ["N", 3, *image_size], "range": [0, 255], "channels": "RGB"},
+        **content,
         "onnx": {"type": input_type, "opset": opset} if "onnx" in formats else None,
-        "modality": modality,
-        "modalities": codes if "modalities" in graph.inputs else None,
         "files": files,
     }
     text = json.dumps(record, indent=2) + "\n"
@@ -142,6 +156,7 @@ def require_packages(formats: tuple[str, ...], exporter: str = "trace") -> None:
 
 
 @torch.no_grad()
+<<<<<<< HEAD
 def write_torchscript(graph: EmbeddingGraph, path: Path, size: tuple[int, int]) -> Run:
     """Trace, save, and load again."""
     with warnings.catch_warnings():
@@ -225,6 +240,8 @@ def write_safetensors(model: nn.Module, path: Path, about: dict[str, Any]) -> Ru
 
 
 @torch.no_grad()
+=======
+>>>>>>> 23c65f0e03ab0412b1423c80907cfe59817299bd
 def largest_difference(model: Any, run: Run, size: tuple[int, int], modality: str) -> float:
     """Between the embeddings of ``run`` and the model's, over BATCHES, for a shuffled mix of modalities;
     as a share of the largest value where that is above 1."""

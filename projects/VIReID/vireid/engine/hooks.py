@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from vireid.engine.extraction import NotFiniteFeaturesError
 from vireid.engine.interruptions import Interrupted, StopSignals
 from vireid.engine.processes import share_buffers
+from vireid.engine.reports import BEST_RESULTS, keep_as_best, last_and_best
 
 logger = logging.getLogger("fastreid.vireid.hooks")
 
@@ -106,7 +108,7 @@ class PeriodicEvaluation(HookBase):
 
 class Checkpoints(HookBase):
     """Saves every ``period`` epochs (0: never), after the last epoch (``model_final.pth``), and whenever
-    the metric is the best so far (``model_best.pth``); runs after the evaluation.
+    the metric is the best so far (``model_best.pth``, ``results_best.json``); runs after the evaluation.
 
     Args:
         best_metric: TEST.BEST_METRIC, which model_best.pth records: it was chosen on the test set.
@@ -115,8 +117,13 @@ class Checkpoints(HookBase):
     def __init__(self, period: int, best_metric: str):
         self.period, self.best_metric = period, best_metric
 
+    def before_train(self) -> None:
+        if self.trainer.checkpoints.best is None:  # one of a run that was deleted
+            (Path(self.trainer.checkpointer.save_dir) / BEST_RESULTS).unlink(missing_ok=True)
+
     def after_epoch(self) -> None:
         trainer, checkpoints = self.trainer, self.trainer.checkpoints
+        folder = Path(trainer.checkpointer.save_dir)
         done = trainer.epoch + 1
         metric = trainer.latest_metric()
         improved = metric is not None and (checkpoints.best is None or metric > checkpoints.best)
@@ -124,8 +131,11 @@ class Checkpoints(HookBase):
             checkpoints.best = metric
             about = {"metric": metric, "selected_by": self.best_metric}
             checkpoints.save_epoch("model_best", trainer.epoch, **about)
+            keep_as_best(folder, self.best_metric)
         if done == trainer.max_epoch:
             checkpoints.save_epoch("model_final", trainer.epoch, metric=metric)
+            if said := last_and_best(folder, self.best_metric, metric, checkpoints.best):
+                logger.info(said)
         elif self.period > 0 and done % self.period == 0:
             checkpoints.save_epoch(f"model_{trainer.epoch:04d}", trainer.epoch, metric=metric)
 

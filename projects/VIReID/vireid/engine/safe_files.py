@@ -14,8 +14,8 @@ _TEMPORARY = re.compile(r"\..+\.(\d+)\.tmp")  # of whole_file: ".<name>.<process
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A temporary file beside ``path``, which gets its name at the end of the block. Where the block fails, it
-    is removed, and ``path`` is as it was before; so it is after a kill, too.
+    """A temporary file beside ``path``, which gets its name at the end of the block. Where the block fails,
+    it is removed, and ``path`` is as it was before; so it is after a kill, too.
 
     Raises:
         MachineError: the disk is full, or the folder has vanished.

@@ -12,8 +12,8 @@ from fastreid.utils.logger import setup_logger
 from yacs.config import CfgNode
 
 from vireid import host
-from vireid.config_keys import check_values
 from vireid.engine.checks import check_config
+from vireid.engine.config_files import find_config
 from vireid.engine.run_lock import lock_run
 from vireid.engine.seeds import seed_everything
 from vireid.errors import ConfigError
@@ -34,7 +34,6 @@ def setup(cfg: CfgNode, args: Namespace) -> CfgNode:
     Raises:
         ConfigError: see ``check_config``; or another run is in OUTPUT_DIR.
     """
-    check_values(cfg)
     fallback = cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available()
     if fallback:
         cfg.MODEL.DEVICE = "cpu"
@@ -61,6 +60,8 @@ def setup(cfg: CfgNode, args: Namespace) -> CfgNode:
 
 def _log_details(cfg: CfgNode, args: Namespace) -> None:
     """The toolkit's setup; environment and config go to log.txt, not to the screen."""
+    if args.config_file:  # the toolkit reads the file, which may be given as a name
+        args = Namespace(**{**vars(args), "config_file": str(find_config(args.config_file))})
     logging.raiseExceptions = False  # a full disk has one line of its own, not one for each of the log
     toolkit_logger = setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank())
     screens = [

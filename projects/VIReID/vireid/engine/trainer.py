@@ -221,7 +221,7 @@ class VIReIDTrainer(DefaultTrainer):
         """
         reranked = any(" + " in figure for figure in listed(self.cfg.TEST.BEST_METRIC))
         rerank = reranked or self.epoch + 1 >= self.max_epoch
-        results = self.test(self.cfg, self.evaluated, rerank=rerank, epoch=self.epoch)
+        results = self.test(self.cfg, self.evaluated, rerank=rerank, which="last", epoch=self.epoch)
         self._results = (self.epoch, results)
         return results
 
