@@ -13,7 +13,6 @@ from vireid.engine import VIReIDTrainer, export, export_graph, load_for_evaluati
 from vireid.engine.export import FORMATS, export_model
 from vireid.engine.export_graph import EmbeddingGraph
 from vireid.errors import CheckpointError, ConfigError, MachineError, UserError
-from vireid.errors import CheckpointError, ConfigError, UserError
 from vireid.preprocessing import Preprocessing
 
 onnx = pytest.importorskip("onnx")
@@ -178,7 +177,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, monkeypatch, kind)
     (tmp_path / f".model-both.pt.{10**8}.tmp").write_bytes(b"of a process that was killed")
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(MachineError, match=r"model.* cannot be written: No space left on device"):
-        export_model(trained_like(), tmp_path, SIZE, formats=(kind,))
+        export_model(trained_like(), tmp_path, PREPROCESSING, formats=(kind,))
     assert os.listdir(tmp_path) == []
 
 

@@ -1,29 +1,15 @@
 """A trained model as one graph for other runtimes: TorchScript and ONNX, each checked against PyTorch."""
 
-<<<<<<< HEAD
-import importlib
-import io
 import json
 import logging
-import warnings
-from collections.abc import Callable
-=======
-import json
-import logging
-import os
 from dataclasses import asdict
->>>>>>> 23c65f0e03ab0412b1423c80907cfe59817299bd
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 
-<<<<<<< HEAD
-=======
-from vireid.engine.checkpoint import write_atomically
 from vireid.engine.export_formats import Run, write_onnx, write_safetensors, write_torchscript
->>>>>>> 23c65f0e03ab0412b1423c80907cfe59817299bd
 from vireid.engine.export_graph import EmbeddingGraph, example, random_images
 from vireid.engine.safe_files import clear_temporary_files, whole_file, write_atomically
 from vireid.errors import ConfigError, UserError
@@ -156,92 +142,6 @@ def require_packages(formats: tuple[str, ...], exporter: str = "trace") -> None:
 
 
 @torch.no_grad()
-<<<<<<< HEAD
-def write_torchscript(graph: EmbeddingGraph, path: Path, size: tuple[int, int]) -> Run:
-    """Trace, save, and load again."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # constants of the trace: the image size is fixed
-        traced = torch.jit.trace(graph, example(graph, size, torch.float32), check_trace=False)
-        buffer = io.BytesIO()  # what PyTorch writes to a full disk itself ends the process
-        torch.jit.save(traced, buffer)
-        path.write_bytes(buffer.getvalue())
-        loaded = torch.jit.load(str(path))
-    return lambda images, modalities: loaded(*(images, modalities)[: len(graph.inputs)])
-
-
-@torch.no_grad()
-def write_onnx(
-    graph: EmbeddingGraph, path: Path, size: tuple[int, int], dtype: torch.dtype, exporter: str, opset: int
-) -> Run:
-    """Export with a dynamic batch, check the file, and load it in onnxruntime.
-
-    Raises:
-        UserError: the exporter does not support the model.
-    """
-    names = graph.inputs
-    buffer = io.BytesIO()
-    options: dict[str, Any] = {"dynamo": exporter == "dynamo"}
-    if exporter == "dynamo":
-        batch = torch.export.Dim("batch", min=1)
-        options |= {"dynamic_shapes": tuple({0: batch} for _ in names), "verbose": False}
-    else:
-        options["dynamic_axes"] = {name: {0: "batch"} for name in [*names, "embeddings"]}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            program = torch.onnx.export(
-                graph,
-                example(graph, size, dtype),
-                None if exporter == "dynamo" else buffer,
-                input_names=names,
-                output_names=["embeddings"],
-                opset_version=opset,
-                **options,
-            )
-    except Exception as error:  # an operator that ONNX lacks, a shape that is not static, ...
-        reason = " ".join(str(error).split())[:300]
-        raise UserError(
-            f"--format onnx: PyTorch cannot export this model ({type(error).__name__}: {reason}); try "
-            f"--exporter {'trace' if exporter == 'dynamo' else 'dynamo'}"
-        ) from None
-    path.write_bytes(buffer.getvalue() if program is None else program.model_proto.SerializeToString())
-    importlib.import_module("onnx").checker.check_model(str(path))
-    session = importlib.import_module("onnxruntime").InferenceSession(
-        str(path), providers=["CPUExecutionProvider"]
-    )
-
-    def run(images: Tensor, modalities: Tensor) -> Tensor:
-        feeds: dict[str, np.ndarray] = {"images": images.to(dtype).numpy()}
-        if "modalities" in names:
-            feeds["modalities"] = modalities.numpy()
-        return torch.from_numpy(session.run(["embeddings"], feeds)[0])
-
-    return run
-
-
-def write_safetensors(model: nn.Module, path: Path, about: dict[str, Any]) -> Run:
-    """Save all weights, of both modalities, under the names of a checkpoint; MODEL.WEIGHTS takes the file.
-
-    ``about`` goes to its metadata, each value as JSON.
-    """
-    tensors = {name: value.detach().contiguous().clone() for name, value in model.state_dict().items()}
-    metadata = {"format": "pt", **{key: json.dumps(value) for key, value in about.items()}}
-    path.write_bytes(importlib.import_module("safetensors.torch").save(tensors, metadata=metadata))
-    loaded = read_safetensors(path, "--format safetensors")[0]
-    if loaded.keys() != tensors.keys():
-        raise UserError(f"--format safetensors: {path} holds {len(loaded)} of {len(tensors)} tensors")
-
-    def run(images: Tensor, modalities: Tensor) -> Tensor:
-        batch = {"images": images, "modalities": modalities}
-        embeddings: Tensor = torch.func.functional_call(model, loaded, (batch,))
-        return embeddings
-
-    return run
-
-
-@torch.no_grad()
-=======
->>>>>>> 23c65f0e03ab0412b1423c80907cfe59817299bd
 def largest_difference(model: Any, run: Run, size: tuple[int, int], modality: str) -> float:
     """Between the embeddings of ``run`` and the model's, over BATCHES, for a shuffled mix of modalities;
     as a share of the largest value where that is above 1."""
