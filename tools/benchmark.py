@@ -7,6 +7,8 @@ import argparse
 
 import benchmark_processes
 import benchmark_ranking
+import benchmark_resume
+import benchmark_step
 
 
 def main() -> None:
@@ -14,6 +16,8 @@ def main() -> None:
     subparsers = parser.add_subparsers(dest="subject", required=True)
     benchmark_processes.add_parser(subparsers)
     benchmark_ranking.add_parser(subparsers)
+    benchmark_resume.add_parser(subparsers)
+    benchmark_step.add_parser(subparsers)
     arguments = parser.parse_args()
     arguments.run(arguments)
 

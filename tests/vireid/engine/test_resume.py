@@ -153,6 +153,27 @@ def test_a_signal_stops_an_evaluation_which_is_repeated(whole, datasets, tmp_pat
     assert_equal_weights(weights_of(resumed), weights_of(whole[0]))
 
 
+def test_accumulated_and_averaged_runs_go_on_as_well(datasets, tmp_path, at_step):
+    """A signal in the middle of an update is heeded after it; what is evaluated and stored is the average."""
+    options = {**OPTIONS, "SOLVER__ACCUMULATE": 2, "SOLVER__EMA__ENABLED": True, "SOLVER__EMA__DECAY": 0.5}
+    expected = train(tmp_path / "whole", PMCM, **options).trainer.checkpointer
+    at_step(3, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(Interrupted, match="after 2 of the 3 iterations of epoch 1"):
+        train(tmp_path / "run", PMCM, **options)
+    resumed = train(tmp_path / "run", PMCM, resume=True, **options).trainer
+    for model, other in zip(resumed.checkpointer.models, expected.models, strict=True):
+        assert_equal_weights(model.state_dict(), other.state_dict())
+    stored = torch.load(tmp_path / "run/model_final.pth", weights_only=True)
+    assert_equal_weights(stored["model"], resumed.evaluated.state_dict())
+    assert_equal_weights(stored["training_model"], resumed.model.state_dict())
+    assert stored["averaged_updates"] == 4
+    assert not torch.equal(stored["model"]["heads.weight"], stored["training_model"]["heads.weight"])
+    weights = str(tmp_path / "run/model_final.pth")
+    started = trainer_of(tmp_path / "next", PMCM, MODEL__WEIGHTS=weights)
+    started.resume_or_load(resume=False)
+    assert_equal_weights(started.model.state_dict(), stored["model"])
+
+
 SECOND_SIGNAL = """
 import os, signal
 from vireid.engine.interruptions import StopSignals

@@ -15,6 +15,7 @@ from yacs.config import CfgNode
 from vireid.data.build import ImageLoader, build_dataset, build_train_loader
 from vireid.engine.checkpoint import AtomicCheckpointer, check_tags
 from vireid.engine.checks import check_run
+from vireid.engine.compilation import compile_backbone, compiler_errors
 from vireid.engine.evaluation import evaluate_model
 from vireid.engine.failures import machine_errors
 from vireid.engine.hooks import (
@@ -72,6 +73,7 @@ class VIReIDTrainer(DefaultTrainer):
             model, cfg.OUTPUT_DIR, save_to_disk=comm.is_main_process(), optimizer=optimizer, averaged=averaged
         )
         self.checkpoints = RunCheckpoints(self.checkpointer, run_record(cfg, train_set))
+        compile_backbone(cfg, model)
         model = distributed(model)
         model.train()
         self._trainer = OptimizationStep(model, data_loader, optimizer, cfg, averaged)
@@ -201,7 +203,8 @@ class VIReIDTrainer(DefaultTrainer):
         group = self._trainer.group_of(self.iter % self.iters_per_epoch, self.iters_per_epoch)
         self.updated = group[0] == group[1] - 1
         try:
-            self._trainer(batch, group)
+            with compiler_errors():
+                self._trainer(batch, group)
             done = self.iter + 1
             if self._trainer.waits or done % LOG_PERIOD == 0 or done % self.iters_per_epoch == 0:
                 self.put_losses()
