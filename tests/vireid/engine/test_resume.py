@@ -174,6 +174,18 @@ def test_accumulated_and_averaged_runs_go_on_as_well(datasets, tmp_path, at_step
     assert_equal_weights(started.model.state_dict(), stored["model"])
 
 
+def test_frozen_layers_are_set_free_at_the_same_iteration(datasets, tmp_path, at_step):
+    options = {**OPTIONS, "MODEL__FREEZE_LAYERS": ["backbone"], "SOLVER__FREEZE_ITERS": 4}
+    expected = train(tmp_path / "whole", PMCM, **options)
+    at_step(2, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(Interrupted):
+        train(tmp_path / "run", PMCM, **options)
+    resumed = train(tmp_path / "run", PMCM, resume=True, **options)
+    assert resumed.trainer.start == (0, 3)
+    assert resumed.unmoved == []
+    assert_equal_weights(weights_of(resumed), weights_of(expected))
+
+
 SECOND_SIGNAL = """
 import os, signal
 from vireid.engine.interruptions import StopSignals

@@ -28,8 +28,8 @@ def compile_backbone(cfg: CfgNode, model: nn.Module) -> None:
     compiler = os.environ.get("CXX", "g++")
     if shutil.which(compiler) is None:
         raise ConfigError(
-            f"SOLVER.COMPILE True needs a C++ compiler, and there is no {compiler}: install one, name it by the "
-            "variable CXX, or set SOLVER.COMPILE False"
+            f"SOLVER.COMPILE True needs a C++ compiler, and there is no {compiler}: install one, name it by "
+            "the variable CXX, or set SOLVER.COMPILE False"
         )
     if torch.device(cfg.MODEL.DEVICE).type == "cuda" and importlib.util.find_spec("triton") is None:
         raise ConfigError(

@@ -89,11 +89,6 @@ class VIReIDTrainer(DefaultTrainer):
         self._generators: list[dict[str, Any]] = []  # of the place to start from, where it is within an epoch
         self._results: tuple[int, dict[str, Any]] | None = None
 
-    @property
-    def last_results(self) -> dict[str, Any]:
-        """dataset -> setting -> metric of the last evaluation; empty before the first."""
-        return self._results[1] if self._results else {}
-
     def resume_or_load(self, resume: bool = True, force: bool = False) -> None:
         """Go on from OUTPUT_DIR's newest checkpoint if ``resume`` and there is one; else start from
         MODEL.WEIGHTS, or from scratch.
@@ -123,6 +118,7 @@ class VIReIDTrainer(DefaultTrainer):
         self._generators = content.get("generators") or []
         self.checkpoints.best = content.get("best_metric")
         fast_forward(self.scheduler, place.epoch * self.iters_per_epoch + self.start.step)
+        self._trainer.count_frozen(*self.start, self.iters_per_epoch)
         within = f"iteration {place.step} of " if place.step else "the beginning of "
         best = "none yet" if self.checkpoints.best is None else f"{self.checkpoints.best:.2f}"
         logger.info(f"Resuming from {within}epoch {place.epoch}; best {self.cfg.TEST.BEST_METRIC} {best}")
@@ -162,7 +158,7 @@ class VIReIDTrainer(DefaultTrainer):
                 self._train_epochs()
         finally:
             unlock_folder(self.cfg.OUTPUT_DIR)
-        return self.last_results
+        return self._results[1] if self._results else {}
 
     def _train_epochs(self) -> None:
         self.register_hooks(self.build_hooks())
