@@ -13,7 +13,8 @@ import torch
 
 from cache_processes import read_shared
 from processes import run_processes
-from vireid.data import build_dataset, build_test_loader, build_train_loader, cache, image_list, images
+from vireid import images
+from vireid.data import build_dataset, build_test_loader, build_train_loader, cache, image_list
 from vireid.data.cache import Layout
 from vireid.data.image_list import ImageList, check_cache
 from vireid.errors import ConfigError
