@@ -62,7 +62,8 @@ def test_bf16_in_channels_last_follows_fp32():
         options = {"SOLVER__AMP__ENABLED": low, "SOLVER__AMP__DTYPE": "bf16", "MODEL__CHANNELS_LAST": low}
         cfg = tiny_config("MCJA/configs/sysu.yml", **options)
         model = build_model(cfg).train()
-        losses.append(OptimizationStep(model, None, build_optimizer(cfg, model), cfg)(batch))
+        step = OptimizationStep(model, None, build_optimizer(cfg, model), cfg)
+        losses.append({name: float(loss) for name, loss in step(batch).items()})
     assert set(losses[0]) == {"loss_ce", "loss_cmr"}
     assert losses[1] == pytest.approx(losses[0], rel=0.1)
     assert losses[1] != losses[0]

@@ -12,11 +12,11 @@ from PIL import Image
 from torch import Tensor
 
 from mcja.hue import turned_hue
-from vireid.data.images import image_to_tensor
 from vireid.data.transforms.geometry import RandomErasing
 from vireid.data.transforms.pixels import blended, weighted_gray
 from vireid.data.transforms.settings import probability
 from vireid.errors import ConfigError
+from vireid.images import image_to_tensor
 from vireid.registries import TRANSFORM_REGISTRY
 
 ImageType = TypeVar("ImageType", Tensor, Image.Image)

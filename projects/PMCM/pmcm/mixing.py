@@ -60,7 +60,8 @@ class PatchMix:
     """Append to a batch one MIXED image for each pair of images of one identity, one of each modality.
 
     An identity of n visible and m infrared images gives min(n, m) pairs, drawn at random. The entry
-    ``mixed_sources`` (M, 2) holds the positions of their visible and infrared images.
+    ``mixed_sources`` (M, 2) holds the positions of their visible and infrared images, and ``mixed_mask``
+    (M, 1, rows, columns) is True where a patch is the visible image's.
 
     Args:
         ratio: share of visible patches.
@@ -91,7 +92,7 @@ class PatchMix:
         sources = draw_pairs(targets, batch["modalities"])
         visible = sources[:, 0]
         there = sources.to(images.device, non_blocking=True)
-        mixed, _ = patch_mix(images[there[:, 0]], images[there[:, 1]], self.ratio, self.patch_size)
+        mixed, mask = patch_mix(images[there[:, 0]], images[there[:, 1]], self.ratio, self.patch_size)
         added = {
             "images": mixed,
             "targets": targets[visible],
@@ -99,7 +100,7 @@ class PatchMix:
             "modalities": torch.full_like(visible, Modality.MIXED),
         }
         joined = {key: torch.cat([batch[key], value]) for key, value in added.items()}
-        return {**batch, **joined, "mixed_sources": sources}
+        return {**batch, **joined, "mixed_sources": sources, "mixed_mask": mask}
 
 
 def draw_pairs(targets: Tensor, modalities: Tensor) -> Tensor:

@@ -32,6 +32,21 @@ def write_checksums(folder: str | os.PathLike) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def digest_of(folder: str | os.PathLike) -> str:
+    """The SHA-256 of a folder's checksum file, whose files are not read.
+
+    Raises:
+        DatasetError: there is no checksum file.
+    """
+    path = Path(folder) / FILE
+    try:
+        return _sum(path)
+    except OSError as error:
+        raise DatasetError(
+            f"{path} cannot be read ({error.strerror}); make the dataset with tools/make_dataset.py --recipe"
+        ) from error
+
+
 def verify_checksums(folder: str | os.PathLike) -> str:
     """Compare every file of a folder with its checksum file.
 

@@ -95,6 +95,34 @@ def test_sysu_without_permutations_draws_as_the_community_does_and_says_so_once(
     assert "rand_perm_cam.mat does not exist: the galleries are drawn by random.seed(trial)" in caplog.text
 
 
+def test_sysu_holds_out_validation_identities_and_tests_them_by_the_same_protocol(tmp_path):
+    folder = write_sysu(tmp_path, train=(1, 5), val=(2, 6), test=(3,), images=3)
+    dataset = SYSUMM01(str(tmp_path), train_on="train", test_on="val")
+    assert {item.pid for item in dataset.train} == {1, 5}
+    assert {item.pid for item in dataset.test} == {2, 6}
+    query, gallery = drawn(dataset, "all-search single-shot", trial=7)
+    first = {(c, p): np.roll([1, 2, 3], c + p + 7)[0] for c in (1, 2, 4, 5) for p in (2, 6)}
+    expected = [f"cam{c}/{p:04d}/{n:04d}.jpg" for (c, p), n in first.items()]
+    assert [path for path, *_ in relative(gallery, folder)] == expected
+    assert {item.pid for item in query} == {2, 6}
+    assert {item.pid for item in SYSUMM01(str(tmp_path), train_on="train").test} == {3}
+    assert dataset.checkpoint_tag() == {"TRAIN_ON": "train"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"train_on": "all"}, "TRAIN_ON is 'all'; expected one of trainval, train"),
+        ({"test_on": "train"}, "TEST_ON is 'train'; expected one of test, val"),
+        ({"test_on": "val"}, "TEST_ON val tests identities .* set DATASETS.SYSUMM01.TRAIN_ON train"),
+    ],
+)
+def test_sysu_refuses_subsets_that_it_does_not_have_or_that_overlap(tmp_path, arguments, message):
+    write_sysu(tmp_path)
+    with pytest.raises(ConfigError, match=message):
+        SYSUMM01(str(tmp_path), **arguments)
+
+
 def test_regdb_reads_one_split(tmp_path):
     folder = write_regdb(tmp_path, pids=4, images=2)
     dataset = RegDB(str(tmp_path), split=2)
@@ -167,7 +195,9 @@ def test_datasets_are_registered_and_built_from_the_config(tmp_path, cfg):
     assert build_dataset(cfg, "RegDB").split == 2
     write_sysu(tmp_path)
     cfg.DATASETS.SYSUMM01.GALLERY = "random"
-    assert build_dataset(cfg, "SYSUMM01").gallery_draw == "random"
+    cfg.DATASETS.SYSUMM01.TRAIN_ON, cfg.DATASETS.SYSUMM01.TEST_ON = "train", "val"
+    sysu = build_dataset(cfg, "SYSUMM01")
+    assert (sysu.gallery_draw, sysu.train_on, sysu.test_on) == ("random", "train", "val")
     assert all(name in DATASET_REGISTRY._obj_map for name in ("SYSUMM01", "RegDB", "LLCM"))
 
 

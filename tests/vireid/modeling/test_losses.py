@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from configs import tiny_config
+from vireid.errors import ConfigError
 from vireid.modeling.losses import WeightedLosses, build_losses
 from vireid.modeling.losses.toolkit import CrossEntropyLoss
 from vireid.registries import LOSS_REGISTRY
@@ -43,6 +44,44 @@ class Constant(nn.Module):
 
     def forward(self, targets):
         return torch.tensor(self.value)
+
+
+class Seen(nn.Module):
+    """Notes what it is given."""
+
+    config_key = "TRI"
+
+    def forward(self, embeddings, part_logits, mixed_sources, targets, sizes):
+        self.given = (embeddings, part_logits, mixed_sources, targets, sizes)
+        return embeddings.sum()
+
+
+def test_a_loss_without_mixed_images_is_given_the_entries_of_the_others_alone():
+    alone, beside = Seen(), Seen()
+    losses = WeightedLosses(
+        {"Alone": alone, "Beside": beside}, {"Alone": 1.0, "Beside": 1.0}, without_mixed=["Alone"]
+    )
+    inputs = {
+        "embeddings": torch.randn(5, 4),
+        "part_logits": torch.randn(5, 5, 3),  # as many stripes as images
+        "mixed_sources": torch.tensor([[0, 2], [1, 3]]),
+        "targets": torch.tensor([0, 1, 0, 1, 0]),
+        "modalities": torch.tensor([0, 0, 1, 1, 2]),
+    }
+    losses(inputs)
+    embeddings, part_logits, sources, targets, sizes = alone.given
+    assert torch.equal(embeddings, inputs["embeddings"][:4])
+    assert torch.equal(part_logits, inputs["part_logits"][:, :4])
+    assert torch.equal(sources, inputs["mixed_sources"])
+    assert (targets.tolist(), sizes) == ([0, 1, 0, 1], (2, 2, 0))
+    assert torch.equal(beside.given[0], inputs["embeddings"]) and beside.given[4] == (2, 2, 1)
+
+
+def test_a_loss_that_is_not_there_cannot_be_kept_from_mixed_images():
+    with pytest.raises(
+        ConfigError, match="WITHOUT_MIXED names FocalLoss.*it has CrossEntropyLoss, TripletLoss"
+    ):
+        build_losses(tiny_config(MODEL__LOSSES__WITHOUT_MIXED=["FocalLoss"]))
 
 
 def test_two_losses_of_one_node_both_count(monkeypatch):

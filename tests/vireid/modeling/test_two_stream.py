@@ -12,9 +12,13 @@ from vireid.modeling.two_stream import BatchLayout, ModalityRoute, split_streams
 VISIBLE_INFRARED_MIXED = torch.tensor([0, 0, 0, 1, 1, 2, 2])
 
 
-def routed(module, mixed_stem="visible", modalities=VISIBLE_INFRARED_MIXED):
+SOURCES = torch.tensor([[2, 3], [0, 4]])
+MASK = torch.tensor([[[[True, False], [False, True]]], [[[False, False], [True, False]]]])
+
+
+def routed(module, mixed_stem="visible", modalities=VISIBLE_INFRARED_MIXED, mixing=()):
     layout = BatchLayout()
-    layout.set(modalities)
+    layout.set(modalities, *mixing)
     return ModalityRoute(module, layout, mixed_stem), layout
 
 
@@ -46,6 +50,35 @@ def test_images_that_share_a_copy_share_its_batch_norm():
     seen = images[[0, 1, 2, 5, 6]].mean(dim=(0, 2, 3))
     torch.testing.assert_close(route.visible.running_mean, 0.1 * seen)
     torch.testing.assert_close(route.infrared.running_mean, 0.1 * images[[3, 4]].mean(dim=(0, 2, 3)))
+
+
+def test_a_stitched_image_has_each_patch_from_the_copy_of_its_modality():
+    route, _ = routed(nn.Conv2d(3, 4, 3, stride=2, padding=1), "patches", mixing=(SOURCES, MASK))
+    nn.init.normal_(route.infrared.weight)
+    images = torch.randn(7, 3, 16, 16)
+    found = route(images)
+    of_visible, of_infrared = route.visible(images[:3]), route.infrared(images[3:5])
+    torch.testing.assert_close(found[:5], torch.cat([of_visible, of_infrared]))
+    for image, (visible, infrared) in enumerate(SOURCES.tolist()):
+        for y in range(8):
+            for x in range(8):
+                from_visible = MASK[image, 0, y // 4, x // 4]
+                expected = of_visible[visible] if from_visible else of_infrared[infrared - 3]
+                assert torch.equal(found[5 + image, :, y, x], expected[:, y, x])
+
+
+def test_stitched_images_enter_no_statistics():
+    route, _ = routed(nn.BatchNorm2d(3), "patches", mixing=(SOURCES, MASK))
+    images = torch.randn(7, 3, 8, 8) + torch.arange(7).view(7, 1, 1, 1)
+    route.train()(images)
+    torch.testing.assert_close(route.visible.running_mean, 0.1 * images[:3].mean(dim=(0, 2, 3)))
+    torch.testing.assert_close(route.infrared.running_mean, 0.1 * images[3:5].mean(dim=(0, 2, 3)))
+
+
+def test_stitching_without_masks_is_refused():
+    route, _ = routed(nn.Conv2d(3, 4, 3), "patches")
+    with pytest.raises(RuntimeError, match='MIXED_STEM "patches" needs mixed images with their masks'):
+        route(torch.randn(7, 3, 8, 8))
 
 
 def test_a_batch_of_one_modality_leaves_the_other_copy_alone():

@@ -15,10 +15,10 @@ from torch.utils.data import Dataset, get_worker_info
 
 from vireid.data.datasets.base import ImageItem, as_image_item
 from vireid.data.image_list import ImageList
-from vireid.data.images import REPLACE
 from vireid.data.samplers import Sample
 from vireid.data.transforms import Transform
 from vireid.errors import DatasetError
+from vireid.images import REPLACE
 from vireid.modality import Modality
 
 logger = logging.getLogger("fastreid.vireid.data")

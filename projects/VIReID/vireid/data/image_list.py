@@ -14,8 +14,8 @@ import torch
 from fastreid.utils import comm
 
 from vireid.data.cache import ImageCache, Layout, fingerprints, open_file, opened
-from vireid.data.images import REPLACE, read_image, resized
 from vireid.errors import ConfigError
+from vireid.images import REPLACE, read_image, resized
 
 logger = logging.getLogger("fastreid.vireid.data")
 

@@ -9,13 +9,9 @@ import numpy as np
 from tqdm import tqdm
 
 from vireid.data.datasets.base import ImageItem
-from vireid.data.images import open_image, read_image, unreadable
 from vireid.errors import DatasetError
+from vireid.images import COLORED, GRAY, REPLACE, colorfulness, fault_of, open_image, read_image
 from vireid.modality import Modality
-
-# The mean over the pixels of (largest - smallest channel), of 255. Gray pictures saved as JPEG in color
-# stay below the first, pictures of a scene in daylight are above the second.
-GRAY, COLORED = 2.0, 12.0
 
 
 class Use(NamedTuple):
@@ -60,13 +56,8 @@ def look_at(path: str, decode: bool) -> Look:
     except DatasetError as error:
         return Look(b"", (0, 0), None, str(error))
     except Exception as error:  # Pillow's decoders raise many types for a damaged file
-        return Look(b"", (0, 0), None, str(unreadable(path, error)))
+        return Look(b"", (0, 0), None, f"{fault_of(path, error)}; {REPLACE}")
     return Look(hashlib.blake2b(content, digest_size=16).digest(), (height, width), color, "")
-
-
-def colorfulness(pixels: np.ndarray) -> float:
-    """Mean difference of the largest and the smallest channel of (H, W, 3) uint8; 0 where all are equal."""
-    return float(np.mean(pixels.max(axis=2).astype(np.int16) - pixels.min(axis=2)))
 
 
 def color_faults(uses: Mapping[str, Sequence[Use]], looks: Mapping[str, Look]) -> list[str]:

@@ -5,6 +5,7 @@ from copy import deepcopy
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vireid.errors import ConfigError
@@ -12,7 +13,7 @@ from vireid.modality import Modality
 from vireid.modeling.families import family_of
 from vireid.modeling.losses.processes import gather_numbers
 
-MIXED_STEMS = ("visible", "infrared", "own")
+MIXED_STEMS = ("visible", "infrared", "own", "patches")
 
 
 class BatchLayout:
@@ -23,14 +24,26 @@ class BatchLayout:
     Attributes:
         sizes: this process's number of images of each modality.
         computed: the modalities whose copies compute something, be it for no image.
+        mixed_sources, mixed_mask: of the mixed images, as a batch transform gives them; None without any.
     """
 
     def __init__(self) -> None:
         self.sizes: tuple[int, ...] = ()
         self.computed: list[Modality] = []
+        self.mixed_sources: Tensor | None = None
+        self.mixed_mask: Tensor | None = None
 
-    def set(self, modalities: Tensor) -> None:
-        """modalities: (N,) int64, ascending, on the host: elsewhere, the device would be waited for."""
+    def set(
+        self, modalities: Tensor, mixed_sources: Tensor | None = None, mixed_mask: Tensor | None = None
+    ) -> None:
+        """Describe a batch.
+
+        Args:
+            modalities: (N,) int64, ascending, on the host: elsewhere, the device would be waited for.
+            mixed_sources: (M, 2) positions of the two images that each mixed image is made of.
+            mixed_mask: (M, 1, rows, columns) bool, True where a patch is the first one's.
+        """
+        self.mixed_sources, self.mixed_mask = mixed_sources, mixed_mask
         self.sizes = tuple(torch.bincount(modalities, minlength=len(Modality)).tolist())
         self.computed = [modality for modality in Modality if self.sizes[modality]]
 
@@ -48,7 +61,8 @@ class ModalityRoute(nn.Module):
         module: the module replaced; every copy starts from its weights.
         layout: the batch's layout, shared with the meta-architecture.
         mixed_stem: which copy MIXED images go through: "visible", "infrared" or "own". Images of two
-            modalities that share a copy go through it together, so its batch norm sees both.
+            modalities that share a copy go through it together, so its batch norm sees both. "patches": each
+            patch has what the copy of its own modality makes of the image that it was taken from.
     """
 
     def __init__(self, module: nn.Module, layout: BatchLayout, mixed_stem: str = "visible"):
@@ -64,6 +78,7 @@ class ModalityRoute(nn.Module):
             Modality.INFRARED: "infrared",
             Modality.MIXED: mixed_branch,
         }
+        self.stitches = mixed_stem == "patches"
 
     @property
     def deploying(self) -> bool:
@@ -89,11 +104,19 @@ class ModalityRoute(nn.Module):
                 f"a two-stream backbone got {len(x)} images where the batch layout has {sizes}: "
                 "call it through the meta-architecture, which sets the layout"
             )
-        present = self.layout.computed
+        if self.stitches and sizes[Modality.MIXED]:
+            originals = self._through_copies(x[: -sizes[Modality.MIXED]], Modality.MIXED)
+            return torch.cat([originals, self._stitched(originals)])
+        return self._through_copies(x)
+
+    def _through_copies(self, x: Tensor, left_out: Modality | None = None) -> Tensor:
+        """Each modality's images through its copy."""
+        sizes = self.layout.sizes
+        present = [modality for modality in self.layout.computed if modality != left_out]
         branches = list(dict.fromkeys(self.branch_of[modality] for modality in present))
         if len(branches) == 1:
             return self.get_submodule(branches[0])(x)
-        slices = dict(zip(Modality, x.split(sizes)))
+        slices = dict(zip(present, x.split([sizes[modality] for modality in present])))
         outputs: dict[Modality, Tensor] = {}
         for branch in branches:
             members = [modality for modality in present if self.branch_of[modality] == branch]
@@ -101,6 +124,18 @@ class ModalityRoute(nn.Module):
             out = self.get_submodule(branch)(joined)
             outputs.update(zip(members, out.split([sizes[m] for m in members])))
         return torch.cat([outputs[modality] for modality in present])
+
+    def _stitched(self, features: Tensor) -> Tensor:
+        """(N, C, H, W) of the originals -> (M, C, H, W) of the mixed images."""
+        sources, mask = self.layout.mixed_sources, self.layout.mixed_mask
+        if sources is None or mask is None or features.ndim != 4:
+            raise RuntimeError(
+                'MODEL.TWO_STREAM.MIXED_STEM "patches" needs mixed images with their masks, as PatchMix '
+                "gives them, and a stem that gives a feature map; set it to own"
+            )
+        sources, mask = sources.to(features.device), mask.to(features.device)
+        places = F.interpolate(mask.to(features.dtype), features.shape[2:]).bool()
+        return torch.where(places, features[sources[:, 0]], features[sources[:, 1]])
 
 
 def split_streams(

@@ -11,7 +11,7 @@ from fastreid.data.datasets import DATASET_REGISTRY
 
 from vireid.data.datasets import published_counts
 from vireid.data.datasets.base import ImageItem, VisibleInfraredDataset
-from vireid.data.datasets.lists import SEE, read_ids, require_images, scan_camera
+from vireid.data.datasets.lists import SEE, is_number, read_ids, require_images, scan_camera
 from vireid.data.datasets.permutations import permutation_faults
 from vireid.errors import ConfigError, DatasetError
 from vireid.evaluation.protocols import Setting
@@ -21,6 +21,8 @@ from vireid.modality import Modality
 logger = logging.getLogger("fastreid.vireid.data")
 
 GALLERIES = ("official", "random")
+TRAIN_LISTS = {"trainval": ("train_id.txt", "val_id.txt"), "train": ("train_id.txt",)}
+TEST_LISTS = {"test": ("test_id.txt",), "val": ("val_id.txt",)}
 CAMERAS = {
     1: Modality.VISIBLE,
     2: Modality.VISIBLE,
@@ -33,7 +35,18 @@ CAMERAS = {
 
 @DATASET_REGISTRY.register()
 class SYSUMM01(VisibleInfraredDataset):
-    """``cam1..cam6/<id:04d>/<n:04d>.jpg``; training takes the training and validation identities (395)."""
+    """``cam1..cam6/<id:04d>/<n:04d>.jpg``.
+
+    Args:
+        root: folder that holds SYSU-MM01.
+        gallery: how galleries are drawn, "official" or "random".
+        train_on: "trainval", as published: the identities of train_id.txt and val_id.txt (395); "train": of
+            train_id.txt alone, which leaves those of val_id.txt for choosing settings.
+        test_on: "test", or "val": the same protocol on the identities of val_id.txt.
+
+    Raises:
+        ConfigError: another value, or validation identities that are trained on.
+    """
 
     folder = "SYSU-MM01"
     modality_folders = {
@@ -42,26 +55,46 @@ class SYSUMM01(VisibleInfraredDataset):
     }
     published = published_counts.SYSU_MM01
 
-    def __init__(self, root: str = "datasets", gallery: str = "official", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        root: str = "datasets",
+        gallery: str = "official",
+        train_on: str = "trainval",
+        test_on: str = "test",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(root, **kwargs)
-        if gallery not in GALLERIES:
+        for key, value, known in (
+            ("GALLERY", gallery, GALLERIES),
+            ("TRAIN_ON", train_on, TRAIN_LISTS),
+            ("TEST_ON", test_on, TEST_LISTS),
+        ):
+            if value not in known:
+                raise ConfigError(f"DATASETS.SYSUMM01.{key} is {value!r}; expected one of {', '.join(known)}")
+        if train_on == "trainval" and test_on == "val":
             raise ConfigError(
-                f"DATASETS.SYSUMM01.GALLERY is {gallery!r}; expected one of {', '.join(GALLERIES)}"
+                "DATASETS.SYSUMM01.TEST_ON val tests identities that TRAIN_ON trainval trains on; "
+                "set DATASETS.SYSUMM01.TRAIN_ON train"
             )
-        self.gallery_draw = gallery
+        self.gallery_draw, self.train_on, self.test_on = gallery, train_on, test_on
 
     @classmethod
     def from_config(cls, cfg: Any, root: str) -> "SYSUMM01":
         """Read DATASETS.SYSUMM01."""
-        return cls(root, gallery=cfg.DATASETS.SYSUMM01.GALLERY)
+        node = cfg.DATASETS.SYSUMM01
+        return cls(root, gallery=node.GALLERY, train_on=node.TRAIN_ON, test_on=node.TEST_ON)
+
+    def checkpoint_tag(self) -> dict[str, Any]:
+        """What is trained on: the validation identities may be among it."""
+        return {"TRAIN_ON": self.train_on}
 
     def read_train(self) -> list[ImageItem]:
-        """Images of exp/train_id.txt and exp/val_id.txt."""
-        return self._read("train_id.txt", "val_id.txt")
+        """Images of the lists that ``train_on`` names."""
+        return self._read(*TRAIN_LISTS[self.train_on])
 
     def read_test(self) -> list[ImageItem]:
-        """Images of exp/test_id.txt."""
-        return self._read("test_id.txt")
+        """Images of the list that ``test_on`` names."""
+        return self._read(*TEST_LISTS[self.test_on])
 
     def identity(self, item: ImageItem) -> int:
         """Its number, which is one person's in all lists."""
@@ -119,7 +152,7 @@ class SYSUMM01(VisibleInfraredDataset):
 
     def _has_number(self, path: str) -> bool:
         stem = os.path.splitext(os.path.basename(path))[0]
-        if stem.isascii() and stem.isdigit():
+        if is_number(stem):
             return True
         self.report(f"{path}: an image's name is expected to be its number, such as 0001.jpg; {SEE}")
         return False

@@ -14,7 +14,7 @@ A loss is an ``nn.Module`` in LOSS_REGISTRY with
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from fastreid.utils import comm
@@ -51,11 +51,14 @@ class WeightedLosses(nn.ModuleDict):
     Args:
         losses: name -> loss.
         scales: name -> weight; a loss of weight 0 is left out.
+        without_mixed: names of the losses that see visible and infrared images alone.
     """
 
-    def __init__(self, losses: dict[str, nn.Module], scales: dict[str, float]):
+    def __init__(
+        self, losses: dict[str, nn.Module], scales: dict[str, float], without_mixed: Collection[str] = ()
+    ):
         super().__init__({name: loss for name, loss in losses.items() if scales[name] != 0})
-        self.scales = scales
+        self.scales, self.without_mixed = scales, without_mixed
         keys = [losses[name].config_key for name in self]
         # "loss_ce", after the node; after the class where several losses share a node.
         self.value_names: dict[str, str] = {
@@ -73,6 +76,7 @@ class WeightedLosses(nn.ModuleDict):
         if "sizes" not in inputs and "modalities" in inputs:
             inputs["sizes"] = tuple(inputs["modalities"].bincount(minlength=len(Modality)).tolist())
         arguments = {name: self._arguments(name, inputs) for name in self}
+        sizes = dict.fromkeys(self, inputs.get("sizes", ()))
         weights: dict[str, float | Tensor] = dict.fromkeys(self, 1.0)
         if comm.get_world_size() > 1:
             compared = [name for name in self if name not in self.means]
@@ -80,9 +84,11 @@ class WeightedLosses(nn.ModuleDict):
             if compared:
                 joined = join_processes(inputs, asked, LOSS_INPUTS)
                 arguments.update({name: {key: joined[key] for key in arguments[name]} for name in compared})
+                sizes.update(dict.fromkeys(compared, joined["sizes"]))
             if self.means:
-                counts = [self._count(name, inputs) for name in self.means]
+                counts = [self._count(name, self._seen_by(name, inputs, sizes[name])) for name in self.means]
                 weights.update(zip(self.means, weights_of_means(counts, inputs["targets"].device)))
+        arguments = {name: self._seen_by(name, given, sizes[name]) for name, given in arguments.items()}
         return {
             self.value_names[name]: self.scales[name] * weights[name] * loss(**arguments[name])
             for name, loss in self.items()
@@ -98,6 +104,20 @@ class WeightedLosses(nn.ModuleDict):
                 f"MODEL.BATCH_TRANSFORMS do not give; they give {', '.join(sorted(inputs))}"
             )
         return {key: inputs[key] for key in parameters if key in inputs}
+
+    def _seen_by(self, name: str, given: dict[str, Any], sizes: Sequence[int]) -> dict[str, Any]:
+        """What a loss is given, without the entries of mixed images where it is not to see them."""
+        if name not in self.without_mixed:
+            return given
+        images, originals = sum(sizes), sum(sizes) - sizes[Modality.MIXED]
+        seen = {}
+        for key, value in given.items():
+            kind = LOSS_INPUTS.get(key, LossInput(""))
+            of_images = isinstance(value, Tensor) and not kind.positions and value.shape[kind.axis] == images
+            seen[key] = value.narrow(kind.axis, 0, originals) if of_images else value
+        if "sizes" in seen:
+            seen["sizes"] = (*sizes[: Modality.MIXED], 0)
+        return seen
 
     def _count(self, name: str, inputs: dict[str, Any]) -> int | Tensor:
         count: Callable[..., int | Tensor] | None = getattr(self[name], "count", None)
@@ -116,7 +136,14 @@ def build_losses(cfg: CfgNode) -> WeightedLosses:
     for name in cfg.MODEL.LOSSES.NAME:
         loss = find(LOSS_REGISTRY, name, "MODEL.LOSSES.NAME")
         losses[name], scales[name] = loss.from_config(cfg), float(cfg.MODEL.LOSSES[loss.config_key].SCALE)
-    weighted = WeightedLosses(losses, scales)
+    without_mixed = cfg.MODEL.LOSSES.WITHOUT_MIXED
+    unknown = sorted(set(without_mixed) - set(losses))
+    if unknown:
+        raise ConfigError(
+            f"MODEL.LOSSES.WITHOUT_MIXED names {unknown[0]}, which MODEL.LOSSES.NAME does not have; it has "
+            f"{', '.join(losses)}"
+        )
+    weighted = WeightedLosses(losses, scales, without_mixed)
     if not weighted:
         raise ConfigError("MODEL.LOSSES.NAME is empty, or every SCALE is 0: there is nothing to train on")
     return weighted

@@ -3,18 +3,24 @@
 import io
 from collections.abc import Sequence
 from os import PathLike
+from typing import IO
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from vireid.errors import DatasetError
+from vireid.errors import DatasetError, ImageError
 
 FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
+
+# The mean over the pixels of (largest - smallest channel), of 255. Gray pictures saved as JPEG in color
+# stay below the first, pictures of a scene in daylight are above the second.
+GRAY, COLORED = 2.0, 12.0
+
 
 # How a file of each accepted format begins. Pillow reads no others: some of
 # them start programs (EPS).
@@ -35,7 +41,7 @@ REPLACE = "replace it"  # what to do about an image that cannot be read
 
 
 def read_image(path: str | PathLike[str], advice: str = REPLACE) -> Image.Image:
-    """The image as 8-bit RGB, turned upright where its EXIF data say so; one channel becomes three.
+    """An image of a dataset, see ``decode_image``.
 
     Args:
         advice: the end of the error's message: what to do about a file that cannot be read.
@@ -44,14 +50,43 @@ def read_image(path: str | PathLike[str], advice: str = REPLACE) -> Image.Image:
         DatasetError: missing, empty, truncated, not of FORMATS, or not 8 bits a channel.
     """
     try:
-        with open(path, "rb") as file:
-            content = file.read()
-        with open_image(content) as image:
+        return decode_image(path)
+    except ImageError as error:
+        raise DatasetError(f"{error}; {advice}") from error.__cause__
+
+
+def decode_image(
+    file: str | PathLike[str] | IO[bytes], *, name: str = "", max_pixels: int = 0
+) -> Image.Image:
+    """The image as 8-bit RGB, turned upright where its EXIF data say so; one channel becomes three.
+
+    Args:
+        file: a path, or an open file.
+        name: of the file in an error; its path by default.
+        max_pixels: a larger image is refused before its pixels are read; 0: Pillow's limit, 179 million.
+
+    Raises:
+        ImageError: missing, empty, truncated, not of FORMATS, too large, or not 8 bits a channel.
+    """
+    try:
+        with open_image(content_of(file)) as image:
+            if max_pixels and image.width * image.height > max_pixels:
+                raise ValueError(
+                    f"it has {image.width} x {image.height} pixels; at most {max_pixels:,} are read"
+                )
             if image.getexif():
                 ImageOps.exif_transpose(image, in_place=True)
             return image.convert("RGB")
     except Exception as error:  # Pillow's decoders raise many types for a damaged file
-        raise unreadable(path, error, advice) from error
+        raise ImageError(fault_of(name or file, error)) from error
+
+
+def content_of(file: str | PathLike[str] | IO[bytes]) -> bytes:
+    """All bytes of a file: Pillow itself would read it in many small pieces."""
+    if isinstance(file, (str, PathLike)):
+        with open(file, "rb") as opened:
+            return opened.read()
+    return file.read()
 
 
 def open_image(content: bytes) -> Image.Image:
@@ -83,10 +118,10 @@ def check_format(content: bytes) -> str:
     raise ValueError(f"it is {found}; accepted are {', '.join(FORMATS)}")
 
 
-def unreadable(path: str | PathLike[str], error: Exception, advice: str = REPLACE) -> DatasetError:
-    """The one line that says which file cannot be read, why, and what to do."""
+def fault_of(file: object, error: Exception) -> str:
+    """The line that says which file cannot be read, and why."""
     reason = getattr(error, "strerror", None) or str(error).partition(" <_io")[0]
-    return DatasetError(f"{path}: the image cannot be read ({reason}); {advice}")
+    return f"{file}: the image cannot be read ({reason})"
 
 
 def image_to_tensor(image: Image.Image) -> torch.Tensor:
@@ -98,14 +133,18 @@ def image_to_tensor(image: Image.Image) -> torch.Tensor:
     return torch.from_numpy(planes)
 
 
-def resized(image: Image.Image, size: Sequence[int], interpolation: str) -> torch.Tensor:
-    """An RGB image resized to ``size`` (height, width) by one of FILTERS, as uint8 (3, H, W)."""
+def resize_image(image: Image.Image, size: Sequence[int], interpolation: str) -> Image.Image:
+    """An image resized to ``size`` (height, width) by one of FILTERS."""
     height, width = size
+    return image.resize((width, height), FILTERS[interpolation])
+
+
+def resized(image: Image.Image, size: Sequence[int], interpolation: str) -> torch.Tensor:
+    """The same of an RGB image, as uint8 (3, H, W)."""
     gray = _gray_channel(image)
-    smaller = (image if gray is None else gray).resize((width, height), FILTERS[interpolation])
     if gray is None:
-        return image_to_tensor(smaller)
-    return torch.from_numpy(np.array(smaller)).repeat(3, 1, 1)
+        return image_to_tensor(resize_image(image, size, interpolation))
+    return torch.from_numpy(np.array(resize_image(gray, size, interpolation))).repeat(3, 1, 1)
 
 
 def _gray_channel(image: Image.Image) -> Image.Image | None:
@@ -114,3 +153,8 @@ def _gray_channel(image: Image.Image) -> Image.Image | None:
     red = image.getchannel(0)
     pixels = red.tobytes()
     return red if all(pixels == image.getchannel(other).tobytes() for other in (1, 2)) else None
+
+
+def colorfulness(pixels: np.ndarray) -> float:
+    """Mean difference of the largest and the smallest channel of (H, W, 3) uint8; 0 where all are equal."""
+    return float(np.mean(pixels.max(axis=2).astype(np.int16) - pixels.min(axis=2)))

@@ -1,0 +1,1 @@
+"""Ablations: a table of configs, trained with several seeds, and what each is worth beside another."""
