@@ -8,18 +8,7 @@ from functools import partial
 
 from yacs.config import CfgNode
 
-from vireid.config_keys import (
-    add_key,
-    anything,
-    bounds,
-    choice,
-    integer,
-    listing,
-    matching,
-    names,
-    number,
-    text,
-)
+from vireid.config_keys import add_key, anything, bounds, choice, integer, listing, names, number, text
 from vireid.toolkit_keys import add_toolkit_rules
 
 
@@ -115,7 +104,7 @@ def add_vireid_config(cfg: CfgNode) -> None:
     # Where resized images are kept, so that each is decoded and resized once: "" (nowhere), "ram" (in memory
     # that the processes of a machine share, for one run), or a folder on a fast local disk (for all runs).
     # An image takes 3 x height x width bytes: at 384x192, SYSU-MM01 takes 7.6 GB to train and 2.3 GB to test.
-    add("DATALOADER.CACHE", "", matching(".*", "empty, 'ram' or a folder", "", "ram"))
+    add("DATALOADER.CACHE", "")
     # Stop an epoch after this many batches; 0 is a whole pass of the sampler.
     add("DATALOADER.MAX_BATCHES_PER_EPOCH", 0, integer(0, 10**9))
 

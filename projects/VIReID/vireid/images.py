@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 from os import PathLike
+from pathlib import Path
 from typing import IO
 
 import numpy as np
@@ -21,9 +22,7 @@ FILTERS = {
 # stay below the first, pictures of a scene in daylight are above the second.
 GRAY, COLORED = 2.0, 12.0
 
-
-# How a file of each accepted format begins. Pillow reads no others: some of
-# them start programs (EPS).
+# How a file of each accepted format begins. Pillow reads no others: some of them start programs (EPS).
 FORMATS = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n", "BMP": b"BM"}
 # What else is met in the place of an image.
 OTHERS = {
@@ -69,7 +68,8 @@ def decode_image(
         ImageError: missing, empty, truncated, not of FORMATS, too large, or not 8 bits a channel.
     """
     try:
-        with open_image(content_of(file)) as image:
+        content = Path(file).read_bytes() if isinstance(file, str | PathLike) else file.read()
+        with open_image(content) as image:
             if max_pixels and image.width * image.height > max_pixels:
                 raise ValueError(
                     f"it has {image.width} x {image.height} pixels; at most {max_pixels:,} are read"
@@ -78,15 +78,7 @@ def decode_image(
                 ImageOps.exif_transpose(image, in_place=True)
             return image.convert("RGB")
     except Exception as error:  # Pillow's decoders raise many types for a damaged file
-        raise ImageError(fault_of(name or file, error)) from error
-
-
-def content_of(file: str | PathLike[str] | IO[bytes]) -> bytes:
-    """All bytes of a file: Pillow itself would read it in many small pieces."""
-    if isinstance(file, (str, PathLike)):
-        with open(file, "rb") as opened:
-            return opened.read()
-    return file.read()
+        raise ImageError(f"{name or file}: {_reason(error)}") from error
 
 
 def open_image(content: bytes) -> Image.Image:
@@ -118,10 +110,14 @@ def check_format(content: bytes) -> str:
     raise ValueError(f"it is {found}; accepted are {', '.join(FORMATS)}")
 
 
-def fault_of(file: object, error: Exception) -> str:
-    """The line that says which file cannot be read, and why."""
+def unreadable(path: str | PathLike[str], error: Exception, advice: str = REPLACE) -> DatasetError:
+    """The one line that says which file cannot be read, why, and what to do."""
+    return DatasetError(f"{path}: {_reason(error)}; {advice}")
+
+
+def _reason(error: Exception) -> str:
     reason = getattr(error, "strerror", None) or str(error).partition(" <_io")[0]
-    return f"{file}: the image cannot be read ({reason})"
+    return f"the image cannot be read ({reason})"
 
 
 def image_to_tensor(image: Image.Image) -> torch.Tensor:
@@ -140,7 +136,7 @@ def resize_image(image: Image.Image, size: Sequence[int], interpolation: str) ->
 
 
 def resized(image: Image.Image, size: Sequence[int], interpolation: str) -> torch.Tensor:
-    """The same of an RGB image, as uint8 (3, H, W)."""
+    """An RGB image resized to ``size`` (height, width) by one of FILTERS, as uint8 (3, H, W)."""
     gray = _gray_channel(image)
     if gray is None:
         return image_to_tensor(resize_image(image, size, interpolation))

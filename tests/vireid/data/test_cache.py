@@ -13,7 +13,7 @@ import torch
 
 from cache_processes import read_shared
 from processes import run_processes
-from vireid.data import build_dataset, build_test_loader, build_train_loader, cache, image_list
+from vireid.data import build_dataset, build_test_loader, build_train_loader, cache, image_list, images
 from vireid.data.cache import Layout
 from vireid.data.image_list import ImageList, check_cache
 from vireid.errors import ConfigError
@@ -50,7 +50,7 @@ def expected(paths):
 def read(monkeypatch):
     """Which files were read, in order."""
     files = []
-    original = image_list.read_image
+    original = images.read_image
 
     def noted(path, *arguments):
         files.append(path)

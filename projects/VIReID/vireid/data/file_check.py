@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from vireid.data.common import TEST_ADVICE, TRAIN_ADVICE, TrainSet
 from vireid.errors import DatasetError
-from vireid.images import REPLACE, check_format, fault_of, read_image
+from vireid.images import REPLACE, check_format, read_image, unreadable
 
 logger = logging.getLogger("fastreid.vireid.data")
 
@@ -96,7 +96,7 @@ def file_fault(path: str, advice: str = REPLACE) -> str:
             file.seek(max(0, size - END))
             whole = _is_whole(check_format(start), start, file.read(END), size)
     except (OSError, ValueError) as error:
-        return f"{fault_of(path, error)}; {advice}"
+        return str(unreadable(path, error, advice))
     if not whole:
         try:
             read_image(path, advice)

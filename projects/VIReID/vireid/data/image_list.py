@@ -129,30 +129,28 @@ def _shared_memory(layout: Layout) -> BinaryIO:
     """Memory without a name, which the system takes back when the last process that has it ends: one for all
     processes of this run on this machine."""
     machine, free, offer = socket.gethostname(), _free_memory(), ""
-    own: BinaryIO | None = None
+    file: BinaryIO | None = None
     if free is None or free >= layout.length:
         if hasattr(os, "memfd_create"):
-            own = os.fdopen(os.memfd_create("images"), "r+b", buffering=0)
+            file = os.fdopen(os.memfd_create("images"), "r+b", buffering=0)
         else:  # not Linux
-            own = cast(BinaryIO, tempfile.TemporaryFile(buffering=0))  # noqa: SIM115
-        layout.write_empty(own)
-        offer = f"/proc/{os.getpid()}/fd/{own.fileno()}"
+            file = cast(BinaryIO, tempfile.TemporaryFile(buffering=0))  # noqa: SIM115
+        layout.write_empty(file)
+        offer = f"/proc/{os.getpid()}/fd/{file.fileno()}"
     offers = comm.all_gather((machine, offer))
     first = next((path for host, path in offers if host == machine and path), "")
-    shared = own
     try:
         offered = opened(first)
-        if not layout.fault(offered):
-            shared = offered
+        file = file if layout.fault(offered) else offered
     except OSError:  # none, or of another container of the same name: each has its own
         pass
     comm.synchronize()  # what is offered stays open until all have it
-    if shared is None:
+    if file is None:
         raise OSError(
             f"they take {_gigabytes(layout.length)} of memory, and {_gigabytes(free or 0)} are free; a "
             "folder on a fast disk does as well"
         )
-    return shared
+    return file
 
 
 def _free_memory() -> int | None:

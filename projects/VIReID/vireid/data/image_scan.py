@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from vireid.data.datasets.base import ImageItem
 from vireid.errors import DatasetError
-from vireid.images import COLORED, GRAY, REPLACE, colorfulness, fault_of, open_image, read_image
+from vireid.images import COLORED, GRAY, colorfulness, open_image, read_image, unreadable
 from vireid.modality import Modality
 
 
@@ -56,7 +56,7 @@ def look_at(path: str, decode: bool) -> Look:
     except DatasetError as error:
         return Look(b"", (0, 0), None, str(error))
     except Exception as error:  # Pillow's decoders raise many types for a damaged file
-        return Look(b"", (0, 0), None, f"{fault_of(path, error)}; {REPLACE}")
+        return Look(b"", (0, 0), None, str(unreadable(path, error)))
     return Look(hashlib.blake2b(content, digest_size=16).digest(), (height, width), color, "")
 
 
