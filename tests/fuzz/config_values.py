@@ -30,6 +30,19 @@ SMALL = {
     "TEST.RERANK.K1": 4,
     "TEST.RERANK.K2": 2,
 }
+# Parts without which other keys have no effect.
+BESIDE: tuple[dict[str, Any], ...] = (
+    {"TEST.RERANKER": "", "TEST.AQE.ENABLED": True},
+    {"TEST.RERANKER": "", "TEST.RERANK.ENABLED": True},
+    {"SOLVER.CLIP_GRADIENTS.ENABLED": True},
+    {"SOLVER.SCHED": "CosineAnnealingLR", "SOLVER.WARMUP_EPOCHS": 0, "SOLVER.WARMUP_ITERS": 5},
+    {"SOLVER.OPT": "SGD", "SOLVER.FREEZE_ITERS": 1, "MODEL.FREEZE_LAYERS": ["backbone"]},
+    {"MODEL.LOSSES.NAME": ["CrossEntropyLoss", "FocalLoss", "CircleLoss", "Cosface"]},
+    {"MODEL.HEADS.CLS_LAYER": "CosSoftmax"},
+    {"SOLVER.AMP.ENABLED": True},
+    {"INPUT.VISIBLE_TRANSFORMS": ["ColorJitter", "RandomGrayscale", "ChannelExchange", "RandomErasing"]},
+    {"INPUT.INFRARED_TRANSFORMS": ["ChannelCutMix", "SpectrumJitter", "HueJitter", "PadCrop"]},
+)
 # Texts of a command line and of YAML.
 NONSENSE = (
     "", " ", "-1", "0", "1", "0.0", "1e30", "-1e30", "1e-30", "nan", "inf", "-inf", ".nan", ".inf", "1" * 400,
@@ -56,11 +69,12 @@ def fuzz(cases: int, seed: int, folder: Path) -> Tally:
     keys = sorted({key for key, _ in leaves(all_keys())} & set(RULES))
     for number in range(cases):
         file = draw.choice(FILES)
+        beside = draw.choice(BESIDE) if draw.random() < 0.5 else {}
         settings = {key: value_for(key, draw) for key in draw.sample(keys, draw.choice([1, 1, 1, 2]))}
         by_file = draw.random() < 0.4
-        case = f"{file}{' by YAML' if by_file else ''} {settings!r:.200}"
+        case = f"{file}{' by YAML' if by_file else ''} {beside} {settings!r:.200}"
         path = folder / f"{number}.yml" if by_file else None
-        attempt(tally, case, lambda f=file, s=settings, p=path: try_config(f, s, p))
+        attempt(tally, case, lambda f=file, b=beside, s=settings, p=path: try_config(f, b, s, p))
         if path:
             path.unlink(missing_ok=True)
     return tally
@@ -79,11 +93,11 @@ def value_for(key: str, draw: random.Random) -> str:
     return str(value)
 
 
-def try_config(file: str, settings: dict[str, str], path: Path | None) -> None:
+def try_config(file: str, beside: dict[str, Any], settings: dict[str, str], path: Path | None) -> None:
     """Merge the settings, check the config, and use it."""
     cfg = all_keys()
     merge_config(cfg, str(PROJECTS / file), [])
-    cfg.merge_from_list([item for pair in SMALL.items() for item in pair])
+    cfg.merge_from_list([item for pair in (SMALL | beside).items() for item in pair])
     if path is None:
         merge_config(cfg, "", [item for pair in settings.items() for item in pair])
     else:

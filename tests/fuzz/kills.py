@@ -33,7 +33,7 @@ LONGEST = 300  # seconds of a training
 
 
 def fuzz(cases: int, seed: int, folder: Path) -> Tally:
-    """Kill a training once or twice, resume it, and compare its weights with those of one that was not killed.
+    """Kill a training once or twice, resume it, and compare its weights with one's that was not killed.
 
     A resumed run may also refuse to go on, in one line.
     """

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Try thousands of cases of every category; print a table, and every case that is neither refused nor accepted.
+"""Try thousands of cases; print a table, and every case that is neither refused in one line nor accepted.
 
 Each category runs in a process of its own, so that a crash is seen and counted.
 """

@@ -1,6 +1,14 @@
+import io
+import logging
+import sys
+from argparse import Namespace
+from functools import partial
+
 import pytest
+from fastreid.utils import logger as toolkit_log
 
 from configs import all_keys, tiny_config
+from vireid.engine import setup
 from vireid.engine.checks import check_config
 from vireid.engine.config_files import merge_config
 from vireid.errors import ConfigError
@@ -101,3 +109,14 @@ def test_each_shipped_config_has_a_folder_of_its_own():
     ]
     folders = [tiny_config(file).OUTPUT_DIR for file in files]
     assert len(set(folders)) == len(files)
+
+
+def test_a_locale_without_utf_8_does_not_lose_the_results(monkeypatch, tmp_path):
+    screen = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setattr(toolkit_log, "_cached_log_stream", partial(open, mode="a", encoding="ascii"))
+    setup(tiny_config(OUTPUT_DIR=str(tmp_path)), Namespace(config_file="pmcm/sysu", eval_only=False))
+    logging.getLogger("fastreid.vireid.evaluation").info("Rank-1 50.00 \u00b1 1.00")
+    screen.seek(0)
+    assert "Rank-1 50.00 \\xb1 1.00" in screen.read()
+    assert "Rank-1 50.00 \\xb1 1.00" in (tmp_path / "log.txt").read_text(encoding="ascii")

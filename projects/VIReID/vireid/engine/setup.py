@@ -69,8 +69,8 @@ def _log_details(cfg: CfgNode, args: Namespace) -> None:
             stream.reconfigure(errors="backslashreplace")
     for screen in screens:
         screen.setLevel(logging.WARNING)
-    # The toolkit would open the config file, which may be a name, in the encoding of the locale. What is in it is
-    # in the config, which is logged, too.
+    # The toolkit would open the config file, which may be a name, in the encoding of the locale. Its keys are
+    # logged in any case.
     default_setup(cfg, Namespace(**{**vars(args), "config_file": ""}))
     for screen in screens:
         screen.setLevel(logging.INFO)
