@@ -50,9 +50,12 @@ def splits(command, monkeypatch, tmp_path):
             (folder / "model_final.pth").touch()
             (folder / "model_best.pth").touch()
         figures = {"Rank-1": 50.0 + split, "mAP": 40.0}
-        record = {"epoch": 3, "selected_by": "Rank-1"}
+        record = {"epoch": 3, **({"selected_by": "Rank-1"} if evaluates else {})}
         record["results"] = {"RegDB": {row: {"mean": figures} for row in ROWS}}
         (folder / "results.json").write_text(json.dumps(record))
+        record["results"]["RegDB"] = {row: {"mean": {**figures, "mAP": 45.0}} for row in ROWS}
+        record["selected_by"] = "mAP"
+        (folder / "results_best.json").write_text(json.dumps(record))
         return SimpleNamespace(returncode=0)
 
     monkeypatch.setattr(subprocess, "run", train)
@@ -77,6 +80,13 @@ def test_the_mean_is_over_all_ten_splits(splits, tmp_path):
     assert record["rows"][ROWS[0]]["Rank-1"] == pytest.approx({"mean": 55.5, "std": 8.25**0.5})
     assert all(f"| {row} | 10 " in " ".join(output.split()) for row in ROWS) and "| 55.50 ± 2.87 |" in output
     assert set(record["splits"]) == {str(split) for split in range(1, 11)}
+
+
+def test_the_best_epochs_of_a_training_are_tabulated_without_evaluating_again(splits):
+    splits("--splits", 3, 4)
+    status, output, _ = splits("--splits", 3, 4, "--epoch", "best")
+    assert status == 0 and splits.run.started == []
+    assert "the best epoch of each, chosen on its test set by mAP" in output and "45.00 ± 0.00" in output
 
 
 def test_a_finished_split_is_not_repeated_and_a_failed_one_is_named(splits):
@@ -123,6 +133,7 @@ def test_after_an_interruption_no_other_split_starts(splits):
         (["--options", "DATASETS.NAMES", "['LLCM']"], r"DATASETS.NAMES is ['LLCM']; the splits are of RegDB"),
         (["--options", "DATASETS.TESTS", "['LLCM']"], r"DATASETS.TESTS is ['LLCM']; the splits are of RegDB"),
         (["--options", "TEST.EVAL_PERIOD", "-1"], "TEST.EVAL_PERIOD -1 leaves no figures to average"),
+        (["--epoch", "best", "--eval-only", "best"], "--epoch is of a training"),
         (["--eval-options", "TEST.FLIP.ENABLED", "True"], "--eval-options goes with --eval-only"),
     ],
 )

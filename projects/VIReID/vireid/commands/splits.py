@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from vireid.commands.comparison import FILES
 from vireid.commands.runs import INTERRUPTED, Run, plan_run, run_all
 from vireid.errors import ConfigError
 
@@ -19,9 +20,11 @@ EXAMPLES = """
 examples:
   train the ten splits and tabulate their last epochs:
     vireid splits --config-file pmcm/regdb --output logs/regdb/pmcm
-  evaluate the best epoch of each, which was chosen on its test set, as published codes do:
+  tabulate their best epochs, which were chosen on the test sets, as published codes do:
+    vireid splits --config-file pmcm/regdb --output logs/regdb/pmcm --epoch best
+  evaluate the best epoch of each again, with re-ranking:
     vireid splits --config-file pmcm/regdb --output logs/regdb/pmcm \\
-        --eval-only best
+        --eval-only best --eval-options TEST.RERANK.ENABLED True
   three splits, with another setting:
     vireid splits --config-file pmcm/regdb --output logs/regdb/p25 \\
         --splits 1 2 3 --options MODEL.PATCH_MIX.RATIO 0.25
@@ -52,6 +55,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("best", "final"),
         help="evaluate model_best.pth or model_final.pth of each split instead of training",
     )
+    parser.add_argument(
+        "--epoch",
+        choices=("last", "best"),
+        default="last",
+        help="which epoch of a training the table has (default last); the best is chosen on the test set",
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of every split (default 0)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at a time (default 1)")
     parser.add_argument(
@@ -80,16 +89,16 @@ def run(args: argparse.Namespace) -> int:
     failed = run_all([run for run in runs.values() if args.eval_only or not run.finished], args.jobs)
     folders = {split: results_folder(run, args.eval_only) for split, run in runs.items()}
     found = {
-        split: json.loads((folder / "results.json").read_text())
+        split: json.loads((folder / FILES[args.epoch]).read_text())
         for split, folder in folders.items()
         if runs[split].folder not in failed
     }
     if not found:
         raise ConfigError(f"no split has finished; {args.output} has a stdout.txt for each")
     means = averages(found)
-    print(f"RegDB, splits {', '.join(map(str, found))}; {epochs(found, args.eval_only)}")
+    print(f"RegDB, splits {', '.join(map(str, found))}; {epochs(found)}")
     print(tabulate(table(means, len(found)), headers="keys", tablefmt="pipe", disable_numparse=True))
-    record = {"epochs": epochs(found, args.eval_only), "rows": means, "splits": found}
+    record = {"epochs": epochs(found), "rows": means, "splits": found}
     (args.output / "splits.json").write_text(json.dumps(record, indent=2) + "\n")
     for folder in failed:
         print(f"failed: see {folder / 'stdout.txt'}", file=sys.stderr)
@@ -117,6 +126,8 @@ def check_config(args: argparse.Namespace) -> None:
             )
     if cfg.TEST.EVAL_PERIOD < 0 and not args.eval_only:
         raise ConfigError("TEST.EVAL_PERIOD -1 leaves no figures to average; 0 evaluates the last epoch")
+    if args.epoch == "best" and args.eval_only:
+        raise ConfigError("--epoch is of a training; --eval-only best or final names what is evaluated")
     if args.eval_options and not args.eval_only:
         raise ConfigError("--eval-options goes with --eval-only; settings of the training are --options")
 
@@ -144,11 +155,11 @@ def results_folder(run: Run, weights: str | None) -> Path:
     return run.folder / "eval" if weights else run.folder
 
 
-def epochs(found: dict[int, dict[str, Any]], weights: str | None) -> str:
+def epochs(found: dict[int, dict[str, Any]]) -> str:
     """Which epoch the figures are of, in words."""
-    if weights == "best":
-        chosen = {record.get("selected_by") for record in found.values()}
-        return f"the best epoch of each, chosen on its test set by {' or '.join(map(str, chosen))}"
+    chosen = {record.get("selected_by") for record in found.values()} - {None}
+    if chosen:
+        return f"the best epoch of each, chosen on its test set by {' or '.join(map(str, sorted(chosen)))}"
     return "the last epoch of each"
 
 

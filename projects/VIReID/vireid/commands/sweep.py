@@ -11,6 +11,7 @@ import json
 import sys
 from pathlib import Path
 
+from vireid.commands.comparison import Gathered, read_results
 from vireid.commands.runs import INTERRUPTED, plan_run, run_all
 
 SHOWN = ("Rank-1", "mAP", "mINP")
@@ -21,7 +22,7 @@ example:
 
 Each run has a folder such as MIXED_STEM-own_DETACH-none_seed1-0123456789, which ends in a hash of its whole
 config; recipe.yaml in it is that config. The table has the first setting of the first test set, without
-re-ranking and with it, and the epoch that was evaluated; ± is the standard deviation over the seeds.
+re-ranking and with it, of the last epoch or the best; ± is the standard deviation over the seeds.
 """
 
 
@@ -37,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar=("KEY", "VALUE"),
         help="a key and the values to try; may be repeated: all combinations",
+    )
+    parser.add_argument(
+        "--epoch",
+        choices=("last", "best"),
+        default="last",
+        help="which epoch the table has (default last); the best is chosen on the test set",
     )
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at a time (default 1)")
     parser.add_argument("--options", nargs="+", default=[], metavar="KEY VALUE", help="settings of all runs")
@@ -61,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     rows = []
     for values in combinations:
         done = [runs[values, seed].folder for seed in seeds if runs[values, seed].finished]
-        rows += [[*values, *cells] for cells in table_rows([read_results(folder) for folder in done])]
+        rows += [[*values, *cells] for cells in table_rows(done, args.epoch)]
     print(tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True))
     args.output.mkdir(parents=True, exist_ok=True)
     record = [dict(zip(headers, cells)) for cells in rows]
@@ -76,34 +83,29 @@ def interrupted(args: argparse.Namespace) -> str:
     return INTERRUPTED
 
 
-def read_results(folder: Path) -> dict[tuple[str, str, str], dict[str, float]]:
-    """(dataset, row, epoch) -> mean of each metric, for the first setting of the first dataset: without
-    re-ranking and, where the config has a re-ranker, with it."""
-    record = json.loads((folder / "results.json").read_text())
-    dataset, found = next(iter(record["results"].items()))
-    setting = next(iter(found))
-    epoch = str(record.get("epoch", ""))
-    return {
-        (dataset, name, epoch): result["mean"]
-        for name, result in found.items()
-        if name == setting or name.startswith(f"{setting} + ")
-    }
-
-
-def table_rows(results: list[dict[tuple[str, str, str], dict[str, float]]]) -> list[list[str]]:
+def table_rows(folders: list[Path], which: str) -> list[list[str]]:
     """Dataset, row, epoch, number of seeds and metrics; ± only where there are several seeds.
 
-    Args:
-        results: what ``read_results`` found for each seed.
-    """
-    import numpy as np
+    The rows are those of the first setting of the first dataset: without re-ranking and, where the config has
+    a re-ranker, with it.
 
+    Args:
+        folders: of the run of each seed.
+        which: "last" or "best".
+    """
+    results = [read_results(folder, (which,)) for folder in folders]
     if not results:
         return [["", "", "", "0", *("" for _ in SHOWN)]]
+    first = results[0][0]
     rows = []
-    for name in results[0]:
-        columns = [[result[name][metric] for result in results] for metric in SHOWN]
-        spreads = [f" ± {np.std(column):.1f}" if len(column) > 1 else "" for column in columns]
-        cells = [f"{np.mean(column):.1f}{spread}" for column, spread in zip(columns, spreads)]
-        rows.append([*name, str(len(results)), *cells])
+    for name in dict.fromkeys(result.row for result in results[0] if result.dataset == first.dataset):
+        if name != first.row and not name.startswith(f"{first.row} + "):
+            continue
+        found = [r for run in results for r in run if (r.dataset, r.row) == (first.dataset, name)]
+        row = Gathered("", found)
+        cells = []
+        for metric in SHOWN:
+            spread = row.spread(metric)
+            cells.append(f"{row.mean(metric):.1f}" + ("" if spread is None else f" ± {spread:.1f}"))
+        rows.append([first.dataset, name, row.epochs, str(len(found)), *cells])
     return rows
