@@ -6,6 +6,7 @@ built model is checked where the model is built (``vireid.modeling.checks.check_
 
 from typing import Any
 
+import torch
 from yacs.config import CfgNode
 
 from vireid import host
@@ -36,6 +37,7 @@ def check_config(cfg: CfgNode) -> None:
     build_reranker(cfg)
     autocast_dtype(cfg)
     _check_figures(cfg)
+    _check_device(cfg.MODEL.DEVICE)
 
 
 def check_run(cfg: CfgNode, train_set: TrainSet, test_sets: dict[str, Any]) -> None:
@@ -92,3 +94,11 @@ def dataset_settings(cfg: CfgNode, dataset: Any, name: str) -> tuple[Setting, ..
 def _check_figures(cfg: CfgNode) -> None:
     if any(figure.split("/")[-1] not in METRICS for figure in listed(cfg.TEST.BEST_METRIC)):
         raise ConfigError(f"TEST.BEST_METRIC is {cfg.TEST.BEST_METRIC!r}; it must end in one of {METRICS}")
+
+
+def _check_device(device: str) -> None:
+    index = device.partition(":")[2]
+    if index and torch.cuda.is_available() and int(index) >= torch.cuda.device_count():
+        raise ConfigError(
+            f"MODEL.DEVICE is {device}, and there are {torch.cuda.device_count()} GPUs, which are counted from 0"
+        )
