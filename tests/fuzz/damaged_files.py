@@ -18,6 +18,7 @@ from vireid.engine import digest, merge_config
 from vireid.engine.checkpoint import read_checkpoint
 from vireid.evaluation.sysu_mm01 import SYSUProtocol
 from vireid.images import read_image
+from vireid.weights import read_state_dict
 
 TENSORS = {"backbone.conv.weight": torch.arange(24.0).reshape(2, 3, 4), "heads.weight": torch.ones(3, 2)}
 
@@ -40,6 +41,7 @@ def write_originals(folder: Path) -> list[tuple[Path, Callable[[Path], Any]]]:
     content = {"model": TENSORS, "epoch": 3, "datasets": {"RegDB": {"split": 1}}}
     torch.save({**content, digest.KEY: digest.digest(content)}, folder / "checkpoint.pth")
     torch.save({"model": TENSORS}, folder / "others.pth", _use_new_zipfile_serialization=False)
+    torch.save({"state_dict": TENSORS}, folder / "pretrained.pt")
     save_file(TENSORS, folder / "weights.safetensors", {"format": "pt", "epoch": "3"})
     cells = np.empty((6, 1), dtype=object)
     for camera in range(6):
@@ -57,6 +59,7 @@ def write_originals(folder: Path) -> list[tuple[Path, Callable[[Path], Any]]]:
     readers: dict[str, Callable[[Path], Any]] = {
         ".pth": read_weights,
         ".safetensors": read_checkpoint,
+        ".pt": lambda path: read_state_dict(path, "MODEL.BACKBONE.PRETRAIN_PATH"),
         ".mat": draw_galleries,
         ".yml": lambda path: merge_config(all_keys(), str(path), []),
     }

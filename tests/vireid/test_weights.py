@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vireid.errors import CheckpointError
-from vireid.weights import read_safetensors, read_tensors
+from vireid.weights import read_safetensors, read_state_dict, read_tensors
 
 
 def test_what_torch_saves_is_read(tmp_path):
@@ -73,3 +73,25 @@ def test_metadata_that_are_no_json_are_refused(tmp_path, value):
     save_file({"a": torch.ones(2)}, tmp_path / "a.safetensors", {"format": "pt", "epoch": value})
     with pytest.raises(CheckpointError, match="its metadata 'epoch' are .*; expected JSON"):
         read_safetensors(tmp_path / "a.safetensors", "MODEL.WEIGHTS")
+
+
+def test_a_state_dict_is_found_in_what_it_is_wrapped_in(tmp_path):
+    torch.save(
+        {"model": {"state_dict": {"a": torch.ones(1), "epoch": 3, 4: torch.ones(1)}}}, tmp_path / "a.pth"
+    )
+    assert list(read_state_dict(tmp_path / "a.pth", "MODEL.BACKBONE.PRETRAIN_PATH")) == ["a"]
+
+
+def itself():
+    content = {}
+    content["model"] = content
+    return content
+
+
+@pytest.mark.parametrize("content", [[torch.ones(1)], 3, {"epoch": 3}, {"model": [torch.ones(1)]}, itself()])
+def test_a_file_without_a_state_dict_is_refused(tmp_path, content):
+    torch.save(content, tmp_path / "a.pth")
+    with pytest.raises(
+        CheckpointError, match="PRETRAIN_PATH: .*a.pth holds no state dict: expected a dict of"
+    ):
+        read_state_dict(tmp_path / "a.pth", "MODEL.BACKBONE.PRETRAIN_PATH")

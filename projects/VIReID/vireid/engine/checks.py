@@ -100,5 +100,6 @@ def _check_device(device: str) -> None:
     index = device.partition(":")[2]
     if index and torch.cuda.is_available() and int(index) >= torch.cuda.device_count():
         raise ConfigError(
-            f"MODEL.DEVICE is {device}, and there are {torch.cuda.device_count()} GPUs, which are counted from 0"
+            f"MODEL.DEVICE is {device}, and there are {torch.cuda.device_count()} GPUs, which are counted "
+            "from 0"
         )
