@@ -91,7 +91,5 @@ def itself():
 @pytest.mark.parametrize("content", [[torch.ones(1)], 3, {"epoch": 3}, {"model": [torch.ones(1)]}, itself()])
 def test_a_file_without_a_state_dict_is_refused(tmp_path, content):
     torch.save(content, tmp_path / "a.pth")
-    with pytest.raises(
-        CheckpointError, match="PRETRAIN_PATH: .*a.pth holds no state dict: expected a dict of"
-    ):
+    with pytest.raises(CheckpointError, match="PRETRAIN_PATH: .*a.pth holds no state dict: expected"):
         read_state_dict(tmp_path / "a.pth", "MODEL.BACKBONE.PRETRAIN_PATH")
