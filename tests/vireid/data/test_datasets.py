@@ -377,11 +377,11 @@ def with_line(name, line):
     ("change", "message"),
     [
         (
-            with_line("idx/test_visible_1.txt", "Visible/2/2_1.bmp 0"),
-            "RegDB, test images: .*2_1.bmp is listed twice",
+            with_line("idx/test_visible_1.txt", "Visible/1/1_1.bmp 0"),
+            "RegDB, test images: .*1_1.bmp is listed twice",
         ),
         (
-            with_line("idx/test_visible_1.txt", "./Visible/2/2_1.bmp 1"),
+            with_line("idx/test_visible_1.txt", "./Visible/1/1_1.bmp 1"),
             "RegDB, test images: .* is listed under two labels, 0 and 1 .and 2 more such faults.",
         ),
         (
@@ -393,7 +393,7 @@ def with_line(name, line):
             "RegDB, test images: 6 of 6 visible images are in Thermal/, not in Visible/",
         ),
         (
-            with_line("idx/test_visible_1.txt", "Visible/2/2_1.bmp " + "9" * 5000),
+            with_line("idx/test_visible_1.txt", "Visible/1/1_1.bmp " + "9" * 5000),
             "line 7: found .*; expected",
         ),
         (with_line("idx/test_visible_1.txt", "a" * 5000 + " 0"), "line 7: found 'a{80}'; expected lines of"),
@@ -411,7 +411,7 @@ def test_a_list_that_contradicts_itself_is_refused(tmp_path, change, message):
 def test_a_training_image_that_is_listed_twice_is_a_counted_warning(tmp_path, caplog):
     folder = write_regdb(tmp_path)
     for number in (1, 2):
-        with_line("idx/train_visible_1.txt", f"Visible/1/1_{number}.bmp 0")(folder)
+        with_line("idx/train_visible_1.txt", f"Visible/2/2_{number}.bmp 0")(folder)
     assert len(RegDB(str(tmp_path)).train) == 14
     assert "RegDB: 2 training images are listed twice and count twice, such as " in caplog.text
 
