@@ -69,7 +69,11 @@ def fuzz(cases: int, seed: int, folder: Path) -> Tally:
     for number in range(cases):
         file = draw.choice(FILES)
         beside = draw.choice(BESIDE) if draw.random() < 0.5 else {}
-        settings = {key: value_for(key, draw) for key in draw.sample(keys, draw.choice([1, 1, 1, 2]))}
+        groups = {key.rpartition(".")[0] for key in beside}
+        related = [key for key in keys if key.rpartition(".")[0] in groups and key not in beside]
+        pool = related if related and draw.random() < 0.5 else keys
+        chosen = draw.sample(pool, min(draw.choice([1, 1, 1, 2]), len(pool)))
+        settings = {key: value_for(key, draw) for key in chosen}
         by_file = draw.random() < 0.4
         case = f"{file}{' by YAML' if by_file else ''} {beside} {settings!r:.200}"
         path = folder / f"{number}.yml" if by_file else None

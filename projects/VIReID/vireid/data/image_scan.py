@@ -88,6 +88,18 @@ def color_faults(uses: Mapping[str, Sequence[Use]], looks: Mapping[str, Look]) -
     return faults
 
 
+def sampled_color_faults(items: Sequence[ImageItem], sample: int) -> list[str]:
+    """The same of a list of images, of which a few are read.
+
+    Args:
+        sample: how many images of each modality and camera, evenly spread.
+    """
+    uses = {item.path: [Use("", "", item, None)] for item in items}
+    chosen = _spread(uses, sample)
+    looks = {path: look_at(path, True) for path in chosen}
+    return color_faults({path: uses[path] for path in uses if path in chosen}, looks)
+
+
 def copy_faults(uses: Mapping[str, Sequence[Use]], looks: Mapping[str, Look]) -> list[str]:
     """Files with the same content in training and test, under two identities, or in both modalities.
 
