@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from vireid.data.datasets.base import ImageItem
 from vireid.errors import DatasetError
+from vireid.files import open_regular
 from vireid.images import COLORED, GRAY, colorfulness, open_image, read_image, unreadable
 from vireid.modality import Modality
 
@@ -48,7 +49,7 @@ def scan(uses: Mapping[str, Sequence[Use]], sample: int | None, progress: bool |
 def look_at(path: str, decode: bool) -> Look:
     """The header of an image, and its pixels where ``decode``."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             content = file.read()
         with open_image(content) as image:
             width, height = image.size
