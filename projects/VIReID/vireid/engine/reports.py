@@ -124,7 +124,7 @@ def results_record(results: Mapping[str, Sequence[Row]], about: Mapping[str, Any
 def write_results(path: Path, record: dict[str, Any]) -> None:
     """Write results.json, indented."""
     temporary = path.with_suffix(".json.tmp")
-    temporary.write_text(json.dumps(record, indent=2) + "\n")
+    temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     temporary.replace(path)
 
 
