@@ -18,6 +18,7 @@ from vireid.engine.checkpoint import write_atomically
 from vireid.engine.export_graph import EmbeddingGraph, example, random_images
 from vireid.errors import ConfigError, UserError
 from vireid.modality import Modality
+from vireid.progress import progress_bar
 from vireid.weights import read_safetensors
 
 logger = logging.getLogger("fastreid.vireid.export")
@@ -90,7 +91,7 @@ def export_model(
     with torch.no_grad():
         graph(*example(graph, image_size, torch.float32))  # what is checked once is checked before tracing
     files = {}
-    for kind in formats:
+    for kind in progress_bar(formats, title="export", unit="file"):
         stem = "model" if kind == "safetensors" else f"model-{modality}"
         path = folder / f"{stem}{SUFFIXES[kind]}"
         temporary = path.with_name(f".{os.getpid()}.{path.name}")

@@ -17,7 +17,7 @@ from vireid.data.build import ImageLoader, build_dataset, build_train_loader
 from vireid.engine.checkpoint import AtomicCheckpointer, check_tags, checkpoint_tag
 from vireid.engine.checks import check_run
 from vireid.engine.evaluation import evaluate_model
-from vireid.engine.hooks import Checkpoints, LearningRate, PeriodicEvaluation, PreciseBN, Writers
+from vireid.engine.hooks import Checkpoints, LearningRate, PeriodicEvaluation, PreciseBN
 from vireid.engine.loss_log import NotFiniteError
 from vireid.engine.models import build_model
 from vireid.engine.processes import distributed, share_buffers
@@ -25,11 +25,10 @@ from vireid.engine.reports import best_metric, listed
 from vireid.engine.schedule import build_schedule, fast_forward
 from vireid.engine.seeds import endless_batches, seed_everything
 from vireid.engine.step import OptimizationStep, build_optimizer
+from vireid.engine.writers import LOG_PERIOD, reporting_hooks
 from vireid.errors import CheckpointError, ConfigError, TrainingError
 
 logger = logging.getLogger("fastreid.vireid.trainer")
-
-LOG_PERIOD = 200  # iterations; a GPU is asked for its losses that often, and at the end of an epoch
 
 
 class VIReIDTrainer(DefaultTrainer):
@@ -127,7 +126,7 @@ class VIReIDTrainer(DefaultTrainer):
         if comm.is_main_process():
             extras = self.checkpoint_extras()
             built.append(Checkpoints(cfg.SOLVER.CHECKPOINT_PERIOD, cfg.TEST.BEST_METRIC, extras))
-            built.append(Writers(self.build_writers(), period=LOG_PERIOD))
+            built += reporting_hooks(cfg, self.max_iter)
         return built
 
     def checkpoint_extras(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from difflib import get_close_matches
 from typing import Any
 
@@ -13,11 +13,13 @@ from yacs.config import CfgNode
 
 from vireid.errors import ConfigError
 from vireid.modeling.modes import evaluation_mode
+from vireid.modeling.pretrained import refuse_two_streams
 from vireid.modeling.timm_layout import final_norm, grid_of, stage_modules, stem_modules
 from vireid.modeling.timm_models import (
     create_model,
     create_or_explain,
     in_short,
+    offline_if_unreachable,
     require_timm,
     size_advice,
     size_options,
@@ -81,13 +83,15 @@ class TimmBackbone(nn.Module):
         overlay = None
         if path:
             weights = read_tensors(path, "MODEL.BACKBONE.PRETRAIN_PATH")
-            overlay = {"state_dict": _unwrapped(weights, path), "custom_load": False}
+            weights = _unwrapped(weights, path)
+            refuse_two_streams(weights, path)
+            overlay = {"state_dict": weights, "custom_load": False}
         source = path or f"timm's weights of {self.name}"
         advice = "" if path else " to a file of its weights (.safetensors or .pth)"
         try:
             with _same_draws():
                 fresh = create_model(cfg, self.image_size, self.options)
-            with _same_draws():
+            with _same_draws(), nullcontext() if path else offline_if_unreachable():
                 model = create_model(
                     cfg, self.image_size, self.options, pretrained=True, pretrained_cfg_overlay=overlay
                 )
