@@ -78,8 +78,8 @@ class RankedList:
     Attributes:
         query: its image.
         first: the gallery images that are ranked first, nearest first.
-        nearest_right: rank, from 1, and image of the nearest one of the query's identity, where it is not among
-            the first; None otherwise.
+        nearest_right: rank, from 1, and image of the nearest one of the query's identity, where it is not
+            among the first; None otherwise.
     """
 
     query: ImageItem
@@ -88,7 +88,7 @@ class RankedList:
 
 
 def ranked_list(query: ImageItem, ranked: Sequence[ImageItem], top: int) -> RankedList:
-    """The first ``top`` of all allowed gallery images, nearest first, and the nearest right one beyond them."""
+    """The first ``top`` of all allowed gallery images, nearest first, and the nearest right one beyond."""
     places = (rank for rank, item in enumerate(ranked, start=1) if item.pid == query.pid)
     rank = next(places, 0)
     return RankedList(query, [*ranked[:top]], (rank, ranked[rank - 1]) if rank > top else None)
