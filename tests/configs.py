@@ -26,6 +26,7 @@ TINY = {
     "DATALOADER.NUM_INSTANCE": 2,
     "SOLVER.IMS_PER_BATCH": 8,
     "LOGGERS": ["tensorboard"],
+    "SOLVER.AMP.ENABLED": False,
 }
 
 

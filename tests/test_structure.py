@@ -24,6 +24,9 @@ LAYERS = [
         "vireid.config",
         "vireid.entry_points",
         "vireid.config_keys",
+        "vireid.files",
+        "vireid.images",
+        "vireid.preprocessing",
         "vireid.toolkit_keys",
         "vireid.host",
     },
@@ -32,7 +35,7 @@ LAYERS = [
     {"vireid.data", "vireid.modeling"},
     {"vireid.engine"},
     {"synthvi"},
-    {"pmcm", "mcja", "vireid.visualize", "vireid.ablation"},
+    {"pmcm", "mcja", "vireid.visualize", "vireid.ablation", "vireid.inference"},
     {"vireid.commands"},
     {"tools", "vireid.__main__"},
 ]

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> None:
     import fastreid  # noqa: F401  (vireid.data follows it)
 
     from synthvi.pictures import person_pictures
-    from vireid.data.images import read_image
+    from vireid.images import read_image
 
     rows: list[list[Image.Image]] = [[read_image(path)] for path in args.images]
     rows = rows or [[*pictures] for pictures in person_pictures(args.rows, args.seed, SIZE)]

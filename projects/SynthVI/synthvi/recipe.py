@@ -1,7 +1,7 @@
 """Frozen recipes of public benchmarks: everything that decides their images, by name."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -83,6 +83,26 @@ SYNTHVI_1_0_CONDITIONS = Conditions(
     texture=0.3,
 )
 
+# Milder: under the conditions above, a small network trained from scratch reached a Rank-1 of 20 percent on
+# the test identities, and the benchmark is to lie between 30 and 60. Set once, by the AGW baseline alone.
+SYNTHVI_1_0_SMALL_CONDITIONS = replace(
+    SYNTHVI_1_0_CONDITIONS,
+    box_shift_across=0.05,
+    box_shift_down=0.03,
+    box_zoom=0.06,
+    obstacles=0.05,
+    strangers=0.05,
+    low_light=0.15,
+    visible_light=(0.25, 0.6),
+    infrared_light=(0.5, 0.9),
+    captured_height=(110, 320),
+    from_behind=0.1,
+    turn=0.15,
+    same_build=0.1,
+    same_garments=0.1,
+    texture=0.15,
+)
+
 SYNTHVI_1_0_SMALL = Recipe(
     name="synthvi-1.0-small",
     seed=10,
@@ -91,7 +111,7 @@ SYNTHVI_1_0_SMALL = Recipe(
     # Every identity in every camera. Ten images for validation and testing: a multi-shot gallery takes
     # ten of each identity and camera.
     seen={"train": (Seen(300, 2400),) * 6, "val": (Seen(50, 500),) * 6, "test": (Seen(100, 1000),) * 6},
-    conditions=SYNTHVI_1_0_CONDITIONS,
+    conditions=SYNTHVI_1_0_SMALL_CONDITIONS,
     digest="a1596a07391458b786a8ec11bc9b64853dc44a6ec2bcea31f1a84139ca42d6a9",
 )
 

@@ -67,9 +67,16 @@ def check_values(cfg: CfgNode) -> None:
     """
     for key, value in leaves(cfg):
         if key in RULES and not RULES[key].holds(value):
-            shown = repr(value)
-            shown = shown if len(shown) <= 80 else f"{shown[:77]}..."
-            raise ConfigError(f"{key} is {shown}; expected {RULES[key].expected}")
+            raise ConfigError(f"{key} is {in_short(value)}; expected {RULES[key].expected}")
+
+
+def in_short(value: Any) -> str:
+    """A value as Python writes it, cut to 80 characters."""
+    try:
+        shown = repr(value)
+    except ValueError:  # an integer of thousands of digits
+        shown = f"a huge {type(value).__name__}"
+    return shown if len(shown) <= 80 else f"{shown[:77]}..."
 
 
 def leaves(cfg: CfgNode, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -134,7 +141,7 @@ def number(
     also = "" if or_else is None else f", or {_shown(or_else)}"
 
     def holds(value: Any) -> bool:
-        if type(value) not in (int, float) or math.isnan(value):
+        if type(value) not in (int, float) or value != value:
             return False
         inside = (value > least if above else value >= least) and (value < most if below else value <= most)
         return inside or value == or_else

@@ -197,11 +197,8 @@ def check_supported(cfg: CfgNode) -> None:
             f"MODEL.BACKBONE.WITH_NL True has no effect in FastReID's ResNet {backbone.DEPTH}; "
             "set it False, or DEPTH to 50x or 101x"
         )
-    if not hasattr(importlib.import_module("torch.optim"), cfg.SOLVER.OPT):
-        raise ConfigError(
-            f"SOLVER.OPT {cfg.SOLVER.OPT!r}: FastReID builds the optimizers of torch.optim only "
-            "(SGD, Adam, AdamW, ...)"
-        )
+    if cfg.SOLVER.OPT == "SGD" and cfg.SOLVER.NESTEROV and not cfg.SOLVER.MOMENTUM:
+        raise ConfigError("SOLVER.NESTEROV True needs SOLVER.MOMENTUM above 0; it is 0.0")
     for key in ("NAMES", "TESTS"):
         if "SYSU_mm" in cfg.DATASETS[key]:
             raise ConfigError(

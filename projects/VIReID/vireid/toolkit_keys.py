@@ -24,6 +24,9 @@ from vireid.config_keys import (
 
 NORMS = ("BN", "syncBN", "GhostBN", "FrozenBN", "GN")
 HEAD_NORMS = tuple(norm for norm in NORMS if norm != "FrozenBN")
+OPTIMIZERS = (
+    "SGD", "Adam", "AdamW", "Adamax", "NAdam", "RAdam", "Adagrad", "Adadelta", "RMSprop", "ASGD", "Rprop"
+)  # fmt: skip
 PROBABILITY = number(0, 1)
 WEIGHT = number(0, 1e6)  # of a loss
 FACTOR = number(0, 1e4)  # of a learning rate
@@ -98,7 +101,8 @@ TOOLKIT_RULES: dict[str, Rule] = {
     "DATALOADER.SAMPLER_TRAIN": text(empty=False),
     "DATALOADER.NUM_INSTANCE": integer(1, 10_000),
     "DATALOADER.NUM_WORKERS": integer(0, 512),
-    "SOLVER.OPT": text(empty=False),
+    # An optimizer of torch.optim that takes parameters of any shape, and steps without a closure.
+    "SOLVER.OPT": choice(*OPTIMIZERS),
     "SOLVER.MAX_EPOCH": COUNT,
     "SOLVER.BASE_LR": number(0, 1000),
     "SOLVER.HEADS_LR_FACTOR": FACTOR,

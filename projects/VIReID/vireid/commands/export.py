@@ -67,6 +67,7 @@ def run(args: argparse.Namespace) -> None:
     from vireid.engine.checkpoint import read_checkpoint
     from vireid.engine.checks import check_config
     from vireid.engine.export import FORMATS, export_model, require_packages
+    from vireid.preprocessing import Preprocessing
 
     logging.basicConfig(level=logging.WARNING)
     formats = tuple(args.format or FORMATS)
@@ -82,7 +83,7 @@ def run(args: argparse.Namespace) -> None:
     record = export_model(
         load_for_evaluation(cfg),
         args.output,
-        tuple(cfg.INPUT.SIZE_TEST),
+        Preprocessing.from_config(cfg),
         formats=formats,
         modality=args.modality,
         input_type=args.input,

@@ -1,23 +1,17 @@
 """Looking at the files of a dataset: what cannot be read, what is there twice, color where none should be."""
 
 import hashlib
-import io
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from vireid.data.datasets.base import ImageItem
-from vireid.data.images import read_image
 from vireid.errors import DatasetError
+from vireid.images import COLORED, GRAY, colorfulness, open_image, read_image, unreadable
 from vireid.modality import Modality
-
-# The mean over the pixels of (largest - smallest channel), of 255. Gray pictures saved as JPEG in color
-# stay below the first, pictures of a scene in daylight are above the second.
-GRAY, COLORED = 2.0, 12.0
 
 
 class Use(NamedTuple):
@@ -56,24 +50,14 @@ def look_at(path: str, decode: bool) -> Look:
     try:
         with open(path, "rb") as file:
             content = file.read()
-        if not content:
-            raise ValueError("it is empty")
-        with Image.open(io.BytesIO(content)) as image:
+        with open_image(content) as image:
             width, height = image.size
-            if image.mode.startswith(("I", "F")):
-                raise ValueError(f"its pixels are not 8 bits a channel (Pillow mode {image.mode})")
         color = colorfulness(np.asarray(read_image(path))) if decode else None
     except DatasetError as error:
         return Look(b"", (0, 0), None, str(error))
     except Exception as error:  # Pillow's decoders raise many types for a damaged file
-        reason = getattr(error, "strerror", None) or str(error).partition(" <_io")[0]
-        return Look(b"", (0, 0), None, f"{path}: the image cannot be read ({reason}); replace it")
+        return Look(b"", (0, 0), None, str(unreadable(path, error)))
     return Look(hashlib.blake2b(content, digest_size=16).digest(), (height, width), color, "")
-
-
-def colorfulness(pixels: np.ndarray) -> float:
-    """Mean difference of the largest and the smallest channel of (H, W, 3) uint8; 0 where all are equal."""
-    return float(np.mean(pixels.max(axis=2).astype(np.int16) - pixels.min(axis=2)))
 
 
 def color_faults(uses: Mapping[str, Sequence[Use]], looks: Mapping[str, Look]) -> list[str]:

@@ -12,6 +12,7 @@ from vireid import host
 from vireid.config_keys import check_values
 from vireid.data.common import TrainSet
 from vireid.data.datasets.separation import check_separation
+from vireid.data.file_check import check_files
 from vireid.data.transforms import check_transforms
 from vireid.engine.reports import listed, row_name
 from vireid.engine.rerankers import build_reranker
@@ -70,6 +71,7 @@ def check_run(cfg: CfgNode, train_set: TrainSet, test_sets: dict[str, Any]) -> N
             raise ConfigError(
                 f"TEST.BEST_METRIC is {cfg.TEST.BEST_METRIC!r}; the rows of the table are {', '.join(rows)}"
             )
+    check_files(cfg, train_set, test_sets)
 
 
 def dataset_settings(cfg: CfgNode, dataset: Any, name: str) -> tuple[Setting, ...]:

@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,20 @@ from vireid.data.build import build_dataset, build_test_loader
 from vireid.data.datasets.base import ImageItem
 from vireid.engine.checkpoint import check_tags, load_weights, read_checkpoint
 from vireid.engine.checks import dataset_settings
-from vireid.engine.extraction import extract_features
+from vireid.engine.extraction import NotFiniteFeaturesError, extract_features
 from vireid.engine.feature_files import check_feature_file, feature_file, write_features
 from vireid.engine.models import build_model
 from vireid.engine.reports import RESULTS, Row, flat_means, results_record, results_table, write_results
 from vireid.engine.rerankers import Distance, Reranker, ToolkitReranker, build_reranker, with_progress
 from vireid.engine.seeds import seed_everything
-from vireid.evaluation.protocols import ProtocolResult, Setting, Trial, evaluate_settings
+from vireid.engine.used_images import renumbered, used_positions
+from vireid.errors import UserError
+from vireid.evaluation.protocols import (
+    ProtocolResult,
+    Setting,
+    evaluate_settings,
+    require_finite_features,
+)
 from vireid.evaluation.roc import verification_rates
 
 logger = logging.getLogger("fastreid.vireid.evaluation")
@@ -181,6 +188,11 @@ def evaluate_dataset(
     if save_features is not None:  # before the ranking: nothing that is computed is lost
         write_features(save_features, extracted.items, extracted.features["image"])
         logger.info(f"{name}: features of all {len(extracted.items)} test images in {save_features}")
+    try:
+        for features in extracted.features.values():
+            require_finite_features(features, [item.path for item in extracted.items])
+    except UserError as error:
+        raise NotFiniteFeaturesError(f"{name}: {error}") from None
     rows = _rows(cfg, extracted, None)
     if reranker is not None:
         ranked = _rows(cfg, extracted, reranker)
@@ -227,19 +239,3 @@ def with_verification_rates(
         std = {name: float(np.std(values)) for name, values in columns.items()}
         extended[setting.name] = ProtocolResult(mean, std, rows)
     return extended
-
-
-def used_positions(settings: tuple[Setting, ...]) -> np.ndarray:
-    """Ascending positions of the test images that some trial uses: only those are extracted."""
-    trials = [trial for setting in settings for trial in setting.trials]
-    return np.unique(np.concatenate([part for trial in trials for part in (trial.query, trial.gallery)]))
-
-
-def renumbered(settings: tuple[Setting, ...], used: np.ndarray) -> tuple[Setting, ...]:
-    """The settings with positions that index the images of ``used`` instead of all test images."""
-
-    def renumber(trial: Trial) -> Trial:
-        query, gallery = (np.searchsorted(used, part) for part in (trial.query, trial.gallery))
-        return Trial(query, gallery, trial.query_keys, trial.gallery_keys)
-
-    return tuple(replace(setting, trials=tuple(map(renumber, setting.trials))) for setting in settings)

@@ -7,9 +7,15 @@ from fastreid.utils import comm
 from torch import Tensor, nn
 
 from vireid.data.build import ImageLoader
+from vireid.errors import TrainingError
 from vireid.modality import Modality
 from vireid.modeling.modes import evaluation_mode
 from vireid.progress import progress_bar
+
+
+class NotFiniteFeaturesError(TrainingError):
+    """A model gives features that are NaN or infinite."""
+
 
 CHANNELS = {"red": 0, "green": 1, "blue": 2}
 

@@ -31,7 +31,8 @@ def load_plugins(cfg: CfgNode, names: Any, loaded: Sequence[str] = ()) -> None:
     not among ``loaded`` add its keys to ``cfg`` by its ``add_config(cfg)``, where it has one.
 
     Raises:
-        ConfigError: one cannot be imported: its name, the reason, and where it was looked for.
+        ConfigError: one cannot be imported, or its ``add_config`` fails: its name, the reason, and where it
+            was looked for.
     """
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
         raise ConfigError(
@@ -45,10 +46,18 @@ def load_plugins(cfg: CfgNode, names: Any, loaded: Sequence[str] = ()) -> None:
             module = importlib.import_module(name)
         except UserError:
             raise
-        except Exception as error:  # whatever a stranger's module does on import
+        except (Exception, SystemExit) as error:  # whatever a stranger's module does on import
             raise ConfigError(
                 f"PLUGINS names {name!r}, which cannot be imported ({type(error).__name__}: {error}); "
                 f"modules are looked for in {folder} and among the installed packages"
             ) from error
-        if hasattr(module, "add_config"):
+        if not hasattr(module, "add_config"):
+            continue
+        try:
             module.add_config(cfg)
+        except UserError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise ConfigError(
+                f"PLUGINS names {name!r}, whose add_config(cfg) fails ({type(error).__name__}: {error})"
+            ) from error

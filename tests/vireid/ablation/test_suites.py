@@ -1,0 +1,59 @@
+"""Suites as YAML."""
+
+import pytest
+import yaml
+
+from configs import PROJECTS, all_keys
+from vireid.ablation.suites import Row, load_suite
+from vireid.engine import merge_config
+from vireid.engine.checks import check_config
+from vireid.errors import ConfigError
+
+SUITES = sorted((PROJECTS / "SynthVI" / "suites").glob("*.yml"))
+
+
+def write(tmp_path, *rows):
+    path = tmp_path / "parts.yml"
+    path.write_text(yaml.safe_dump({"title": "Parts", "rows": list(rows)}, sort_keys=False))
+    return path
+
+
+def test_a_row_is_a_config_and_what_it_changes(tmp_path):
+    path = write(
+        tmp_path,
+        {"name": "plain", "config": "agw"},
+        {
+            "name": "own stem",
+            "config": "pmcm",
+            "set": {"MODEL.TWO_STREAM.MIXED_STEM": "own", "MODEL.PATCH_MIX.RATIO": 0.25},
+            "against": "plain",
+            "curve": ["p", 0.25],
+        },
+    )
+    suite = load_suite(path, "synthvi/small_")
+    assert (suite.name, suite.title) == ("parts", "Parts")
+    assert suite.rows[0] == Row("plain", "synthvi/small_agw")
+    options = ("MODEL.TWO_STREAM.MIXED_STEM", "own", "MODEL.PATCH_MIX.RATIO", "0.25")
+    assert suite.row("own stem") == Row("own stem", "synthvi/small_pmcm", options, "plain", ("p", 0.25))
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([{"name": "a"}], "expected title, and rows with against, config, curve, name, set: 'config'"),
+        ([{"name": "a", "config": "agw", "sets": {}}], "unknown key sets"),
+        ([{"name": "a", "config": "agw"}] * 2, "two rows are called 'a'"),
+        ([{"name": "base", "config": "agw", "against": "bass"}], "no row 'bass'; did you mean base"),
+    ],
+)
+def test_a_suite_that_cannot_be_is_refused(tmp_path, rows, message):
+    with pytest.raises(ConfigError, match=message):
+        load_suite(write(tmp_path, *rows), "")
+
+
+@pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)
+def test_every_row_of_this_projects_suites_is_a_config(path):
+    for row in load_suite(path, "synthvi/small_").rows:
+        cfg = all_keys()
+        merge_config(cfg, row.config, list(row.options))
+        check_config(cfg)
