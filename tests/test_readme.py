@@ -42,7 +42,9 @@ torchrun() { with_settings "$@"; python -m torch.distributed.run --standalone "$
 with_settings() {
     words=() placed=""
     for word in "$@"; do
-        if [[ -z "$placed" && "$word" =~ ^[A-Z_]+(\\.[A-Z_]+)*$ ]]; then words+=("${settings[@]}") placed=yes; fi
+        if [[ -z "$placed" && "$word" =~ ^[A-Z_]+(\\.[A-Z_]+)*$ ]]; then
+            words+=("${settings[@]}") placed=yes
+        fi
         words+=("$word")
     done
     if [[ -z "$placed" && " $* " == *" --config-file "* ]]; then words+=("${settings[@]}"); fi
