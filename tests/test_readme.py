@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -105,7 +106,12 @@ def environment(tmp_path_factory):
 @pytest.mark.full
 def test_the_commands_work_as_written(environment, tmp_path):
     data = tmp_path / "data"
-    script = [PRELUDE, "settings=(", *(f"'{item}'" for pair in SHORT.items() for item in pair), ")"]
+    script = [
+        PRELUDE,
+        "settings=(",
+        *(shlex.quote(str(item)) for pair in SHORT.items() for item in pair),
+        ")",
+    ]
     for layout, folder in (("sysu", "SYSU-MM01"), ("regdb", "RegDB"), ("llcm", "LLCM")):
         script.append(f"vireid data make --layout {layout} --output {data / folder}")
     for number, (language, code, reason) in enumerate(blocks(README)):

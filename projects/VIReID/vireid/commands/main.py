@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     # Before torch is imported: threads that wait sleep. Spinning, they slow a busy machine tenfold.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # PyTorch's profiler says when it starts and stops
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["--version"]:
         print(f"fastreid-vi {importlib.metadata.version('fastreid-vi')}")
