@@ -11,6 +11,7 @@ import torch
 import vireid  # noqa: F401  (before any module of the toolkit: it is mended on import)
 from fresh_interpreter import FreshInterpreters
 from synthvi import generate_dataset
+from vireid.commands.main import main
 
 torch.set_num_threads(1)  # what is computed here is too little to share out
 ROOT = Path(__file__).parents[1]
@@ -53,6 +54,17 @@ def run_tool(monkeypatch, capsys):
         tool = importlib.import_module(name)
         monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
         return tool.main(), *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """A function that runs ``vireid <words>`` in this process: (exit status, what it printed, its error)."""
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+
+    def run(*words):
+        return main([*map(str, words)]), *capsys.readouterr()
 
     return run
 

@@ -1,29 +1,18 @@
-"""tools/check_dataset.py: what it prints, and its exit status."""
+"""``vireid data check``: what it prints, and its exit status."""
 
-import importlib.util
 import shutil
-import sys
-from pathlib import Path
 
 import pytest
 
-TOOL = Path(__file__).parents[1] / "tools" / "check_dataset.py"
-
 
 @pytest.fixture
-def check(monkeypatch, capsys):
-    """The tool, in this process: (exit status, lines printed, its error)."""
-    monkeypatch.syspath_prepend(TOOL.parent)
+def check(command, monkeypatch):
+    """The command: (exit status, lines printed, its error)."""
     monkeypatch.delenv("FASTREID_DATASETS", raising=False)
-    spec = importlib.util.spec_from_file_location("check_dataset", TOOL)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
 
     def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["check_dataset.py", *map(str, arguments)])
-        status = tool.main()
-        printed = capsys.readouterr()
-        return status, printed.out.splitlines(), printed.err
+        status, printed, error = command("data", "check", *arguments)
+        return status, printed.splitlines(), error
 
     return run
 
@@ -90,4 +79,4 @@ def test_what_cannot_be_checked_is_an_error(check, generated_root, tmp_path):
 def test_the_help_has_examples(check, capsys):
     with pytest.raises(SystemExit):
         check("--help")
-    assert "python tools/check_dataset.py --dataset SYSUMM01 --root /data" in capsys.readouterr().out
+    assert "vireid data check --dataset SYSUMM01 --root /data" in capsys.readouterr().out

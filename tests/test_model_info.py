@@ -1,4 +1,4 @@
-"""tools/model_info.py against figures worked out by hand."""
+"""vireid info against figures worked out by hand."""
 
 import json
 
@@ -15,13 +15,13 @@ SMALL = [
 
 
 @pytest.fixture
-def info(run_tool):
+def info(command):
     """The tool for the config of a method: (exit status, what it printed, its error)."""
 
     def run(method, *opts, json_output=True):
         file = PROJECTS / method / "configs" / "sysu.yml"
         flags = ["--json"] if json_output else []
-        return run_tool("model_info", *flags, "--seconds", 0, "--config-file", file, *opts)
+        return command("info", *flags, "--seconds", 0, "--config-file", file, *opts)
 
     return run
 

@@ -1,6 +1,5 @@
-"""tools/regdb_splits.py: which splits it runs, and their mean. A stand-in trains, but in the last test."""
+"""vireid splits: which splits it runs, and their mean. A stand-in trains, but in the last test."""
 
-import importlib
 import json
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -11,13 +10,14 @@ from types import SimpleNamespace
 import pytest
 
 from configs import PROJECTS, TINY
+from vireid.commands import runs
 
 CONFIG = PROJECTS / "VIReID" / "configs" / "regdb.yml"
 ROWS = ("visible-to-infrared", "infrared-to-visible")
 
 
 @pytest.fixture
-def splits(run_tool, monkeypatch, tmp_path):
+def splits(command, monkeypatch, tmp_path):
     """``splits(*arguments)``: exit status, output and errors; ``splits.started`` are the commands run."""
     run = SimpleNamespace(started=[], fail=set(), interrupt=set(), settings={})
     cancelled = Event()
@@ -30,10 +30,10 @@ def splits(run_tool, monkeypatch, tmp_path):
 
     def train(command, **kwargs):
         options = command[command.index("--config-file") + 2 :]
-        options = [part for part in options if part != "--eval-only"]
         settings = dict(zip(options[::2], options[1::2]))
+        evaluates = "evaluate" in command
         split = int(settings["DATASETS.REGDB.SPLIT"])
-        run.started.append((split, "--eval-only" in command))
+        run.started.append((split, evaluates))
         run.settings = settings
         if split in run.interrupt:
             raise KeyboardInterrupt
@@ -42,7 +42,7 @@ def splits(run_tool, monkeypatch, tmp_path):
         if split in run.fail:
             return SimpleNamespace(returncode=1)
         folder = Path(settings["OUTPUT_DIR"])
-        if "--eval-only" in command:
+        if evaluates:
             assert Path(settings["MODEL.WEIGHTS"]).is_file()
             folder = folder / "eval"
             folder.mkdir(exist_ok=True)
@@ -50,17 +50,20 @@ def splits(run_tool, monkeypatch, tmp_path):
             (folder / "model_final.pth").touch()
             (folder / "model_best.pth").touch()
         figures = {"Rank-1": 50.0 + split, "mAP": 40.0}
-        record = {"epoch": 3, "selected_by": "Rank-1"}
+        record = {"epoch": 3, **({"selected_by": "Rank-1"} if evaluates else {})}
         record["results"] = {"RegDB": {row: {"mean": figures} for row in ROWS}}
         (folder / "results.json").write_text(json.dumps(record))
+        record["results"]["RegDB"] = {row: {"mean": {**figures, "mAP": 45.0}} for row in ROWS}
+        record["selected_by"] = "mAP"
+        (folder / "results_best.json").write_text(json.dumps(record))
         return SimpleNamespace(returncode=0)
 
     monkeypatch.setattr(subprocess, "run", train)
-    monkeypatch.setattr(importlib.import_module("sweep"), "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(runs, "ThreadPoolExecutor", Pool)
 
     def call(*arguments):
         run.started.clear()
-        return run_tool("regdb_splits", "--config-file", CONFIG, "--output", tmp_path / "out", *arguments)
+        return command("splits", "--config-file", CONFIG, "--output", tmp_path / "out", *arguments)
 
     call.run = run
     return call
@@ -77,6 +80,13 @@ def test_the_mean_is_over_all_ten_splits(splits, tmp_path):
     assert record["rows"][ROWS[0]]["Rank-1"] == pytest.approx({"mean": 55.5, "std": 8.25**0.5})
     assert all(f"| {row} | 10 " in " ".join(output.split()) for row in ROWS) and "| 55.50 ± 2.87 |" in output
     assert set(record["splits"]) == {str(split) for split in range(1, 11)}
+
+
+def test_the_best_epochs_of_a_training_are_tabulated_without_evaluating_again(splits):
+    splits("--splits", 3, 4)
+    status, output, _ = splits("--splits", 3, 4, "--epoch", "best")
+    assert status == 0 and splits.run.started == []
+    assert "the best epoch of each, chosen on its test set by mAP" in output and "45.00 ± 0.00" in output
 
 
 def test_a_finished_split_is_not_repeated_and_a_failed_one_is_named(splits):
@@ -123,6 +133,7 @@ def test_after_an_interruption_no_other_split_starts(splits):
         (["--options", "DATASETS.NAMES", "['LLCM']"], r"DATASETS.NAMES is ['LLCM']; the splits are of RegDB"),
         (["--options", "DATASETS.TESTS", "['LLCM']"], r"DATASETS.TESTS is ['LLCM']; the splits are of RegDB"),
         (["--options", "TEST.EVAL_PERIOD", "-1"], "TEST.EVAL_PERIOD -1 leaves no figures to average"),
+        (["--epoch", "best", "--eval-only", "best"], "--epoch is of a training"),
         (["--eval-options", "TEST.FLIP.ENABLED", "True"], "--eval-options goes with --eval-only"),
     ],
 )
@@ -133,13 +144,13 @@ def test_what_would_leave_no_figures_is_refused_before_any_training(splits, argu
 
 
 @pytest.mark.full
-def test_two_splits_are_trained_tested_and_tested_again(run_tool, datasets, tmp_path):
+def test_two_splits_are_trained_tested_and_tested_again(command, datasets, tmp_path):
     """With the true training, on generated data."""
     tiny = {**TINY, "MODEL.HEADS.NUM_CLASSES": 0, "SOLVER.MAX_EPOCH": 1, "SOLVER.WARMUP_EPOCHS": 0}
     tiny |= {"SOLVER.WARMUP_ITERS": 0, "DATALOADER.MAX_BATCHES_PER_EPOCH": 2, "TEST.EVAL_PERIOD": 1}
     options = [str(item) for pair in tiny.items() for item in pair]
     arguments = ["--config-file", CONFIG, "--output", tmp_path, "--splits", 2, 5, "--jobs", 2]
-    status, _, error = run_tool("regdb_splits", *arguments, "--options", *options)
+    status, _, error = command("splits", *arguments, "--options", *options)
     assert status == 0, error
     trained = json.loads((tmp_path / "splits.json").read_text())
     assert set(trained["splits"]) == {"2", "5"} and set(trained["rows"]) == set(ROWS)
@@ -147,5 +158,5 @@ def test_two_splits_are_trained_tested_and_tested_again(run_tool, datasets, tmp_
         both = [record["results"]["RegDB"][row]["mean"]["mAP"] for record in trained["splits"].values()]
         assert trained["rows"][row]["mAP"]["mean"] == pytest.approx(sum(both) / 2)
         assert trained["rows"][row]["mAP"]["std"] == pytest.approx(abs(both[0] - both[1]) / 2)
-    assert run_tool("regdb_splits", *arguments, "--eval-only", "final", "--options", *options)[0] == 0
+    assert command("splits", *arguments, "--eval-only", "final", "--options", *options)[0] == 0
     assert json.loads((tmp_path / "splits.json").read_text())["rows"] == trained["rows"]

@@ -1,4 +1,4 @@
-"""tools/sweep.py: which runs it makes, which it makes again, and its table. No run here trains anything."""
+"""vireid sweep: which runs it makes, which it makes again, and its table. No run here trains anything."""
 
 import json
 import subprocess
@@ -14,7 +14,7 @@ MEANS = {"Rank-1": 40.0, "mAP": 30.0, "mINP": 20.0}
 
 
 @pytest.fixture
-def sweep(run_tool, monkeypatch, tmp_path):
+def sweep(command, monkeypatch, tmp_path):
     """The tool on the baseline's demo, with a stand-in for the training: ``sweep(*arguments)`` returns
     its exit status and the rows of its table; ``sweep.runs.settings`` are those of each run it started.
 
@@ -36,13 +36,16 @@ def sweep(run_tool, monkeypatch, tmp_path):
             results = {"SYSUMM01": {name: {"mean": means} for name in names}, "RegDB": {}}
             epoch = int(settings.get("SOLVER.MAX_EPOCH", 7)) - 1
             (folder / "results.json").write_text(json.dumps({"epoch": epoch, "results": results}))
+            best = {"SYSUMM01": {name: {"mean": {**means, "mAP": 35.0}} for name in names}}
+            record = {"which": "best", "epoch": int(settings["SEED"]), "results": best}
+            (folder / "results_best.json").write_text(json.dumps(record))
         return SimpleNamespace(returncode=code)
 
     monkeypatch.setattr(subprocess, "run", train)
 
     def run(*arguments):
         runs.settings.clear()
-        status, output, run.error = run_tool(
+        status, output, run.error = command(
             "sweep", "--config-file", CONFIG, "--output", tmp_path, *arguments
         )
         lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in output.splitlines()]
@@ -74,7 +77,7 @@ def test_every_combination_is_trained_with_every_seed(sweep, tmp_path):
         "SOLVER.GAMMA": "0.2",
         "dataset": "SYSUMM01",
         "row": "all-search single-shot",
-        "epoch": "2",
+        "epoch": "last (2)",
         "seeds": "2",
         "Rank-1": "40.5 ± 0.5",
         "mAP": "30.0 ± 0.0",
@@ -107,6 +110,11 @@ def test_a_reranked_row_stands_below_the_plain_one(sweep):
     assert [(row["SOLVER.GAMMA"], row["row"]) for row in rows] == [
         (g, n) for g in ("0.1", "0.2") for n in names
     ]
+
+
+def test_the_best_epochs_are_tabulated_where_they_are_asked_for(sweep):
+    _, (row,) = sweep("--vary", "SOLVER.GAMMA", "0.1", "--seeds", 0, 5, "--epoch", "best")
+    assert (row["epoch"], row["mAP"]) == ("best (0, 5)", "35.0 ± 0.0")
 
 
 def test_two_sweeps_of_other_keys_with_the_same_values_do_not_mix(sweep):

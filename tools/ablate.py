@@ -84,11 +84,11 @@ def main() -> int:
 
 def ablate(args: argparse.Namespace, name: str, versions: "Versions") -> None:  # type: ignore[name-defined]  # noqa: F821
     """Train what a suite lacks; write and print its table."""
-    from _configurations import full_config
     from vireid.ablation.records import read_records
     from vireid.ablation.runs import complete, plan_runs, records_of
     from vireid.ablation.suites import load_suite
     from vireid.ablation.tables import caption, markdown_table, suite_table
+    from vireid.engine import full_config
 
     suite = load_suite(SUITES / f"{name}.yml", f"synthvi/{args.size}_")
     rows = [suite.row(row) for row in args.rows] if args.rows else list(suite.rows)

@@ -78,8 +78,8 @@ def _measure(arguments: argparse.Namespace) -> dict[str, float]:
     import torch
     from fastreid.utils import comm
 
-    from _configurations import full_config
     from vireid import host
+    from vireid.engine import full_config
     from vireid.engine.models import build_model
     from vireid.engine.processes import distributed
     from vireid.engine.seeds import seed_everything

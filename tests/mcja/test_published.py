@@ -59,9 +59,9 @@ def published(request):
 
 
 @pytest.fixture
-def convert(run_tool):
+def convert(command):
     """The tool: (exit status, what it printed, its error)."""
-    return partial(run_tool, "convert_mcja")
+    return partial(command, "convert", "mcja")
 
 
 def model_config(config, published, **overrides):

@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 
 from mcja.vimc import VIMC, ChannelCutMix, HueJitter, SpectrumJitter, WeightedGrayscale, tensor_to_image
-from vireid.data.images import image_to_tensor
 from vireid.data.transforms import build_transforms
 from vireid.errors import ConfigError
+from vireid.images import image_to_tensor
 
 # Difference, in levels of 255, of Pillow's 8-bit hue from the exact turn: at most, and on average.
 HUE_TOLERANCE = (16, 1.5)

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from yacs.config import CfgNode
 
 from mcja.mser import MultiSpectralReranker
 from vireid.engine.rerankers import Distance
 from vireid.errors import ConfigError
+from vireid.evaluation.features import unit_rows
 from vireid.evaluation.protocols import Setting, Trial
 from vireid.registries import RERANKER_REGISTRY
 
@@ -66,7 +66,7 @@ class MSER:
 
     def bind(self, features: dict[str, Tensor]) -> Distance:
         """The distances of trials, from an (N, D) tensor for each view."""
-        spectra = [F.normalize(features[view].to(self.device)) for view in self.views]
+        spectra = [unit_rows(features[view].to(self.device)) for view in self.views]
         latest: tuple[np.ndarray, str, MultiSpectralReranker] | None = None
 
         def distance(trial: Trial, setting: Setting) -> np.ndarray:

@@ -13,10 +13,10 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.functional import adjust_hue
 
-from vireid.data.images import image_to_tensor
 from vireid.data.transforms.geometry import RandomErasing
 from vireid.data.transforms.settings import probability
 from vireid.errors import ConfigError
+from vireid.images import image_to_tensor
 from vireid.registries import TRANSFORM_REGISTRY
 
 ImageType = TypeVar("ImageType", Tensor, Image.Image)

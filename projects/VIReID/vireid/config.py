@@ -1,114 +1,132 @@
-"""Every config key that this plugin adds to the toolkit's, and the defaults it changes."""
+"""Every config key that this plugin adds to the toolkit's, and the defaults it changes.
 
-import torch
+Each key stands with its default and what it may hold; the comment above it says what it does.
+``tools/config_table.py`` writes docs/config.md from this file and those of the methods.
+"""
+
+from functools import partial
+
 from yacs.config import CfgNode
+
+from vireid.config_keys import add_key, anything, bounds, choice, integer, listing, names, number, text
+from vireid.toolkit_keys import add_toolkit_rules
 
 
 def add_vireid_config(cfg: CfgNode) -> None:
     """Add the keys of visible-infrared ReID to a FastReID config, in place; twice does no harm."""
     if "SEED" in cfg:
         return
-    node = type(cfg)
+    import torch  # here, so that the command line's help need not wait for it
+
+    add = partial(add_key, cfg)
+    add_toolkit_rules(cfg)
+
+    # Other defaults of the toolkit's keys.
+    cfg.MODEL.META_ARCHITECTURE = "VIReID"
+    cfg.MODEL.DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+    cfg.MODEL.BACKBONE.FEAT_DIM = 0
+    cfg.DATALOADER.SAMPLER_TRAIN = "CrossModalityIdentitySampler"
+    cfg.DATALOADER.NUM_WORKERS = 4
 
     # Modules of your own, imported before anything is built, so that what they register can be named here:
     # ["night_watch.loss"]. Found in the working directory or among the installed packages. A function
     # add_config(cfg) in one adds its keys.
-    cfg.PLUGINS = ()
+    add("PLUGINS", (), names())
 
     # Same seed, same run: weights, batches, augmentation and patch masks. -1 draws one and logs it.
-    cfg.SEED = 0
+    add("SEED", 0, integer(-1, 2**31 - 1))
 
-    cfg.MODEL.META_ARCHITECTURE = "VIReID"
-    cfg.MODEL.DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
     # Keep weights and activations in channels-last memory: faster with bf16 on CPU and tensor cores.
-    cfg.MODEL.CHANNELS_LAST = False
+    add("MODEL.CHANNELS_LAST", False)
     # A MODEL.WEIGHTS file must fit the model exactly. False takes what fits and lists the rest:
     # for starting from weights of another dataset, whose classifier has other identities.
-    cfg.MODEL.WEIGHTS_STRICT = True
-    # 0 is found out from the backbone; a number that is not the backbone's is an error.
-    cfg.MODEL.BACKBONE.FEAT_DIM = 0
+    add("MODEL.WEIGHTS_STRICT", True)
     # Width of build_small_resnet_backbone (the toolkit's ResNets have 64).
-    cfg.MODEL.BACKBONE.WIDTH = 32
+    add("MODEL.BACKBONE.WIDTH", 32, integer(1, 1024))
 
-    # build_timm_backbone (the extra `timm`). NAME: a model of timm that gives a feature map or tokens, with
-    # or without the tag of its pretrained weights: "convnext_tiny.in12k_ft_in1k", "vit_small_patch14_dinov2".
-    # KWARGS: further arguments of timm.create_model, as pairs: [["drop_path_rate", 0.1]].
-    cfg.MODEL.BACKBONE.TIMM = node({"NAME": "", "KWARGS": []})
+    # build_timm_backbone (the extra `timm`): a model of timm that gives a feature map or tokens, with or
+    # without the tag of its pretrained weights: "convnext_tiny.in12k_ft_in1k", "vit_small_patch14_dinov2".
+    add("MODEL.BACKBONE.TIMM.NAME", "")
+    # Further arguments of timm.create_model, as pairs: [["drop_path_rate", 0.1]].
+    add("MODEL.BACKBONE.TIMM.KWARGS", [], listing(listing(anything("a name or a value", "a"), 2)))
 
-    cfg.MODEL.TWO_STREAM = node()
     # Backbone modules of which each modality has a copy of its own. ("auto",) is the stem of a known
     # backbone; () is one stream; else names as in backbone.named_modules().
-    cfg.MODEL.TWO_STREAM.SPECIFIC = ("auto",)
+    add("MODEL.TWO_STREAM.SPECIFIC", ("auto",), names())
     # Which copy patch-mixed images go through: "visible", "infrared", or "own" (a third one); "patches": each
     # patch has what the copy of its modality made of the whole image that the patch was taken from.
-    cfg.MODEL.TWO_STREAM.MIXED_STEM = "visible"
+    add("MODEL.TWO_STREAM.MIXED_STEM", "visible", choice("visible", "infrared", "own", "patches"))
 
     # What is inserted into the backbone after its pretrained weights are loaded, by name: "MDA", ...
-    cfg.MODEL.ADAPTERS = ()
+    add("MODEL.ADAPTERS", (), names())
 
     # Names of MODEL.LOSSES.NAME that see visible and infrared images alone, and no patch-mixed ones.
-    cfg.MODEL.LOSSES.WITHOUT_MIXED = ()
+    add("MODEL.LOSSES.WITHOUT_MIXED", (), names())
 
     # What is done to a whole training batch on the device, in this order, by name: "PatchMix", ...
-    cfg.MODEL.BATCH_TRANSFORMS = ()
+    add("MODEL.BATCH_TRANSFORMS", (), names())
 
-    # The filter that resizes images, in training and test: "bilinear", "bicubic" (the toolkit's), "lanczos".
-    cfg.INPUT.INTERPOLATION = "bicubic"
+    # The filter that resizes images, in training and test; the toolkit's is "bicubic".
+    add("INPUT.INTERPOLATION", "bicubic", choice("bilinear", "bicubic", "lanczos"))
     # Augmentations of each modality after the resize, by name, in this order. Each reads its settings
     # from the toolkit's key (INPUT.FLIP.PROB, ...); the ENABLED flags there have no effect here.
-    cfg.INPUT.VISIBLE_TRANSFORMS = ("Flip", "PadCrop")
-    cfg.INPUT.INFRARED_TRANSFORMS = ("Flip", "PadCrop")
-    # Pixel value of the border that PadCrop adds (0..255).
-    cfg.INPUT.PADDING.VALUE = 0
+    add("INPUT.VISIBLE_TRANSFORMS", ("Flip", "PadCrop"), names(repeated=True))
+    add("INPUT.INFRARED_TRANSFORMS", ("Flip", "PadCrop"), names(repeated=True))
+    # Pixel value of the border that PadCrop adds.
+    add("INPUT.PADDING.VALUE", 0, integer(0, 255))
     # Area of the box RandomErasing fills, as a share of the image.
-    cfg.INPUT.REA.SCALE = (0.02, 0.33)
+    add("INPUT.REA.SCALE", (0.02, 0.33), bounds(0, 1, above=True))
     # Probability that RandomGrayscale takes an image's color.
-    cfg.INPUT.GRAYSCALE = node({"PROB": 0.5})
+    add("INPUT.GRAYSCALE.PROB", 0.5, number(0, 1))
     # Probability that ChannelExchange replaces an image by one of its channels.
-    cfg.INPUT.CHANNEL_EXCHANGE = node({"PROB": 0.5})
+    add("INPUT.CHANNEL_EXCHANGE.PROB", 0.5, number(0, 1))
     # An image that cannot be read: "error" stops and names it; "skip" puts another image of the same
     # identity and modality in its place, and counts it (training only).
-    cfg.INPUT.UNREADABLE = "error"
+    add("INPUT.UNREADABLE", "error", choice("error", "skip"))
 
     # Number of trials that SYSU-MM01 and LLCM average.
-    cfg.DATASETS.TRIALS = 10
-    # RegDB: which of the ten splits is trained and tested, 1..10.
-    cfg.DATASETS.REGDB = node({"SPLIT": 1})
+    add("DATASETS.TRIALS", 10, integer(1, 1000))
+    # RegDB: which of the ten splits is trained and tested.
+    add("DATASETS.REGDB.SPLIT", 1, integer(1, 10))
     # SYSU-MM01: how the galleries of the trials are drawn. "official": by the permutations that come with the
     # dataset, as MCJA's figures; "random": by random.seed(trial), as the figures of AGW, CAJ and DEEN.
-    cfg.DATASETS.SYSUMM01 = node({"GALLERY": "official"})
+    add("DATASETS.SYSUMM01.GALLERY", "official", choice("official", "random"))
     # SYSU-MM01: "trainval" trains on the training and validation identities, as published; "train" on the
-    # training identities alone. TEST_ON "val" then tests the validation identities instead of the test ones,
-    # under the same protocol: for choosing settings.
-    cfg.DATASETS.SYSUMM01.TRAIN_ON = "trainval"
-    cfg.DATASETS.SYSUMM01.TEST_ON = "test"
+    # training identities alone.
+    add("DATASETS.SYSUMM01.TRAIN_ON", "trainval", choice("trainval", "train"))
+    # SYSU-MM01: "val" tests the validation identities instead of the test ones, under the same protocol: for
+    # choosing settings of a training with TRAIN_ON "train".
+    add("DATASETS.SYSUMM01.TEST_ON", "test", choice("test", "val"))
 
-    # CrossModalityIdentitySampler: NUM_INSTANCE visible and NUM_INSTANCE infrared images of each of
-    # IMS_PER_BATCH / (2 NUM_INSTANCE) identities. ModalityFreeIdentitySampler: NUM_INSTANCE images of
-    # each of IMS_PER_BATCH / NUM_INSTANCE identities, whatever their modality. AGWIdentitySampler and
-    # MCJAIdentitySampler are the published ones of either kind: vireid/data/published_samplers.py.
-    cfg.DATALOADER.SAMPLER_TRAIN = "CrossModalityIdentitySampler"
-    cfg.DATALOADER.NUM_WORKERS = 4
     # Stop an epoch after this many batches; 0 is a whole pass of the sampler.
-    cfg.DATALOADER.MAX_BATCHES_PER_EPOCH = 0
+    add("DATALOADER.MAX_BATCHES_PER_EPOCH", 0, integer(0, 10**9))
 
     # Epochs of warm-up; 0 leaves it to the toolkit's WARMUP_ITERS.
-    cfg.SOLVER.WARMUP_EPOCHS = 0
-    # SOLVER.STEPS are epochs of training, counted from its start: [20] lowers the rate for epochs 20, 21, ...
-    # (the toolkit counts from the end of warm-up).
+    add("SOLVER.WARMUP_EPOCHS", 0, integer(0, 100_000))
+
+    # Batches whose gradients one update takes the mean of. Losses, batch norm and PatchMix see one batch of
+    # IMS_PER_BATCH images at a time, so this is not the same as a larger IMS_PER_BATCH; the schedule counts
+    # batches, and an epoch ends with an update.
+    add("SOLVER.ACCUMULATE", 1, integer(1, 10_000))
+    # Exponential moving average of weights and running statistics over the updates. It is what is evaluated,
+    # what a checkpoint has under "model", and what tools/export.py exports.
+    add("SOLVER.EMA.ENABLED", False)
+    # The share of the average that an update keeps.
+    add("SOLVER.EMA.DECAY", 0.999, number(0, 1, below=True))
+    # Also save within an epoch, every so many minutes: --resume goes on at that very iteration. 0: never.
+    # SIGINT (Ctrl-C) and SIGTERM save in any case.
+    add("SOLVER.CHECKPOINT_MINUTES", 10.0, number(0, 10_000))
 
     # With SOLVER.AMP.ENABLED: "bf16"; "fp16" (GPUs only, with loss scaling); "auto": bf16 where the device
     # computes in it, and float32 elsewhere.
-    cfg.SOLVER.AMP.DTYPE = "auto"
-
-    # TEST.IMS_PER_BATCH is the batch of each process.
+    add("SOLVER.AMP.DTYPE", "auto", choice("auto", "bf16", "fp16"))
 
     # The re-ranker by its registered name: "MSER"; "" for none. The toolkit's TEST.AQE.ENABLED and
     # TEST.RERANK.ENABLED choose the toolkit's.
-    cfg.TEST.RERANKER = ""
+    add("TEST.RERANKER", "")
 
     # Which figure decides what model_best.pth is: METRIC, ROW/METRIC or DATASET/ROW/METRIC, with rows as the
     # results table names them ("all-search single-shot", "all-search single-shot + MSER"); by default the
     # first row of the first test dataset. METRIC is one of Rank-1, Rank-5, Rank-10, Rank-20, mAP, mINP.
     # Several figures, separated by commas: their mean.
-    cfg.TEST.BEST_METRIC = "mAP"
+    add("TEST.BEST_METRIC", "mAP", text(empty=False))

@@ -20,7 +20,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-import torch
 from yacs.config import CfgNode
 
 from vireid.errors import ConfigError
@@ -135,7 +134,7 @@ def _import_torchvision() -> None:
             raise
     for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
         del sys.modules[name]
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    library = importlib.import_module("torch").library.Library("torchvision", "FRAGMENT")
     library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     _kept_alive.append(library)
@@ -198,11 +197,8 @@ def check_supported(cfg: CfgNode) -> None:
             f"MODEL.BACKBONE.WITH_NL True has no effect in FastReID's ResNet {backbone.DEPTH}; "
             "set it False, or DEPTH to 50x or 101x"
         )
-    if not hasattr(torch.optim, cfg.SOLVER.OPT):
-        raise ConfigError(
-            f"SOLVER.OPT {cfg.SOLVER.OPT!r}: FastReID builds the optimizers of torch.optim only "
-            "(SGD, Adam, AdamW, ...)"
-        )
+    if cfg.SOLVER.OPT == "SGD" and cfg.SOLVER.NESTEROV and not cfg.SOLVER.MOMENTUM:
+        raise ConfigError("SOLVER.NESTEROV True needs SOLVER.MOMENTUM above 0; it is 0.0")
     for key in ("NAMES", "TESTS"):
         if "SYSU_mm" in cfg.DATASETS[key]:
             raise ConfigError(
@@ -222,6 +218,7 @@ def join_process_group(device: str) -> None:
     Raises:
         ConfigError: more processes on this machine than GPUs, or one GPU for all of them.
     """
+    import torch
     import torch.distributed as dist
     from fastreid.utils import comm
 

@@ -1,12 +1,17 @@
 """Reading weight files without executing code."""
 
+import json
 import os
+import warnings
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from vireid.errors import CheckpointError
+from vireid.files import fault_of_file
 
 
 def read_tensors(path: str | Path, key: str) -> Any:
@@ -20,36 +25,97 @@ def read_tensors(path: str | Path, key: str) -> Any:
         key: the config key that names it, for the error.
 
     Raises:
-        CheckpointError: no such file, or it holds anything else, or is damaged.
+        CheckpointError: no such file, or it holds anything else, would unpack to more than it is, or is
+            damaged.
     """
-    if not os.path.isfile(path):
-        raise CheckpointError(f"{key}: no file {path}")
+    _require_file(path, key)
     if str(path).endswith(".safetensors"):
         return read_safetensors(path, key)[0]
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        _require_stored(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a damaged pickle: what it holds is looked at below
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the unpickler fails on garbage in any way there is
         reason = str(error).split("(1)")[0].strip().splitlines() or [type(error).__name__]
         raise CheckpointError(
             f"{key}: {path} is not a checkpoint of plain tensors, or is damaged; it was not executed "
             f"({reason[0]})"
         ) from None
+    for name, tensor in _tensors(content):
+        fault = _fault_of_tensor(tensor)
+        if fault:
+            raise CheckpointError(f"{key}: {path}: the tensor {name} {fault}")
+    return content
 
 
 def read_safetensors(path: str | Path, key: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     """Tensors and metadata of a ``.safetensors`` file.
 
     Raises:
-        CheckpointError: safetensors is not installed, no such file, or it is damaged.
+        CheckpointError: safetensors is not installed, no such file, it is damaged, or its metadata, but for
+            its "format", are not JSON.
     """
     try:
         from safetensors import SafetensorError, safe_open
     except ImportError:
         raise CheckpointError(f"{key}: {path} needs safetensors: pip install safetensors") from None
-    if not os.path.isfile(path):
-        raise CheckpointError(f"{key}: no file {path}")
+    _require_file(path, key)
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
-    except SafetensorError as error:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = dict(file.metadata() or {})
+    except (SafetensorError, ValueError, KeyError, RuntimeError, OSError) as error:
         raise CheckpointError(f"{key}: {path} is no safetensors file, or is damaged ({error})") from None
+    for name, value in metadata.items():
+        try:
+            if name != "format":
+                json.loads(value)
+        except (ValueError, RecursionError):
+            raise CheckpointError(
+                f"{key}: {path}: its metadata {name!r} are {value[:40]!r}; expected JSON, as vireid export "
+                "writes it"
+            ) from None
+    return tensors, metadata
+
+
+def _require_file(path: str | Path, key: str) -> None:
+    fault = fault_of_file(path)
+    if fault == "does not exist":
+        raise CheckpointError(f"{key}: no file {path}")
+    if fault:
+        raise CheckpointError(f"{key}: {path} {fault}")
+
+
+def _require_stored(path: str | Path) -> None:
+    """Refuse an archive whose files unpack to more than it is: torch.save packs nothing."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        size = sum(entry.file_size for entry in archive.infolist())
+    if size > os.path.getsize(path):
+        raise ValueError(f"it unpacks to {size} bytes from {os.path.getsize(path)}")
+
+
+def _tensors(content: Any) -> Iterator[tuple[str, torch.Tensor]]:
+    """Each tensor in dicts and lists, however they are nested, with its name."""
+    waiting, seen = [("", content)], set()
+    while waiting:
+        name, value = waiting.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, torch.Tensor):
+            yield name, value
+        elif isinstance(value, dict):
+            waiting += [(f"{name}.{key}".lstrip("."), inner) for key, inner in value.items()]
+        elif isinstance(value, list | tuple):
+            waiting += [(f"{name}[{place}]", inner) for place, inner in enumerate(value)]
+
+
+def _fault_of_tensor(tensor: torch.Tensor) -> str:
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta or tensor.is_nested:
+        return "is sparse, quantized, nested or without values; expected plain numbers"
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        return f"of shape {tuple(tensor.shape)} is larger than what is stored of it"
+    return ""

@@ -6,7 +6,8 @@ from PIL import Image
 
 from vireid import Modality
 from vireid.data.datasets import ImageItem
-from vireid.data.image_scan import Use, color_faults, colorfulness, copy_faults, look_at, scan, sizes
+from vireid.data.image_scan import Use, color_faults, copy_faults, look_at, scan, sizes
+from vireid.images import colorfulness
 
 VISIBLE, INFRARED = Modality.VISIBLE, Modality.INFRARED
 

@@ -7,8 +7,8 @@ from PIL import Image
 
 from vireid.data import build_test_loader, build_train_loader
 from vireid.data.datasets import ImageItem
-from vireid.data.images import resized
 from vireid.errors import ConfigError
+from vireid.images import resized
 from vireid.modality import Modality
 
 FILTERS = {

@@ -18,8 +18,8 @@ from vireid.data import (
     build_test_loader,
     build_train_loader,
 )
-from vireid.data.images import read_image
 from vireid.errors import ConfigError, DatasetError
+from vireid.images import read_image
 
 from .layouts import write_image, write_regdb, write_sysu
 

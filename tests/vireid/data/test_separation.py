@@ -49,7 +49,7 @@ def test_regdb_labels_may_agree_but_not_folders(tmp_path):
     assert {item.pid for item in RegDB(str(tmp_path)).test} == {0, 1, 2}
     write_image(folder / "Thermal/2/another.bmp", np.random.default_rng(0))
     with open(folder / "idx/test_thermal_1.txt", "a") as file:
-        file.write("Thermal/2/another.bmp 0\n")  # identity 2 is trained on in split 1
+        file.write("Thermal/2/another.bmp 3\n")  # identity 2 is trained on in split 1
     refused(RegDB(str(tmp_path)), r"^RegDB: 1 of the test identities \(identity 2\) are also")
     check(RegDB(str(tmp_path), split=2))
 

@@ -7,11 +7,11 @@ import torch
 from PIL import Image
 
 from vireid.data import TRANSFORM_REGISTRY, check_transforms
-from vireid.data.images import image_to_tensor
 from vireid.data.transforms import build_transforms
 from vireid.data.transforms.color import ChannelExchange, ColorJitter, RandomGrayscale
 from vireid.data.transforms.geometry import Flip, PadCrop, RandomErasing
 from vireid.errors import ConfigError
+from vireid.images import image_to_tensor
 
 HEIGHT, WIDTH = 24, 12
 NAMES = ["ChannelExchange", "ColorJitter", "Flip", "PadCrop", "RandomErasing", "RandomGrayscale"]

@@ -11,12 +11,14 @@ from vireid.engine import VIReIDTrainer, export, export_graph, load_for_evaluati
 from vireid.engine.export import export_model
 from vireid.engine.export_graph import EmbeddingGraph
 from vireid.errors import CheckpointError, ConfigError, UserError
+from vireid.preprocessing import Preprocessing
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("safetensors")
 
 SIZE = (64, 32)
+PREPROCESSING = Preprocessing(SIZE)
 SMALL_VIT = [["depth", 2], ["embed_dim", 48], ["num_heads", 2]]
 TIMM = {
     "MODEL__BACKBONE__NAME": "build_timm_backbone",
@@ -83,7 +85,7 @@ MODELS = {
 @pytest.mark.parametrize("name", MODELS)
 def test_both_modalities_in_one_graph(tmp_path, name):
     model = trained_like(**MODELS[name])
-    record = export_model(model, tmp_path, SIZE, modality="both")
+    record = export_model(model, tmp_path, PREPROCESSING, modality="both")
     assert set(record["files"]) == {"model-both.pt", "model-both.onnx", "model.safetensors"}
     assert all(file["max_difference"] <= 1e-4 for file in record["files"].values())
     assert json.loads((tmp_path / "model-both.json").read_text()) == json.loads(json.dumps(record))
@@ -107,7 +109,7 @@ def test_both_modalities_in_one_graph(tmp_path, name):
 def test_one_modality_keeps_its_stem_alone(tmp_path, modality, value):
     model = trained_like()
     export_model(
-        model, tmp_path, SIZE, modality=modality, formats=("onnx", "torchscript"), input_type="uint8"
+        model, tmp_path, PREPROCESSING, modality=modality, formats=("onnx", "torchscript"), input_type="uint8"
     )
     images = images_of(3)
     expected = embeddings(model, images, torch.full((3,), value))
@@ -130,7 +132,7 @@ def test_one_modality_keeps_its_stem_alone(tmp_path, modality, value):
 def test_the_newer_exporter(tmp_path):
     pytest.importorskip("onnxscript")
     model = trained_like()
-    export_model(model, tmp_path, SIZE, formats=("onnx",), exporter="dynamo")
+    export_model(model, tmp_path, PREPROCESSING, formats=("onnx",), exporter="dynamo")
     images, modalities = images_of(5), torch.tensor([0, 1, 1, 0, 1])
     got = onnx_embeddings(tmp_path / "model-both.onnx", images, modalities)
     torch.testing.assert_close(got, embeddings(model, images, modalities), rtol=0, atol=1e-4)
@@ -140,7 +142,7 @@ def test_the_newer_exporter(tmp_path):
 def test_the_model_itself_is_left_as_it_is(tmp_path):
     model = trained_like()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    export_model(model, tmp_path, SIZE)
+    export_model(model, tmp_path, PREPROCESSING)
     after = model.state_dict()
     assert list(after) == list(before)
     assert all(torch.equal(after[name], before[name]) for name in before)
@@ -152,14 +154,14 @@ def test_a_file_that_disagrees_is_not_left(tmp_path, monkeypatch, kind):
         infrared = (self.batch.modalities == 1).view(-1, 1, 1, 1)
         return torch.where(infrared, self.visible(x), self.infrared(x))
 
-    export_model(trained_like(), tmp_path, SIZE, formats=(kind,))
+    export_model(trained_like(), tmp_path, PREPROCESSING, formats=(kind,))
     (earlier,) = (path for path in tmp_path.iterdir() if path.suffix != ".json")
     content = earlier.read_bytes()
     monkeypatch.setattr(export_graph.SelectRoute, "forward", exchanged)
     with pytest.raises(
         UserError, match=r"model-both\.\w+ was not written: its embeddings differ .* by 0\.\d+"
     ):
-        export_model(trained_like(), tmp_path, SIZE, formats=(kind,))
+        export_model(trained_like(), tmp_path, PREPROCESSING, formats=(kind,))
     assert earlier.read_bytes() == content
     assert sorted(os.listdir(tmp_path)) == sorted([earlier.name, "model-both.json"])
 
@@ -169,7 +171,7 @@ def test_what_is_not_finite_is_not_written(tmp_path):
     with torch.no_grad():
         next(model.heads.bottleneck.parameters()).fill_(float("nan"))
     with pytest.raises(UserError, match="differ from PyTorch's by inf"):
-        export_model(model, tmp_path, SIZE, formats=("torchscript",))
+        export_model(model, tmp_path, PREPROCESSING, formats=("torchscript",))
     assert os.listdir(tmp_path) == []
 
 
@@ -185,18 +187,18 @@ def test_what_is_not_finite_is_not_written(tmp_path):
 )
 def test_wrong_arguments_are_refused(tmp_path, arguments, message):
     with pytest.raises(ConfigError, match=message):
-        export_model(trained_like(), tmp_path / "out", SIZE, **arguments)
+        export_model(trained_like(), tmp_path / "out", PREPROCESSING, **arguments)
     assert not (tmp_path / "out").exists()
 
 
 def test_a_package_that_is_not_there_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(export, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r'--format onnx needs onnx: pip install "\.\[export\]"'):
-        export_model(trained_like(), tmp_path / "out", SIZE)
+        export_model(trained_like(), tmp_path / "out", PREPROCESSING)
     assert not (tmp_path / "out").exists()
 
 
-def test_the_tool_and_its_safetensors_as_weights(run_tool, tmp_path):
+def test_the_tool_and_its_safetensors_as_weights(command, tmp_path):
     model = trained_like("VIReID/configs/regdb.yml")
     checkpoint = {"model": model.state_dict(), "num_classes": 5, "datasets": {"RegDB": {"split": 3}}}
     torch.save(checkpoint, tmp_path / "model.pth")
@@ -204,7 +206,7 @@ def test_the_tool_and_its_safetensors_as_weights(run_tool, tmp_path):
     options = [item for pair in TINY.items() if pair[0] != "MODEL.HEADS.NUM_CLASSES" for item in pair]
     output = tmp_path / "exported"
     weights = ["MODEL.WEIGHTS", tmp_path / "model.pth"]
-    status, printed, error = run_tool("export", *config, "--output", output, *weights, *options)
+    status, printed, error = command("export", *config, "--output", output, *weights, *options)
     assert status == 0, error
     lines = printed.strip().splitlines()
     assert [line.split(":")[0] for line in lines] == [
@@ -225,7 +227,7 @@ def test_the_tool_and_its_safetensors_as_weights(run_tool, tmp_path):
 def test_safetensors_keep_the_split_they_were_trained_on(datasets, tmp_path):
     model = trained_like("VIReID/configs/regdb.yml")
     about = {"datasets": {"RegDB": {"split": 3}}}
-    export_model(model, tmp_path, SIZE, formats=("safetensors",), about=about)
+    export_model(model, tmp_path, PREPROCESSING, formats=("safetensors",), about=about)
     cfg = tiny_config("VIReID/configs/regdb.yml", MODEL__WEIGHTS=str(tmp_path / "model.safetensors"))
     with pytest.raises(CheckpointError, match="trained on RegDB split 3, but the config says 1"):
         load_for_evaluation(cfg)
@@ -238,9 +240,9 @@ def test_a_damaged_safetensors_file_is_refused(tmp_path):
         load_for_evaluation(cfg)
 
 
-def test_an_error_of_the_user_is_one_line(run_tool, tmp_path, monkeypatch):
+def test_an_error_of_the_user_is_one_line(command, tmp_path, monkeypatch):
     config = ["--config-file", PROJECTS / "VIReID/configs/sysu.yml"]
     monkeypatch.chdir(tmp_path)
-    status, _, error = run_tool("export", *config, "--output", "out", "MODEL.WEIGHTS", "none.pth")
+    status, _, error = command("export", *config, "--output", "out", "MODEL.WEIGHTS", "none.pth")
     assert (status, error) == (2, "error: MODEL.WEIGHTS: no file none.pth\n")
     assert os.listdir(tmp_path) == []

@@ -62,7 +62,7 @@ def test_the_command_line_wins_over_the_file(tmp_path):
         ({"TEST__BEST_METRIC": "Rank-3"}, "BEST_METRIC is 'Rank-3'"),
         ({"TEST__METRIC": "l1"}, "TEST.METRIC is 'l1'"),
         ({"SOLVER__MAX_EPOCH": 0}, "MAX_EPOCH is 0"),
-        ({"SOLVER__OPT": "Lamb"}, "SOLVER.OPT 'Lamb'"),
+        ({"SOLVER__OPT": "Lamb"}, "SOLVER.OPT is 'Lamb'; expected SGD, Adam"),
         ({"INPUT__AFFINE__ENABLED": True}, "AFFINE"),
         ({"DATASETS__NAMES": ["SYSU_mm"]}, "use SYSUMM01"),
         (

@@ -119,10 +119,10 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(datasets, tmp_path):
     options = {"SOLVER__MAX_EPOCH": 3, "TEST__EVAL_PERIOD": 0, "DATALOADER__MAX_BATCHES_PER_EPOCH": 2}
     whole = train(tmp_path / "whole", "PMCM/configs/sysu.yml", **options)
     killed = shutil.copytree(whole.folder, tmp_path / "killed")
-    (killed / "model_final.pth").unlink()
-    (killed / "last_checkpoint").write_text("model_0001.pth")  # as if killed in the last epoch
+    for later in ("model_final.pth", "model_best.pth"):  # as if killed in the last epoch
+        (killed / later).unlink()
     resumed = train(killed, "PMCM/configs/sysu.yml", resume=True, **options)
-    assert resumed.trainer.start_epoch == 2
+    assert resumed.trainer.start == (2, 0)
     expected = whole.trainer.model.state_dict()
     found = resumed.trainer.model.state_dict()
     assert all(torch.equal(value, expected[name]) for name, value in found.items())
@@ -140,24 +140,23 @@ def test_evaluating_does_not_change_the_training(runs, datasets, tmp_path):
 def test_a_run_is_not_overwritten_by_another(copy_of_run):
     with pytest.raises(ConfigError, match=r"holds model_best.pth, model_final.pth of another run.*--resume"):
         train(copy_of_run, REGDB)
-    (copy_of_run / "last_checkpoint").write_text("model_0009.pth")  # names no file
-    with pytest.raises(ConfigError, match="last_checkpoint names"):
-        train(copy_of_run, REGDB, resume=True)
 
 
 def test_resuming_a_finished_run_evaluates_it(runs, copy_of_run):
     again = train(copy_of_run, REGDB, resume=True, DATASETS__REGDB__SPLIT=2)
-    assert again.trainer.start_epoch == 1
+    assert again.trainer.start == (1, 0)
     assert again.results == runs(REGDB).results
 
 
 def test_machines_that_find_different_checkpoints_do_not_resume(copy_of_run, monkeypatch):
     monkeypatch.setattr("fastreid.utils.comm.all_gather", lambda found: [found, ""])
-    with pytest.raises(ConfigError, match=r"find .*model_final.pth and nothing in .*share the folder"):
+    with pytest.raises(
+        ConfigError, match=r"find model_final.pth of epoch 1 and nothing in .*share the folder"
+    ):
         train(copy_of_run, REGDB, resume=True, SOLVER__MAX_EPOCH=2, DATASETS__REGDB__SPLIT=2)
 
 
-def test_an_evaluation_that_fails_does_not_lose_the_epoch(datasets, tmp_path, monkeypatch):
+def test_an_evaluation_that_fails_does_not_lose_the_epoch_and_is_repeated(datasets, tmp_path, monkeypatch):
     evaluations = []
     options = {"SOLVER__MAX_EPOCH": 2, "DATASETS__TRIALS": 1, "DATALOADER__MAX_BATCHES_PER_EPOCH": 1}
 
@@ -172,12 +171,16 @@ def test_an_evaluation_that_fails_does_not_lose_the_epoch(datasets, tmp_path, mo
         with pytest.raises(DatasetError, match="an image cannot be read"):
             train(tmp_path, SOLVER__CHECKPOINT_PERIOD=0, **options)
     best = torch.load(tmp_path / "model_best.pth", weights_only=True)
-    saved = torch.load(tmp_path / "model_0001.pth", weights_only=True)
-    assert (best["epoch"], saved["epoch"]) == (0, 1)
+    saved = torch.load(tmp_path / "model_within_epoch.pth", weights_only=True)
+    assert (best["epoch"], saved["epoch"], saved["step"]) == (0, 1, 1)
     assert saved["best_metric"] == best["metric"]
     resumed = train(tmp_path, resume=True, **options)
-    assert resumed.trainer.start_epoch == 2
+    assert resumed.trainer.start == (1, 1)
     assert resumed.results["SYSUMM01"]
+    assert resumed.trainer.checkpoints.best >= best["metric"]
+    assert not (tmp_path / "model_within_epoch.pth").exists()
+    final = torch.load(tmp_path / "model_final.pth", weights_only=True)["model"]
+    assert all(torch.equal(final[name], value) for name, value in saved["model"].items())
 
 
 def test_a_resumed_run_follows_a_changed_rate(datasets, tmp_path):
@@ -200,6 +203,8 @@ def evaluations(monkeypatch):
         figures.append(epoch)
         value = (10.0, 30.0, 20.0, 25.0)[epoch]
         setting = {"Rank-1": 90.0 - value, "mAP": value / 2}
+        record = {**about, "epoch": epoch, "results": {"value": value}}
+        (Path(cfg.OUTPUT_DIR) / "results.json").write_text(json.dumps(record))
         return {"SYSUMM01": {"all-search single-shot": setting, "indoor-search multi-shot": {"mAP": value}}}
 
     monkeypatch.setattr("vireid.engine.trainer.evaluate_model", evaluate)
@@ -225,6 +230,16 @@ def test_the_best_checkpoint_is_that_of_the_best_evaluation(
     assert content["metric"] == content["best_metric"] == values[best]
     final = torch.load(tmp_path / "model_final.pth", weights_only=True)
     assert (final["epoch"], final["best_metric"]) == (3, values[best])
+    last, first = (
+        json.loads((tmp_path / name).read_text()) for name in ("results.json", "results_best.json")
+    )
+    assert (last["which"], last["epoch"]) == ("last", 3)
+    assert (first["which"], first["epoch"], first["selected_by"]) == ("best", best, metric)
+    assert (last["results"]["value"], first["results"]["value"]) == (25.0, (10.0, 30.0)[best])
+    log = (tmp_path / "log.txt").read_text()
+    assert f"last epoch (3): {metric} {values[3]:.2f}, in model_final.pth and results.json\n" in log
+    chosen = f"best epoch ({best}), chosen on the test set: {metric} {values[best]:.2f}, in model_best.pth"
+    assert f"{chosen} and results_best.json\n" in log
 
 
 @pytest.mark.parametrize(("period", "epochs"), [(0, [2]), (-1, []), (1, [0, 1, 2]), (2, [1, 2])])
@@ -324,16 +339,19 @@ def test_a_step_that_is_not_finite_is_found_before_anything_is_saved(datasets, t
 def test_weights_that_the_last_step_of_an_epoch_spoils_are_not_saved(datasets, tmp_path, monkeypatch):
     step = OptimizationStep.__call__
 
-    def spoiling(self, batch):
-        losses = step(self, batch)
+    def spoiling(self, *arguments):
+        losses = step(self, *arguments)
         self.model.heads.weight.data[0, 0] = float("inf")
         return losses
 
     monkeypatch.setattr(OptimizationStep, "__call__", spoiling)
-    message = r"epoch 0: the weights are not finite after its last iteration; there is no checkpoint yet"
-    with pytest.raises(TrainingError, match=message):
+    message = (
+        r"epoch 0: the weights are not finite after its last iteration \(kept as not_finite_0000.pth\); "
+    )
+    with pytest.raises(TrainingError, match=message + "there is no checkpoint yet"):
         train(tmp_path, DATALOADER__MAX_BATCHES_PER_EPOCH=1)
-    assert not list(tmp_path.glob("*.pth"))
+    assert [path.name for path in tmp_path.glob("*.pth")] == ["not_finite_0000.pth"]
+    assert not (tmp_path / "last_checkpoint").exists()
 
 
 def tiny_options():
@@ -367,16 +385,17 @@ def test_two_processes_train_as_one(datasets, tmp_path):
 
 
 def test_a_number_of_processes_that_does_not_divide_the_batch_is_refused_once(
-    run_tool, datasets, tmp_path, monkeypatch
+    command, datasets, tmp_path, monkeypatch
 ):
     """By every process, in a line of the first of each machine."""
     monkeypatch.setattr("vireid.host.join_process_group", lambda device: None)
     monkeypatch.setattr("fastreid.utils.comm.get_world_size", lambda: 3)
+    monkeypatch.setattr("fastreid.utils.comm.all_gather", lambda found: [found] * 3)
     config = ["--config-file", PROJECTS / "PMCM/configs/sysu.yml"]
     said = []
     for rank in range(3):
         monkeypatch.setenv("LOCAL_RANK", str(rank))
-        status, _, error = run_tool("train_net", *config, *tiny_options(), "OUTPUT_DIR", tmp_path)
+        status, _, error = command("train", *config, *tiny_options(), "OUTPUT_DIR", tmp_path)
         assert status == 2
         said += [line for line in error.splitlines() if line.startswith("error:")]
     (line,) = said
@@ -390,9 +409,9 @@ def test_a_number_of_processes_that_does_not_divide_the_batch_is_refused_once(
         (["MODEL.WEIGHTS", "none.pth"], "error: MODEL.WEIGHTS: no file none.pth"),
     ],
 )
-def test_an_error_of_the_user_is_one_line(run_tool, datasets, tmp_path, options, message):
+def test_an_error_of_the_user_is_one_line(command, datasets, tmp_path, options, message):
     config = ["--config-file", PROJECTS / "VIReID/configs/sysu.yml", "--eval-only"]
-    status, output, error = run_tool("train_net", *config, *tiny_options(), *options, "OUTPUT_DIR", tmp_path)
+    status, output, error = command("train", *config, *tiny_options(), *options, "OUTPUT_DIR", tmp_path)
     assert status == 2
     assert error.strip().splitlines()[-1].startswith(message)
     assert "Traceback" not in output + error

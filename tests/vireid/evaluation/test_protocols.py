@@ -133,7 +133,7 @@ def test_errors():
         evaluate_settings(bad, pids, settings, names=[f"{i}.jpg" for i in range(120)])
     with pytest.raises(ConfigError, match='metric is "dot"'):
         evaluate_settings(features, pids, settings, metric="dot")
-    with pytest.raises(UserError, match=r"shape \(120, 16\); 119 pids"):
+    with pytest.raises(UserError, match=r"shape \(120, 16\), for 119 pids"):
         evaluate_settings(features, pids[1:], settings)
     strangers = np.where(np.isin(np.arange(120), settings[0].trials[0].query), 99, pids)
     for distance in (None, lambda trial, setting: np.zeros((len(trial.query), len(trial.gallery)))):

@@ -10,9 +10,9 @@ from configs import tiny_config
 from vireid.engine.checks import check_config
 from vireid.errors import ConfigError
 from vireid.modeling.backbones import build_backbone, probe_feature_map
-from vireid.modeling.checks import HEAD_NORMS, NORMS
 from vireid.modeling.meta_arch import build_head, with_feature_map
 from vireid.modeling.modes import evaluation_mode
+from vireid.toolkit_keys import HEAD_NORMS, NORMS
 
 SIGNED = {"effnet", "vit", "vit_map"}
 
@@ -36,7 +36,9 @@ def test_each_norm_of_the_head_builds_or_is_refused(norm):
         check_config(cfg)
         build_model(cfg)
         return
-    with pytest.raises(ConfigError, match="MODEL.HEADS.NORM is 'FrozenBN'.*known: BN, GN, GhostBN, syncBN"):
+    with pytest.raises(
+        ConfigError, match="MODEL.HEADS.NORM is 'FrozenBN'; expected BN, syncBN, GhostBN or GN"
+    ):
         check_config(cfg)
 
 

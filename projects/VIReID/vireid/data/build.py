@@ -13,10 +13,10 @@ from torch.utils.data import DataLoader
 
 from vireid.data.common import TestSet, TrainSet, collate
 from vireid.data.datasets.base import ImageItem, as_image_item
-from vireid.data.images import FILTERS
 from vireid.data.samplers import build_sampler
 from vireid.data.transforms import build_transforms
 from vireid.errors import ConfigError, DatasetError
+from vireid.images import FILTERS
 from vireid.modality import Modality
 from vireid.registries import find
 
@@ -61,7 +61,8 @@ def build_dataset(cfg: Any, name: str) -> ImageDataset:
 def build_train_loader(cfg: Any) -> ImageLoader:
     """The training loader of DATASETS.NAMES, one epoch an iteration.
 
-    ``loader.batch_sampler.set_epoch(epoch)`` chooses the epoch; ``loader.dataset`` is a TrainSet.
+    ``loader.batch_sampler.set_epoch(epoch, step)`` chooses the epoch, and the batch that the next iteration
+    begins with; ``loader.dataset`` is a TrainSet.
 
     Raises:
         ConfigError, DatasetError: before any image is read.

@@ -14,10 +14,10 @@ from PIL import Image
 from torch.utils.data import Dataset, default_collate
 
 from vireid.data.datasets.base import ImageItem, as_image_item
-from vireid.data.images import read_image, resized
 from vireid.data.samplers import Sample
 from vireid.data.transforms import Transform
 from vireid.errors import DatasetError
+from vireid.images import read_image, resized
 from vireid.modality import Modality
 
 logger = logging.getLogger("fastreid.vireid.data")

@@ -11,13 +11,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from vireid.data.datasets.base import ImageItem
-from vireid.data.images import read_image
 from vireid.errors import DatasetError
+from vireid.images import COLORED, GRAY, colorfulness, read_image
 from vireid.modality import Modality
-
-# The mean over the pixels of (largest - smallest channel), of 255. Gray pictures saved as JPEG in color
-# stay below the first, pictures of a scene in daylight are above the second.
-GRAY, COLORED = 2.0, 12.0
 
 
 class Use(NamedTuple):
@@ -69,11 +65,6 @@ def look_at(path: str, decode: bool) -> Look:
         reason = getattr(error, "strerror", None) or str(error).partition(" <_io")[0]
         return Look(b"", (0, 0), None, f"{path}: the image cannot be read ({reason}); replace it")
     return Look(hashlib.blake2b(content, digest_size=16).digest(), (height, width), color, "")
-
-
-def colorfulness(pixels: np.ndarray) -> float:
-    """Mean difference of the largest and the smallest channel of (H, W, 3) uint8; 0 where all are equal."""
-    return float(np.mean(pixels.max(axis=2).astype(np.int16) - pixels.min(axis=2)))
 
 
 def color_faults(uses: Mapping[str, Sequence[Use]], looks: Mapping[str, Look]) -> list[str]:

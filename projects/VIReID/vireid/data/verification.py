@@ -3,11 +3,10 @@
 A dataset that reads its lists with ``report=self.report`` has all faults of a list named, another the first.
 """
 
-import os
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from os.path import normpath, relpath
+from os.path import normpath
 
 from vireid.data.counts import (
     SUBSETS,
@@ -18,11 +17,10 @@ from vireid.data.counts import (
     table_rows,
 )
 from vireid.data.datasets.base import ImageItem, VisibleInfraredDataset
-from vireid.data.datasets.lists import name_some
-from vireid.data.datasets.separation import by_number, shared_fault
+from vireid.data.datasets.items import item_faults, repeated
+from vireid.data.datasets.separation import shared_fault
 from vireid.data.image_scan import Use, color_faults, copy_faults, scan, sizes
 from vireid.errors import DatasetError
-from vireid.modality import Modality
 
 
 @dataclass
@@ -104,60 +102,7 @@ def _part_faults(part: VisibleInfraredDataset, subsets: dict[str, list[ImageItem
     if shared:
         yield shared
     for subset, items in subsets.items():
-        yield from (f"{subset}: {fault}" for fault in _misplaced(part, items))
-        yield from (f"{subset}: {fault}" for fault in _repetitions(part, items))
-        if known:
-            yield from (f"{subset}: {fault}" for fault in _label_conflicts(part, items))
-
-
-def _repetitions(part: VisibleInfraredDataset, items: Sequence[ImageItem]) -> Iterator[str]:
-    first: dict[str, ImageItem] = {}
-    for item in items:
-        held = first.setdefault(normpath(item.path), item)
-        if held is item:
-            continue
-        if held.pid != item.pid:
-            yield f"{item.path} is listed under two labels, {held.pid} and {item.pid}"
-        elif held.modality != item.modality:
-            if not part.modality_folders:  # else it is misplaced
-                yield f"{item.path} is listed as visible and as infrared"
-        else:
-            yield f"{item.path} is listed twice"
-
-
-def _misplaced(part: VisibleInfraredDataset, items: Sequence[ImageItem]) -> Iterator[str]:
-    """Images outside the dataset's folder, and in folders of the other modality."""
-    misplaced: dict[tuple[Modality, str], list[str]] = defaultdict(list)
-    totals: dict[Modality, int] = defaultdict(int)
-    for item in items:
-        if item.modality not in part.modality_folders:
-            continue
-        totals[item.modality] += 1
-        folder = relpath(item.path, part.dataset_dir).split(os.sep)[0]
-        if folder == os.pardir:
-            yield f"{item.path} leads out of {part.dataset_dir}"
-        elif folder not in part.modality_folders[item.modality]:
-            misplaced[item.modality, folder].append(item.path)
-    for (modality, folder), paths in misplaced.items():
-        expected = " or ".join(f"{name}/" for name in part.modality_folders[modality])
-        yield (
-            f"{len(paths)} of {totals[modality]} {modality.name.lower()} images are in {folder}/, not in "
-            f"{expected}, such as {paths[0]}: is the list that of the other modality?"
-        )
-
-
-def _label_conflicts(part: VisibleInfraredDataset, items: Sequence[ImageItem]) -> Iterator[str]:
-    """Identities with two labels, and labels of two identities."""
-    labels, persons = defaultdict(set), defaultdict(set)
-    for item in items:
-        labels[part.identity(item)].add(item.pid)
-        persons[item.pid].add(part.identity(item))
-    for person, pids in labels.items():
-        if len(pids) > 1:
-            yield f"identity {person} has the labels {', '.join(map(str, sorted(pids)))}"
-    for pid, names in persons.items():
-        if len(names) > 1:
-            yield f"label {pid} is given to {name_some(sorted(names, key=by_number))}"
+        yield from (f"{subset}: {fault}" for fault in (*item_faults(part, items), *repeated(items)))
 
 
 def _compare(

@@ -2,9 +2,16 @@
 
 import fastreid  # noqa: F401  isort: skip  (first of all: vireid mends it and registers its parts then)
 
-from vireid.engine.config_files import merge_config
+from vireid.engine.config_files import full_config, merge_config
 from vireid.engine.evaluation import evaluate_weights, load_for_evaluation
 from vireid.engine.setup import setup
 from vireid.engine.trainer import VIReIDTrainer
 
-__all__ = ["VIReIDTrainer", "evaluate_weights", "load_for_evaluation", "merge_config", "setup"]
+__all__ = [
+    "VIReIDTrainer",
+    "evaluate_weights",
+    "full_config",
+    "load_for_evaluation",
+    "merge_config",
+    "setup",
+]

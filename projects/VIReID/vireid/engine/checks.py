@@ -4,12 +4,12 @@
 built model is checked where the model is built (``vireid.modeling.checks.check_head``).
 """
 
-import math
 from typing import Any
 
 from yacs.config import CfgNode
 
 from vireid import host
+from vireid.config_keys import check_values
 from vireid.data.common import TrainSet
 from vireid.data.datasets.separation import check_separation
 from vireid.data.transforms import check_transforms
@@ -28,12 +28,13 @@ def check_config(cfg: CfgNode) -> None:
     Raises:
         ConfigError: names the key, its value and what is expected.
     """
+    check_values(cfg)
     host.check_supported(cfg)
     check_model(cfg)
     check_transforms(cfg)
     build_reranker(cfg)
     autocast_dtype(cfg)
-    _check_values(cfg)
+    _check_figures(cfg)
 
 
 def check_run(cfg: CfgNode, train_set: TrainSet, test_sets: dict[str, Any]) -> None:
@@ -86,16 +87,6 @@ def dataset_settings(cfg: CfgNode, dataset: Any, name: str) -> tuple[Setting, ..
     return settings
 
 
-def _check_values(cfg: CfgNode) -> None:
+def _check_figures(cfg: CfgNode) -> None:
     if any(figure.split("/")[-1] not in METRICS for figure in listed(cfg.TEST.BEST_METRIC)):
         raise ConfigError(f"TEST.BEST_METRIC is {cfg.TEST.BEST_METRIC!r}; it must end in one of {METRICS}")
-    if cfg.TEST.METRIC not in ("cosine", "euclidean"):
-        raise ConfigError(f"TEST.METRIC is {cfg.TEST.METRIC!r}; expected cosine or euclidean")
-    if not 0 <= cfg.SOLVER.BASE_LR < math.inf:
-        raise ConfigError(f"SOLVER.BASE_LR is {cfg.SOLVER.BASE_LR}; expected 0 or more")
-    if cfg.DATALOADER.NUM_WORKERS < 0:
-        raise ConfigError(f"DATALOADER.NUM_WORKERS is {cfg.DATALOADER.NUM_WORKERS}; expected 0 or more")
-    if min([*cfg.INPUT.SIZE_TRAIN, *cfg.INPUT.SIZE_TEST]) < 1:
-        raise ConfigError("INPUT.SIZE_TRAIN and SIZE_TEST are [height, width] in pixels, such as [288, 144]")
-    if cfg.SOLVER.MAX_EPOCH < 1:
-        raise ConfigError(f"SOLVER.MAX_EPOCH is {cfg.SOLVER.MAX_EPOCH}; expected at least 1")

@@ -3,24 +3,47 @@
 import importlib.util
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from fastreid.config import CfgNode as ToolkitCfgNode
+from fastreid.config import get_cfg
 from yacs.config import CfgNode
 
-from vireid.engine.plugins import load_plugins
+from vireid.config import add_vireid_config
+from vireid.config_keys import check_values, in_short, leaves
+from vireid.engine.plugins import add_methods, load_plugins
+from vireid.engine.yaml_files import read_yaml
 from vireid.errors import ConfigError, did_you_mean
+from vireid.files import fault_of_file
 
 BASE_KEY = "_BASE_"
+MOST_BASES = 20
 # Keys of earlier versions, and what to use instead.
 REPLACED = {"TEST.MSER.ENABLED": 'TEST.RERANKER "MSER", or "" for none'}
 # What yacs says of a value of the wrong type.
 _TYPE_MISMATCH = re.compile(
     r"\(<class '(\w+)'> vs\. <class '(\w+)'>\) with values \((.*) vs\. (.*)\) for config key: (\S+)"
 )
+
+
+def full_config(config_file: str, opts: Sequence[str] = ()) -> CfgNode:
+    """The defaults of the toolkit, of this plugin and of every installed method; on top of them a config
+    file; on top of it ``KEY VALUE`` pairs.
+
+    Args:
+        config_file: a path or a name, see ``find_config``; "" for none.
+        opts: keys and values in turn.
+
+    Raises:
+        ConfigError: see ``merge_config``; or an installed method cannot be imported.
+    """
+    cfg = get_cfg()
+    add_vireid_config(cfg)
+    add_methods(cfg)
+    merge_config(cfg, config_file, [*opts])
+    return cfg
 
 
 def merge_config(cfg: CfgNode, config_file: str, opts: list[str]) -> None:
@@ -33,12 +56,15 @@ def merge_config(cfg: CfgNode, config_file: str, opts: list[str]) -> None:
         opts: keys and values in turn.
 
     Raises:
-        ConfigError: no such file, not YAML, an unknown key, a value of the wrong type, or a plugin that
-            cannot be imported.
+        ConfigError: no such file, not YAML, an unknown key, a value that its key may not hold, or a plugin
+            that cannot be imported.
     """
     if config_file:
         path = find_config(config_file)
         if path is None:
+            fault = fault_of_file(config_file)
+            if fault and fault != "does not exist":
+                raise ConfigError(f"--config-file: {config_file} {fault}")
             raise ConfigError(
                 f"--config-file: no file {config_file}, and no config of that name (such as pmcm/sysu)"
             )
@@ -54,9 +80,9 @@ def merge_config(cfg: CfgNode, config_file: str, opts: list[str]) -> None:
     pairs = list(zip(opts[::2], opts[1::2]))
     pairs.sort(key=lambda pair: pair[0] != "PLUGINS")  # first, as they may add keys
     for key, value in pairs:
-        keys = list(_leaf_keys(cfg))
+        keys = [key for key, _ in leaves(cfg)]
         if key not in keys:
-            raise ConfigError(f"unknown config key {key} (value {value!r}); {_advice(key, keys)}")
+            raise ConfigError(f"unknown config key {key} (value {in_short(value)}); {_advice(key, keys)}")
         if isinstance(_leaf(cfg, key), float) and re.fullmatch(r"[+-]?\d+", value):
             value += ".0"
         loaded = tuple(cfg.PLUGINS)
@@ -64,9 +90,10 @@ def merge_config(cfg: CfgNode, config_file: str, opts: list[str]) -> None:
         if key == "PLUGINS":  # those of the file stay
             load_plugins(cfg, cfg.PLUGINS, loaded)
             cfg.PLUGINS = tuple(dict.fromkeys([*loaded, *cfg.PLUGINS]))
-    for key in _leaf_keys(cfg):
-        if _leaf(cfg, key) is None:
+    for key, value in leaves(cfg):
+        if value is None:
             raise ConfigError(f"{key} is None; every key needs a value")
+    check_values(cfg)
 
 
 def find_config(name: str, folder: Path = Path()) -> Path | None:
@@ -83,7 +110,10 @@ def find_config(name: str, folder: Path = Path()) -> Path | None:
     package, _, rest = name.partition("/")
     if not rest or not package.isidentifier():
         return None
-    spec = importlib.util.find_spec(package)
+    try:
+        spec = importlib.util.find_spec(package)
+    except ValueError:  # a module without a specification, such as __main__
+        return None
     if spec is None or spec.origin is None:
         return None
     home = Path(spec.origin).parent
@@ -103,12 +133,9 @@ def load_tree(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     path = path.resolve()
     if path in above:
         raise ConfigError(f"{path}: its _BASE_ leads back to itself")
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(tree, dict):
-        raise ConfigError(f"{path} holds no keys")
+    if len(above) > MOST_BASES:
+        raise ConfigError(f"{above[0]}: its bases have bases of their own, more than {MOST_BASES} in a row")
+    tree = read_yaml(path)
     bases = tree.pop(BASE_KEY, [])
     bases = bases if isinstance(bases, list) else [bases]
     merged: dict[str, Any] = {}
@@ -136,12 +163,15 @@ def _merge(cfg: CfgNode, change: Any, source: str) -> None:
             cfg.merge_from_list(change)
         else:
             cfg.merge_from_other_cfg(change)
-    except (ValueError, SyntaxError) as error:
+    except (RecursionError, MemoryError):
+        raise ConfigError(f"{source}: {change[0]} has a value that is nested too deeply") from None
+    except (ValueError, SyntaxError, TypeError, OverflowError) as error:
         message = " ".join(str(error).split())
         if mismatch := _TYPE_MISMATCH.search(message):
             expected, found, _, value, key = mismatch.groups()
             example = """, such as '["a", "b"]'""" if expected in ("tuple", "list") else ""
-            message = f"{key} is {value!r} ({found}); expected {expected}{example}"
+            message = f"{key} is {in_short(value)} ({found}); expected {expected}{example}"
+        message = message if len(message) < 400 else f"{message[:400]} ..."
         raise ConfigError(f"{source}: {message}") from None
 
 
@@ -149,13 +179,15 @@ def _check_keys(cfg: CfgNode, tree: dict[str, Any], source: str, prefix: str = "
     for key, value in tree.items():
         node = _node_at(cfg, prefix)
         if key not in node:
-            advice = _advice(f"{prefix}{key}", [*_leaf_keys(cfg)])
-            raise ConfigError(f"{source}: unknown config key {prefix}{key} (value {value!r}); {advice}")
+            advice = _advice(f"{prefix}{key}", [key for key, _ in leaves(cfg)])
+            raise ConfigError(
+                f"{source}: unknown config key {prefix}{key} (value {in_short(value)}); {advice}"
+            )
         if isinstance(node[key], CfgNode):
             if not isinstance(value, dict):
-                raise ConfigError(f"{source}: {prefix}{key} is a group of keys; got {value!r}")
+                raise ConfigError(f"{source}: {prefix}{key} is a group of keys; got {in_short(value)}")
             _check_keys(cfg, value, source, f"{prefix}{key}.")
-        elif isinstance(node[key], float) and type(value) is int:
+        elif isinstance(node[key], float) and type(value) is int and abs(value) < 2**53:
             tree[key] = float(value)
 
 
@@ -173,11 +205,3 @@ def _node_at(cfg: CfgNode, prefix: str) -> CfgNode:
 
 def _leaf(cfg: CfgNode, key: str) -> Any:
     return _node_at(cfg, key)[key.rpartition(".")[2]]
-
-
-def _leaf_keys(cfg: CfgNode, prefix: str = "") -> Iterator[str]:
-    for key, value in cfg.items():
-        if isinstance(value, CfgNode):
-            yield from _leaf_keys(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key

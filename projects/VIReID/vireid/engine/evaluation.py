@@ -16,12 +16,19 @@ from vireid.data.build import build_dataset, build_test_loader
 from vireid.data.datasets.base import ImageItem
 from vireid.engine.checkpoint import check_tags, load_weights, read_checkpoint
 from vireid.engine.checks import dataset_settings
-from vireid.engine.extraction import extract_features
+from vireid.engine.extraction import NotFiniteFeaturesError, extract_features
 from vireid.engine.models import build_model
-from vireid.engine.reports import Row, flat_means, results_record, results_table, write_results
+from vireid.engine.reports import RESULTS, Row, flat_means, results_record, results_table, write_results
 from vireid.engine.rerankers import Distance, Reranker, ToolkitReranker, build_reranker
 from vireid.engine.seeds import seed_everything
-from vireid.evaluation.protocols import ProtocolResult, Setting, Trial, evaluate_settings
+from vireid.errors import UserError
+from vireid.evaluation.protocols import (
+    ProtocolResult,
+    Setting,
+    Trial,
+    evaluate_settings,
+    require_finite_features,
+)
 from vireid.evaluation.roc import verification_rates
 
 logger = logging.getLogger("fastreid.vireid.evaluation")
@@ -90,7 +97,7 @@ def evaluate_model(cfg: CfgNode, model: nn.Module, *, rerank: bool = True, **abo
         return {}
     logger.info(f"Results in percent\n{results_table(rows, about)}")
     os.makedirs(cfg.OUTPUT_DIR, exist_ok=True)
-    write_results(Path(cfg.OUTPUT_DIR) / "results.json", results_record(rows, about))
+    write_results(Path(cfg.OUTPUT_DIR) / RESULTS, results_record(rows, about))
     return flat_means(rows)
 
 
@@ -157,6 +164,11 @@ def evaluate_dataset(
     if not comm.is_main_process():
         return []
     extraction = time.perf_counter() - started
+    try:
+        for features in extracted.features.values():
+            require_finite_features(features, [item.path for item in extracted.items])
+    except UserError as error:
+        raise NotFiniteFeaturesError(f"{name}: {error}") from None
     rows = _rows(cfg, extracted, None)
     if reranker is not None:
         ranked = _rows(cfg, extracted, reranker)

@@ -1,24 +1,21 @@
 """A trained model as one graph for other runtimes: TorchScript and ONNX, each checked against PyTorch."""
 
-import importlib
 import json
 import logging
 import os
-import warnings
-from collections.abc import Callable
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor, nn
 
 from vireid.engine.checkpoint import write_atomically
+from vireid.engine.export_formats import Run, write_onnx, write_safetensors, write_torchscript
 from vireid.engine.export_graph import EmbeddingGraph, example, random_images
 from vireid.errors import ConfigError, UserError
 from vireid.modality import Modality
-from vireid.weights import read_safetensors
+from vireid.preprocessing import Preprocessing, model_fingerprint
 
 logger = logging.getLogger("fastreid.vireid.export")
 
@@ -31,13 +28,11 @@ BATCHES = (1, 3, 8)
 OPSETS = {"trace": 17, "dynamo": 18}
 INSTALL_COMMAND = 'pip install ".[export]"'
 
-Run = Callable[[Tensor, Tensor], Tensor]
-
 
 def export_model(
     model: Any,
     output: str | Path,
-    image_size: tuple[int, int],
+    preprocessing: Preprocessing,
     *,
     formats: tuple[str, ...] = FORMATS,
     modality: str = "both",
@@ -55,7 +50,7 @@ def export_model(
     Args:
         model: the meta-architecture in evaluation mode, on the CPU.
         output: folder.
-        image_size: INPUT.SIZE_TEST, (height, width); it is fixed in the graph.
+        preprocessing: of the images; its size is fixed in the graph, and all of it is recorded in the files.
         formats: some of FORMATS.
         modality: of the images: "visible", "infrared", or "both" with a second input ``modalities``.
         input_type: of ONNX's images, "float32" or "uint8"; TorchScript takes either.
@@ -86,9 +81,19 @@ def export_model(
     folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
     model = model.eval()
-    graph = EmbeddingGraph(model, modality)
-    with torch.no_grad():
-        graph(*example(graph, image_size, torch.float32))  # what is checked once is checked before tracing
+    graph, image_size = EmbeddingGraph(model, modality), preprocessing.size
+    with torch.no_grad():  # what is checked once is checked before tracing
+        embeddings = graph(*example(graph, image_size, torch.float32))
+    codes = {m.name.lower(): int(m) for m in (Modality.VISIBLE, Modality.INFRARED)}
+    content = {
+        "inputs": graph.inputs,
+        "images": {"shape": ["N", 3, *image_size], "range": [0, 255], "channels": "RGB"},
+        "modality": modality,
+        "modalities": codes if "modalities" in graph.inputs else None,
+        "preprocessing": asdict(preprocessing),
+        "embedding": embeddings.shape[1],
+        "fingerprint": model_fingerprint(model, preprocessing),
+    }
     files = {}
     for kind in formats:
         stem = "model" if kind == "safetensors" else f"model-{modality}"
@@ -96,10 +101,10 @@ def export_model(
         temporary = path.with_name(f".{os.getpid()}.{path.name}")
         try:
             if kind == "torchscript":
-                run = write_torchscript(graph, temporary, image_size)
+                run = write_torchscript(graph, temporary, image_size, content)
             elif kind == "onnx":
                 dtype = INPUT_TYPES[input_type]
-                run = write_onnx(graph, temporary, image_size, dtype, exporter, opset)
+                run = write_onnx(graph, temporary, image_size, content, dtype, exporter, opset)
             else:
                 run = write_safetensors(model, temporary, about or {})
             only = None if kind == "safetensors" else modality
@@ -114,13 +119,9 @@ def export_model(
             temporary.unlink(missing_ok=True)
         files[path.name] = {"max_difference": difference, "bytes": path.stat().st_size}
         logger.info(f"{path}: differs from PyTorch by {difference:.2g} at most, batches of {BATCHES}")
-    codes = {m.name.lower(): int(m) for m in (Modality.VISIBLE, Modality.INFRARED)}
     record = {
-        "inputs": graph.inputs,
-        "images": {"shape": ["N", 3, *image_size], "range": [0, 255], "channels": "RGB"},
+        **content,
         "onnx": {"type": input_type, "opset": opset} if "onnx" in formats else None,
-        "modality": modality,
-        "modalities": codes if "modalities" in graph.inputs else None,
         "files": files,
     }
     text = json.dumps(record, indent=2) + "\n"
@@ -141,89 +142,6 @@ def require_packages(formats: tuple[str, ...], exporter: str = "trace") -> None:
         for package in needed.get(kind, []):
             if find_spec(package) is None:
                 raise ConfigError(f"--format {kind} needs {package}: {INSTALL_COMMAND}")
-
-
-@torch.no_grad()
-def write_torchscript(graph: EmbeddingGraph, path: Path, size: tuple[int, int]) -> Run:
-    """Trace, save, and load again."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # constants of the trace: the image size is fixed
-        traced = torch.jit.trace(graph, example(graph, size, torch.float32), check_trace=False)
-        torch.jit.save(traced, str(path))
-        loaded = torch.jit.load(str(path))
-    return lambda images, modalities: loaded(*(images, modalities)[: len(graph.inputs)])
-
-
-@torch.no_grad()
-def write_onnx(
-    graph: EmbeddingGraph, path: Path, size: tuple[int, int], dtype: torch.dtype, exporter: str, opset: int
-) -> Run:
-    """Export with a dynamic batch, check the file, and load it in onnxruntime.
-
-    Raises:
-        UserError: the exporter does not support the model.
-    """
-    names = graph.inputs
-    options: dict[str, Any] = {"dynamo": exporter == "dynamo"}
-    if exporter == "dynamo":
-        batch = torch.export.Dim("batch", min=1)
-        options |= {
-            "dynamic_shapes": tuple({0: batch} for _ in names),
-            "external_data": False,
-            "verbose": False,
-        }
-    else:
-        options["dynamic_axes"] = {name: {0: "batch"} for name in [*names, "embeddings"]}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                graph,
-                example(graph, size, dtype),
-                str(path),
-                input_names=names,
-                output_names=["embeddings"],
-                opset_version=opset,
-                **options,
-            )
-    except Exception as error:  # an operator that ONNX lacks, a shape that is not static, ...
-        reason = " ".join(str(error).split())[:300]
-        raise UserError(
-            f"--format onnx: PyTorch cannot export this model ({type(error).__name__}: {reason}); try "
-            f"--exporter {'trace' if exporter == 'dynamo' else 'dynamo'}"
-        ) from None
-    importlib.import_module("onnx").checker.check_model(str(path))
-    session = importlib.import_module("onnxruntime").InferenceSession(
-        str(path), providers=["CPUExecutionProvider"]
-    )
-
-    def run(images: Tensor, modalities: Tensor) -> Tensor:
-        feeds: dict[str, np.ndarray] = {"images": images.to(dtype).numpy()}
-        if "modalities" in names:
-            feeds["modalities"] = modalities.numpy()
-        return torch.from_numpy(session.run(["embeddings"], feeds)[0])
-
-    return run
-
-
-def write_safetensors(model: nn.Module, path: Path, about: dict[str, Any]) -> Run:
-    """Save all weights, of both modalities, under the names of a checkpoint; MODEL.WEIGHTS takes the file.
-
-    ``about`` goes to its metadata, each value as JSON.
-    """
-    tensors = {name: value.detach().contiguous().clone() for name, value in model.state_dict().items()}
-    metadata = {"format": "pt", **{key: json.dumps(value) for key, value in about.items()}}
-    importlib.import_module("safetensors.torch").save_file(tensors, str(path), metadata=metadata)
-    loaded = read_safetensors(path, "--format safetensors")[0]
-    if loaded.keys() != tensors.keys():
-        raise UserError(f"--format safetensors: {path} holds {len(loaded)} of {len(tensors)} tensors")
-
-    def run(images: Tensor, modalities: Tensor) -> Tensor:
-        batch = {"images": images, "modalities": modalities}
-        embeddings: Tensor = torch.func.functional_call(model, loaded, (batch,))
-        return embeddings
-
-    return run
 
 
 @torch.no_grad()

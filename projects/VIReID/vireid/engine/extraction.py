@@ -9,8 +9,14 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from vireid.data.build import ImageLoader
+from vireid.errors import TrainingError
 from vireid.modality import Modality
 from vireid.modeling.modes import evaluation_mode
+
+
+class NotFiniteFeaturesError(TrainingError):
+    """A model gives features that are NaN or infinite."""
+
 
 CHANNELS = {"red": 0, "green": 1, "blue": 2}
 

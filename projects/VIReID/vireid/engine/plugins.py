@@ -1,4 +1,4 @@
-"""Modules of other people: PLUGINS of a config, imported before anything is built."""
+"""Parts of others: installed methods, and PLUGINS of a config, imported before anything is built."""
 
 import importlib
 import os
@@ -8,7 +8,22 @@ from typing import Any
 
 from yacs.config import CfgNode
 
+from vireid.entry_points import METHODS, find_entry_points, load_entry_point
 from vireid.errors import ConfigError, UserError
+
+
+def add_methods(cfg: CfgNode) -> None:
+    """Import every installed method, PMCM and MCJA among them, and let it add its keys to ``cfg``.
+
+    A package has its method found by an entry point of the group ``fastreid_vi.methods``, a function that
+    takes the config.
+
+    Raises:
+        ConfigError: one cannot be imported.
+    """
+    for point in find_entry_points(METHODS).values():
+        add_config: Any = load_entry_point(point)
+        add_config(cfg)
 
 
 def load_plugins(cfg: CfgNode, names: Any, loaded: Sequence[str] = ()) -> None:
@@ -16,7 +31,8 @@ def load_plugins(cfg: CfgNode, names: Any, loaded: Sequence[str] = ()) -> None:
     not among ``loaded`` add its keys to ``cfg`` by its ``add_config(cfg)``, where it has one.
 
     Raises:
-        ConfigError: one cannot be imported: its name, the reason, and where it was looked for.
+        ConfigError: one cannot be imported, or its ``add_config`` fails: its name, the reason, and where it
+            was looked for.
     """
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
         raise ConfigError(
@@ -30,10 +46,18 @@ def load_plugins(cfg: CfgNode, names: Any, loaded: Sequence[str] = ()) -> None:
             module = importlib.import_module(name)
         except UserError:
             raise
-        except Exception as error:  # whatever a stranger's module does on import
+        except (Exception, SystemExit) as error:  # whatever a stranger's module does on import
             raise ConfigError(
                 f"PLUGINS names {name!r}, which cannot be imported ({type(error).__name__}: {error}); "
                 f"modules are looked for in {folder} and among the installed packages"
             ) from error
-        if hasattr(module, "add_config"):
+        if not hasattr(module, "add_config"):
+            continue
+        try:
             module.add_config(cfg)
+        except UserError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise ConfigError(
+                f"PLUGINS names {name!r}, whose add_config(cfg) fails ({type(error).__name__}: {error})"
+            ) from error

@@ -11,6 +11,8 @@ from tabulate import tabulate
 
 from vireid.evaluation.protocols import ProtocolResult, Setting
 
+RESULTS = "results.json"  # of the last evaluation
+BEST_RESULTS = "results_best.json"  # of the epoch of model_best.pth
 DIRECTIONS = {"i2v": "infrared queries, visible gallery", "v2i": "visible queries, infrared gallery"}
 
 
@@ -124,6 +126,37 @@ def write_results(path: Path, record: dict[str, Any]) -> None:
     temporary = path.with_suffix(".json.tmp")
     temporary.write_text(json.dumps(record, indent=2) + "\n")
     temporary.replace(path)
+
+
+def keep_as_best(folder: Path, selected_by: str) -> None:
+    """Write the results of the last evaluation as those of the best epoch, too.
+
+    Args:
+        folder: of a run.
+        selected_by: TEST.BEST_METRIC.
+    """
+    record = json.loads((folder / RESULTS).read_text())
+    write_results(folder / BEST_RESULTS, {**record, "which": "best", "selected_by": selected_by})
+
+
+def last_and_best(folder: Path, figure: str, last: float | None, best: float | None) -> str:
+    """Which file of a run is of the last epoch and which of the best, and what they reach, in words.
+
+    Args:
+        figure: TEST.BEST_METRIC.
+        last, best: its value at the last epoch and at the best, in percent; None where it was not measured.
+    """
+    lines = []
+    if last is not None:
+        epoch = json.loads((folder / RESULTS).read_text())["epoch"]
+        lines.append(f"last epoch ({epoch}): {figure} {last:.2f}, in model_final.pth and {RESULTS}")
+    if best is not None and (folder / BEST_RESULTS).is_file():
+        epoch = json.loads((folder / BEST_RESULTS).read_text())["epoch"]
+        lines.append(
+            f"best epoch ({epoch}), chosen on the test set: {figure} {best:.2f}, in model_best.pth and "
+            f"{BEST_RESULTS}"
+        )
+    return "\n".join(lines)
 
 
 def flat_means(results: Mapping[str, Sequence[Row]]) -> dict[str, dict[str, dict[str, float]]]:

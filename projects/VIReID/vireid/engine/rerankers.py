@@ -15,12 +15,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
-import torch.nn.functional as F
 from fastreid.evaluation.query_expansion import aqe
 from torch import Tensor
 from yacs.config import CfgNode
 
 from vireid.errors import ConfigError
+from vireid.evaluation.features import require_scale, unit_rows
 from vireid.evaluation.jaccard import k_reciprocal_jaccard
 from vireid.evaluation.protocols import Setting, Trial
 from vireid.registries import RERANKER_REGISTRY, find
@@ -110,6 +110,7 @@ class ToolkitReranker:
     def bind(self, features: dict[str, Tensor]) -> Distance:
         """The distances of trials, from features["image"] (N, D)."""
         embeddings = features["image"].cpu()
+        require_scale(embeddings)
 
         def distance(trial: Trial, setting: Setting) -> Tensor:
             return self.rank(embeddings[trial.query], embeddings[trial.gallery])
@@ -122,7 +123,7 @@ class ToolkitReranker:
             times, neighbours, alpha = self.expansion
             query, gallery = aqe(query, gallery, times, neighbours, alpha)
         if self.metric == "cosine":
-            query, gallery = F.normalize(query), F.normalize(gallery)
+            query, gallery = unit_rows(query), unit_rows(gallery)
             dist = 1 - query @ gallery.T
         else:
             dist = torch.cdist(query, gallery).square()

@@ -14,6 +14,7 @@ from yacs.config import CfgNode
 from vireid import host
 from vireid.engine.checks import check_config
 from vireid.engine.config_files import find_config
+from vireid.engine.run_lock import lock_run
 from vireid.engine.seeds import seed_everything
 from vireid.errors import ConfigError
 
@@ -31,7 +32,7 @@ def setup(cfg: CfgNode, args: Namespace) -> CfgNode:
         The config, frozen, with SEED and MODEL.DEVICE as they are used.
 
     Raises:
-        ConfigError: see ``check_config``.
+        ConfigError: see ``check_config``; or another run is in OUTPUT_DIR.
     """
     fallback = cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available()
     if fallback:
@@ -44,6 +45,7 @@ def setup(cfg: CfgNode, args: Namespace) -> CfgNode:
             os.makedirs(cfg.OUTPUT_DIR, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"OUTPUT_DIR {cfg.OUTPUT_DIR!r} cannot be made: {error.strerror}") from None
+    lock_run(cfg.OUTPUT_DIR)
     cfg.freeze()
     _log_details(cfg, args)
     logger.info(f"FastReID {host.toolkit_version()}, PyTorch {torch.__version__}, seed {cfg.SEED}")
@@ -60,6 +62,7 @@ def _log_details(cfg: CfgNode, args: Namespace) -> None:
     """The toolkit's setup; environment and config go to log.txt, not to the screen."""
     if args.config_file:  # the toolkit reads the file, which may be given as a name
         args = Namespace(**{**vars(args), "config_file": str(find_config(args.config_file))})
+    logging.raiseExceptions = False  # a full disk has one line of its own, not one for each of the log
     toolkit_logger = setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank())
     screens = [
         handler for handler in toolkit_logger.handlers if getattr(handler, "stream", None) is sys.stdout

@@ -3,9 +3,10 @@
 from vireid.evaluation.jaccard import k_reciprocal_jaccard
 from vireid.evaluation.llcm import llcm_settings
 from vireid.evaluation.metrics import METRICS, RankMetrics, rank_metrics
-from vireid.evaluation.protocols import ProtocolResult, Setting, Trial, evaluate_settings
+from vireid.evaluation.protocols import ProtocolResult, evaluate_settings
 from vireid.evaluation.regdb import regdb_settings
 from vireid.evaluation.sysu_mm01 import SYSUProtocol, sysu_settings
+from vireid.evaluation.trials import Setting, Trial
 
 __all__ = [
     "METRICS",

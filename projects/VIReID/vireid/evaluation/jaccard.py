@@ -1,14 +1,13 @@
 """Jaccard distances of k-reciprocal neighbours: the toolkit's re-ranking."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
-from vireid.errors import ConfigError, UserError
+from vireid.errors import ConfigError
+from vireid.evaluation.arrays import is_integer
+from vireid.evaluation.features import stack_features
 from vireid.evaluation.neighbours import neighbour_lists
-from vireid.evaluation.protocols import require_finite_features
 from vireid.evaluation.reciprocal import neighbour_weights, reciprocal_sets
 from vireid.evaluation.sparse_rows import jaccard_distance, mean_rows
 
@@ -34,7 +33,7 @@ def k_reciprocal_jaccard(query: Any, gallery: Any, k1: int = 20, k2: int = 6) ->
     """
     features, (num_queries, _) = stack_features({"query": query, "gallery": gallery})
     for name, value in (("k1", k1), ("k2", k2)):
-        if not 1 <= value <= len(features):
+        if not is_integer(value) or not 1 <= value <= len(features):
             raise ConfigError(
                 f"{name} is {value}; it must be in 1..{len(features)}, the number of images in "
                 "query and gallery"
@@ -45,23 +44,3 @@ def k_reciprocal_jaccard(query: Any, gallery: Any, k1: int = 20, k2: int = 6) ->
     if k2 > 1:
         rows = mean_rows(rows, lists[:, :k2], len(features))
     return jaccard_distance(rows[:num_queries], rows[num_queries:], len(features))
-
-
-def stack_features(parts: dict[str, Any]) -> tuple[torch.Tensor, Sequence[int]]:
-    """Named (n, D) feature sets as one float32 tensor, on the device of the first, and their lengths.
-
-    Raises:
-        UserError: a set that is not a matrix of as many columns as the first, or not finite; it is named.
-    """
-    tensors: list[torch.Tensor] = []
-    for name, part in parts.items():
-        tensor = part.detach() if isinstance(part, torch.Tensor) else torch.from_numpy(np.asarray(part))
-        if tensor.ndim != 2 or (tensors and tensor.shape[1] != tensors[0].shape[1]):
-            wanted = f"(n, {tensors[0].shape[1]})" if tensors else "(n, D)"
-            raise UserError(f"{name} has shape {tuple(tensor.shape)}; expected {wanted}")
-        try:
-            require_finite_features(tensor)
-        except UserError as error:
-            raise UserError(f"{name}: {error}") from None
-        tensors.append(tensor.to(tensors[0].device if tensors else tensor.device, torch.float32))
-    return torch.cat(tensors).contiguous(), [len(tensor) for tensor in tensors]

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from vireid.errors import ConfigError
-from vireid.evaluation.metrics import as_array
-from vireid.evaluation.protocols import Setting, Trial
+from vireid.errors import UserError
+from vireid.evaluation.arrays import labels_of_images, require_both_modalities, require_trials
+from vireid.evaluation.trials import Setting, Trial
 from vireid.modality import Modality
 
 # The visible to infrared of the released code, whose table many papers cite.
@@ -32,15 +32,21 @@ def llcm_settings(
 
     Raises:
         ConfigError: fewer than one trial.
+        UserError: not as many of each, or no visible or infrared images.
     """
-    if trials < 1:
-        raise ConfigError(f"trials is {trials}; it must be at least 1")
-    pids, camids, modalities = as_array(pids).ravel(), as_array(camids).ravel(), as_array(modalities).ravel()
-    _, rank = np.unique(np.asarray(numbers).ravel(), return_inverse=True)
+    require_trials(trials)
+    pids, camids, modalities = labels_of_images(pids=pids, camids=camids, modalities=modalities)
+    require_both_modalities(modalities)
+    numbers = np.asarray(numbers).ravel()
+    if len(numbers) != len(pids):
+        raise UserError(f"{len(pids)} pids and {len(numbers)} numbers: there must be as many of each")
+    _, rank = np.unique(numbers, return_inverse=True)
     order = np.lexsort((rank.ravel(), camids, pids)).astype(np.int64)
     visible = order[modalities[order] == Modality.VISIBLE]
     infrared = order[modalities[order] == Modality.INFRARED]
-    keys = pids.astype(np.int64) * (int(camids.max(initial=0)) + 1) + camids
+    if min(pids.min(), camids.min()) < 0 or max(pids.max(), camids.max()) >= 2**31:
+        raise UserError("pids and camids must be from 0 to 2147483647")
+    keys = pids * (int(camids.max(initial=0)) + 1) + camids
     drawn_visible, drawn_infrared = (
         [_draw(images, keys, trial) for trial in range(trials)] for images in (visible, infrared)
     )

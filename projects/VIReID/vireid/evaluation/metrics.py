@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from vireid.errors import UserError
+from vireid.evaluation.arrays import as_array, as_float, is_integer, labels, require_finite
 from vireid.evaluation.rank_kernel import rank_matches
 
 RANKS = (1, 5, 10, 20)
@@ -57,24 +57,40 @@ def rank_metrics(
     Raises:
         UserError: shapes that disagree, a distance that is not finite, no query with an allowed match.
     """
-    dist, query_pids, gallery_pids = as_array(dist), as_array(query_pids), as_array(gallery_pids)
-    exclude = None if exclude is None else as_array(exclude)
+    dist, query_pids, gallery_pids, exclude = checked_distances(dist, query_pids, gallery_pids, exclude)
+    if not is_integer(max_rank) or max_rank < 1:
+        raise UserError(f"max_rank is {max_rank}; it must be at least 1")
+    place = np.arange(gallery_pids.size, dtype=np.int32)[:, None]
+    best, ap, inp = rank_matches(
+        dist, query_pids, gallery_pids, None, None, exclude, place, np.array([unique_pids])
+    )
+    return summarize(best[:, 0], ap[:, 0], inp[:, 0], max_rank)
+
+
+def checked_distances(
+    dist: Any, query_pids: Any, gallery_pids: Any, exclude: Any
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
+    """Distances, identities and pairs to leave out as arrays that fit each other.
+
+    Raises:
+        UserError: types or shapes that do not, a distance that is not finite.
+    """
+    dist = as_float(as_array(dist, "dist"))
+    query_pids, gallery_pids = labels(query_pids, "query_pids"), labels(gallery_pids, "gallery_pids")
     if dist.ndim != 2 or dist.shape != (query_pids.size, gallery_pids.size):
         raise UserError(
             f"dist has shape {dist.shape}; {query_pids.size} query_pids and {gallery_pids.size} gallery_pids "
             f"need ({query_pids.size}, {gallery_pids.size})"
         )
-    if exclude is not None and exclude.shape != dist.shape:
-        raise UserError(f"exclude has shape {exclude.shape}, dist {dist.shape}: they must be the same")
-    if max_rank < 1:
-        raise UserError(f"max_rank is {max_rank}; it must be at least 1")
-    dist = as_float(dist)
+    if exclude is not None:
+        exclude = as_array(exclude, "exclude")
+        if exclude.shape != dist.shape or exclude.dtype != bool:
+            raise UserError(
+                f"exclude has shape {exclude.shape} and type {exclude.dtype}; expected {dist.shape}, as "
+                "dist, and True or False"
+            )
     require_finite(dist, "dist")
-    place = np.arange(gallery_pids.size, dtype=np.int32)[:, None]
-    best, ap, inp = rank_matches(
-        dist, query_pids.ravel(), gallery_pids.ravel(), None, None, exclude, place, np.array([unique_pids])
-    )
-    return summarize(best[:, 0], ap[:, 0], inp[:, 0], max_rank)
+    return dist, query_pids, gallery_pids, exclude
 
 
 def summarize(best: np.ndarray, ap: np.ndarray, inp: np.ndarray, max_rank: int = RANKS[-1]) -> RankMetrics:
@@ -88,33 +104,3 @@ def summarize(best: np.ndarray, ap: np.ndarray, inp: np.ndarray, max_rank: int =
         )
     hits = np.bincount(np.minimum(best[valid], max_rank + 1), minlength=max_rank + 2)[1 : max_rank + 1]
     return RankMetrics(np.cumsum(hits) / count, float(ap[valid].mean()), float(inp[valid].mean()), count)
-
-
-def as_array(values: Any) -> np.ndarray:
-    """A NumPy array of an array, sequence or tensor on any device."""
-    if isinstance(values, torch.Tensor):
-        values = values.detach().cpu()
-        return values.float().numpy() if values.dtype == torch.bfloat16 else values.numpy()
-    return np.asarray(values)
-
-
-def as_float(values: np.ndarray) -> np.ndarray:
-    """float64 and float32 as they are, float16 as float32, anything else as float64."""
-    if values.dtype in (np.float32, np.float64):
-        return values
-    return values.astype(np.float32 if values.dtype == np.float16 else np.float64)
-
-
-def require_finite(values: np.ndarray, name: str) -> None:
-    """Raise UserError with the number of NaN and infinite entries and where the first ones are."""
-    total = float(values.sum(dtype=np.float64)) if values.size else 0.0
-    if np.isfinite(total):  # one pass without a mask: any NaN or infinity would have reached the sum
-        return
-    bad = np.argwhere(~np.isfinite(values))
-    if len(bad) == 0:
-        return
-    shown = ", ".join(str(tuple(int(i) for i in where)) for where in bad[:5])
-    raise UserError(
-        f"{name} holds {len(bad)} values that are NaN or infinite, the first at {shown}: "
-        "nothing can be ranked by them"
-    )

@@ -33,9 +33,11 @@ def smallest_columns(dist: torch.Tensor, count: int) -> np.ndarray:
         count: how many, at most M.
 
     Returns:
-        (N, count) int32.
+        (N, count) int32; -1 where a row has fewer values that are less than infinity.
     """
-    result = np.empty((dist.shape[0], count), dtype=np.int32)
+    if not 1 <= count <= dist.shape[1]:
+        raise ValueError(f"count is {count}; expected 1 to {dist.shape[1]}, the number of columns")
+    result = np.full((dist.shape[0], count), -1, dtype=np.int32)
     _smallest_columns(dist.cpu().numpy(), result)
     return result
 
@@ -72,7 +74,7 @@ def lists_and_furthest(features: torch.Tensor, count: int) -> tuple[np.ndarray, 
         (N, count) int32 positions, nearest first, the item itself among them; equal distances go by
         position. (N,) float32 greatest squared distances; above zero, so that they can divide.
     """
-    lists = np.empty((len(features), count), dtype=np.int32)
+    lists = np.full((len(features), count), -1, dtype=np.int32)
     furthest = np.empty(len(features), dtype=np.float32)
     for rows, dist in squared_distance_blocks(features, features):
         lists[rows] = smallest_columns(dist, count)

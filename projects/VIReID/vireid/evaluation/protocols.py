@@ -1,4 +1,4 @@
-"""What a protocol is (settings of trials), and how features are scored under it."""
+"""Scoring features under the settings of a protocol."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,59 +8,14 @@ import numpy as np
 import torch
 
 from vireid.errors import ConfigError, UserError
-from vireid.evaluation.metrics import METRICS, RankMetrics, as_array, rank_metrics, summarize
+from vireid.evaluation.arrays import labels
+from vireid.evaluation.features import as_features, prepared, require_finite_features
+from vireid.evaluation.metrics import METRICS, RankMetrics, rank_metrics, summarize
 from vireid.evaluation.rank_kernel import MAX_GALLERIES, rank_matches
+from vireid.evaluation.trials import Setting, Trial
 
 # Distances held at a time: enough rows for a fast matrix product, little beside the features.
 _BLOCK_VALUES = 1 << 22
-
-
-@dataclass(frozen=True, eq=False)
-class Trial:
-    """One draw of queries and gallery.
-
-    Attributes:
-        query: (Q,) int64 positions in the list of test images.
-        gallery: (G,) positions, each once, in the order by which equal distances go.
-        query_keys, gallery_keys: (Q,) and (G,) int64, or both None: a gallery image whose key equals
-            the query's is left out for that query.
-    """
-
-    query: np.ndarray
-    gallery: np.ndarray
-    query_keys: np.ndarray | None = None
-    gallery_keys: np.ndarray | None = None
-
-    def __post_init__(self) -> None:
-        if (self.query_keys is None) != (self.gallery_keys is None):
-            raise ValueError("query_keys and gallery_keys: give both or neither")
-        if len(np.unique(self.gallery)) != len(self.gallery):
-            raise ValueError("gallery holds an image twice")
-
-    def exclude(self) -> np.ndarray | None:
-        """(Q, G) bool, True where the keys are equal; None without keys."""
-        if self.query_keys is None or self.gallery_keys is None:
-            return None
-        return self.query_keys[:, None] == self.gallery_keys[None, :]
-
-
-@dataclass(frozen=True, eq=False)
-class Setting:
-    """One row of a results table: trials whose figures are averaged.
-
-    Attributes:
-        name: as in the table, such as "all-search single-shot".
-        trials: at least one.
-        unique_pids: whether the CMC counts each identity once, at its best rank.
-        direction: "i2v" where infrared images are the queries, "v2i" where visible ones are.
-        draw: how the images of each trial are chosen, in words.
-    """
-
-    name: str
-    trials: tuple[Trial, ...]
-    unique_pids: bool
-    direction: str
-    draw: str = "all images"
 
 
 @dataclass(frozen=True)
@@ -106,17 +61,16 @@ def evaluate_settings(
 
     Raises:
         ConfigError: unknown metric.
-        UserError: features that are not finite, shapes that disagree, a setting in which no query has
-            an allowed match.
+        UserError: features that are not finite, shapes that disagree, two settings of one name, a setting in
+            which no query has an allowed match.
     """
     if metric not in ("cosine", "euclidean"):
         raise ConfigError(f'metric is "{metric}"; it must be "cosine" or "euclidean"')
-    pids = as_array(pids)
-    features = features if isinstance(features, torch.Tensor) else torch.from_numpy(np.asarray(features))
-    if features.ndim != 2 or features.shape[0] != pids.size:
-        raise UserError(
-            f"features have shape {tuple(features.shape)}; {pids.size} pids need ({pids.size}, D)"
-        )
+    pids, features = labels(pids, "pids"), as_features(features)
+    for name, values in (("pids", pids), ("names", names)):
+        if values is not None and len(values) != len(features):
+            raise UserError(f"features have shape {tuple(features.shape)}, for {len(values)} {name}")
+    _check_settings(settings, len(features))
     require_finite_features(features, names)
     scored: dict[tuple[int, int], RankMetrics] = {}
     if distance is None:
@@ -133,23 +87,19 @@ def evaluate_settings(
     }
 
 
-def require_finite_features(features: torch.Tensor, names: Sequence[str] | None = None) -> None:
-    """Raise UserError with the rows of (N, D) features that hold NaN or infinity, and their images."""
-    bad = torch.nonzero(~torch.isfinite(features).all(dim=1)).ravel().tolist()
-    if not bad:
-        return
-    shown = ", ".join(f"{row} ({names[row]})" if names is not None else str(row) for row in bad[:5])
-    raise UserError(
-        f"{len(bad)} of {features.shape[0]} features are NaN or infinite: rows {shown}"
-        f"{', ...' if len(bad) > 5 else ''}; the model has diverged, or an image breaks it"
-    )
-
-
-def prepared(features: torch.Tensor, metric: str) -> torch.Tensor:
-    """(N, D) features as ``ranking_distance`` takes them: float32 or wider, L2-normalized for cosine."""
-    features = features.detach()
-    features = features if features.dtype == torch.float64 else features.float()
-    return torch.nn.functional.normalize(features) if metric == "cosine" else features
+def _check_settings(settings: Sequence[Setting], num_images: int) -> None:
+    names = [setting.name for setting in settings]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f'two settings are named "{twice}": one of their results would be lost')
+    for setting in settings:
+        for t, trial in enumerate(setting.trials):
+            last = max(part.max(initial=-1) for part in (trial.query, trial.gallery))
+            if last >= num_images:
+                raise UserError(
+                    f'setting "{setting.name}", trial {t}: position {last} is not among the '
+                    f"{num_images} images"
+                )
 
 
 def _score_trial(dist: Any, pids: np.ndarray, trial: Trial, setting: Setting) -> RankMetrics:

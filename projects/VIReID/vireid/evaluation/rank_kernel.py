@@ -15,12 +15,15 @@ each distance is looked at once, whatever the number of trials. For one query:
    images that precedes that match; the bits are counted in the end.
 5. Equal distances go by the place in the gallery, which differs between galleries: a candidate at exactly the
    distance of a match is compared with it gallery by gallery (``tied``).
+
+Longer than 250 lines: the kernel is one loop.
 """
 
 import numba
 import numpy as np
 
 from vireid.compiled import kernel
+from vireid.evaluation.arrays import require_shapes
 
 MAX_GALLERIES = 64  # the galleries that have a candidate are the bits of one word
 _LANES = 16  # counts of so many galleries are added by one vector instruction
@@ -53,7 +56,16 @@ def rank_matches(
         best (Q, T) int64, rank of the nearest match, 0 for a query without an allowed match;
         ap and inp (Q, T) float64, average precision and inverse negative penalty.
     """
-    num_queries, galleries = dist.shape[0], place.shape[1]
+    num_queries, num_candidates, galleries = *dist.shape, place.shape[1]
+    require_shapes(
+        query_pids=(query_pids, (num_queries,)),
+        candidate_pids=(candidate_pids, (num_candidates,)),
+        query_keys=(query_keys, (num_queries,)),
+        candidate_keys=(candidate_keys, (num_candidates,)),
+        exclude=(exclude, (num_queries, num_candidates)),
+        place=(place, (num_candidates, galleries)),
+        unique=(unique, (galleries,)),
+    )
     if galleries > MAX_GALLERIES:
         raise ValueError(f"at most {MAX_GALLERIES} galleries at once, got {galleries}")
     pids, pid_of = np.unique(candidate_pids, return_inverse=True)

@@ -8,6 +8,7 @@ import numba
 import numpy as np
 
 from vireid.compiled import inner, kernel
+from vireid.evaluation.arrays import require_positions, require_shapes
 from vireid.evaluation.sparse_rows import SparseRows
 
 _LANES = 16
@@ -22,6 +23,8 @@ def reciprocal_sets(features: np.ndarray, lists: np.ndarray, half: int = 0) -> S
         half: length of the lists by which sets are expanded: the reciprocal set of a neighbour, over
             the first ``half`` entries, is added where more than 2/3 of it is in the item's set. 0: none.
     """
+    require_shapes(lists=(lists, (len(features), lists.shape[1])))
+    require_positions(lists, len(features), "lists")
     halves, half_sizes = _half_sets(lists, half)
     counts = _count_members(lists, halves, half_sizes)
     start = np.concatenate([[0], np.cumsum(counts)])
@@ -38,6 +41,7 @@ def neighbour_weights(sets: SparseRows, scale: np.ndarray | None = None) -> Spar
         sets: N rows of squared distances.
         scale: (N,) float, above zero; None is 1 for all.
     """
+    require_shapes(scale=(scale, (len(sets),)))
     scale = np.ones(len(sets), dtype=np.float32) if scale is None else scale.astype(np.float32)
     value = np.empty_like(sets.value)
     _weigh(sets.start, sets.value, scale, value)
@@ -141,8 +145,12 @@ def _fill_members(features, lists, halves, half_sizes, start, column, value):
 def _weigh(start, distance, scale, value):
     for item in numba.prange(len(start) - 1):
         total = np.float32(0)
+        # The nearest is the item itself, at 0, but for an item with many copies: the sum is never 0.
+        nearest = np.float32(np.inf)
         for entry in range(start[item], start[item + 1]):
-            value[entry] = np.exp(-distance[entry] / scale[item])
+            nearest = min(nearest, distance[entry])
+        for entry in range(start[item], start[item + 1]):
+            value[entry] = np.exp(-(distance[entry] - nearest) / scale[item])
             total += value[entry]
         for entry in range(start[item], start[item + 1]):
             value[entry] /= total

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from vireid.evaluation.metrics import as_array
-from vireid.evaluation.protocols import Setting, Trial
+from vireid.evaluation.arrays import labels_of_images, require_both_modalities
+from vireid.evaluation.trials import Setting, Trial
 from vireid.modality import Modality
 
 
@@ -14,8 +14,12 @@ def regdb_settings(pids: Any, modalities: Any) -> tuple[Setting, Setting]:
 
     Args:
         pids, modalities: (N,) of the split's test images.
+
+    Raises:
+        UserError: not as many of each, or no visible or infrared images.
     """
-    modalities = as_array(modalities).ravel()
+    _, modalities = labels_of_images(pids=pids, modalities=modalities)
+    require_both_modalities(modalities)
     visible = np.flatnonzero(modalities == Modality.VISIBLE).astype(np.int64)
     infrared = np.flatnonzero(modalities == Modality.INFRARED).astype(np.int64)
     return (

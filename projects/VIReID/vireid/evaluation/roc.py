@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from vireid.errors import UserError
-from vireid.evaluation.metrics import as_array
+from vireid.evaluation.metrics import checked_distances
 
 FALSE_RATES = (1e-4, 1e-3, 1e-2)
 
@@ -34,11 +34,11 @@ def verification_rates(
         {"TPR@FPR=1e-04": share in 0..1, ...}.
 
     Raises:
-        UserError: no matched, or no mismatched pair.
+        UserError: shapes that disagree, a distance that is not finite, no matched, or no mismatched pair.
     """
-    dist, query_pids, gallery_pids = as_array(dist), as_array(query_pids), as_array(gallery_pids)
+    dist, query_pids, gallery_pids, exclude = checked_distances(dist, query_pids, gallery_pids, exclude)
     match = query_pids[:, None] == gallery_pids[None, :]
-    allowed = np.ones_like(match) if exclude is None else ~as_array(exclude)
+    allowed = np.ones_like(match) if exclude is None else ~exclude
     matched, mismatched = np.sort(dist[match & allowed])[::-1], dist[~match & allowed]
     if not len(matched) or not len(mismatched):
         raise UserError(

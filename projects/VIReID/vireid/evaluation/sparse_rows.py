@@ -6,6 +6,7 @@ import numba
 import numpy as np
 
 from vireid.compiled import kernel
+from vireid.evaluation.arrays import require_positions
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +43,8 @@ def mean_rows(rows: SparseRows, members: np.ndarray, columns: int) -> SparseRows
     Returns:
         M rows.
     """
+    require_positions(members, len(rows), "members")
+    require_positions(rows.column, columns, "columns")
     counts = _count_union(rows.start, rows.column, members, columns)
     start = np.concatenate([[0], np.cumsum(counts)])
     column = np.empty(start[-1], dtype=np.int32)
@@ -60,6 +63,8 @@ def jaccard_distance(left: SparseRows, right: SparseRows, columns: int) -> np.nd
     Returns:
         (L, R) float32.
     """
+    for name, rows in (("left", left), ("right", right)):
+        require_positions(rows.column, columns, f"columns of {name}")
     start, row, value = _by_column(right, columns)
     result = np.zeros((len(left), len(right)), dtype=np.float32)
     _jaccard(left.start, left.column, left.value, start, row, value, result)

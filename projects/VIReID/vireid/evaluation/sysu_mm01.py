@@ -1,18 +1,17 @@
 """The SYSU-MM01 protocol (Wu et al., ICCV 2017): all-search and indoor-search, single- and multi-shot."""
 
 import random
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
 from vireid.errors import ConfigError, DatasetError
-from vireid.evaluation.metrics import as_array
-from vireid.evaluation.protocols import ProtocolResult, Setting, Trial, evaluate_settings
+from vireid.evaluation.arrays import labels_of_images, require_trials
+from vireid.evaluation.mat_file import read_cells
+from vireid.evaluation.protocols import ProtocolResult, evaluate_settings
+from vireid.evaluation.trials import Setting, Trial
 
 VISIBLE_CAMERAS = (1, 2, 4, 5)
 INFRARED_CAMERAS = (3, 6)
@@ -49,8 +48,7 @@ class SYSUProtocol:
             raise ConfigError(f'search is "{search}"; it must be "all" or "indoor"')
         if shots not in SHOTS:
             raise ConfigError(f"shots is {shots}; it must be 1 or 10")
-        if trials < 1:
-            raise ConfigError(f"trials is {trials}; it must be at least 1")
+        require_trials(trials)
         self.search, self.shots, self.trials = search, shots, trials
         self.permutations, self._source = read_permutations(rand_perm_cam)
 
@@ -117,7 +115,13 @@ class SYSUProtocol:
                 f"{self.trials} trials were asked for, but {self._source} has {len(rows)} for identity "
                 f"{pid:04d} in camera {camera}"
             )
-        return tuple(rows[trial, : self.shots].tolist())
+        numbers = tuple(rows[trial, : self.shots].tolist())
+        if len(set(numbers)) < len(numbers):
+            raise DatasetError(
+                f"{self._source} draws an image of identity {pid:04d} in camera {camera} twice (trial "
+                f"{trial}): the file is damaged"
+            )
+        return numbers
 
     def _draw_by_seed(self, images: "_Images", cameras: Sequence[int], trial: int) -> Drawn:
         generator = random.Random(trial)
@@ -151,15 +155,11 @@ class _Images:
     """The test images by camera, identity and number."""
 
     def __init__(self, pids: Any, camids: Any, numbers: Any) -> None:
-        pids, camids, numbers = as_array(pids).ravel(), as_array(camids).ravel(), as_array(numbers).ravel()
-        if not len(pids) == len(camids) == len(numbers):
-            raise DatasetError(
-                f"{len(pids)} pids, {len(camids)} camids and {len(numbers)} numbers: they must be as many"
-            )
+        pids, camids, numbers = labels_of_images(pids=pids, camids=camids, numbers=numbers)
         unknown = sorted(set(np.unique(camids).tolist()) - set(PLACE))
         if unknown:
             raise DatasetError(f"SYSU-MM01 has cameras 1 to 6; camids holds {unknown}")
-        if len(pids) and (pids.dtype.kind not in "iu" or pids.min() < 1):
+        if len(pids) and pids.min() < 1:
             raise DatasetError(
                 "pids must be SYSU-MM01's own identity numbers, integers from 1: the permutations go by them"
             )
@@ -192,16 +192,9 @@ class _Images:
 
 
 def _load(path: Path) -> np.ndarray:
-    try:
-        return loadmat(str(path))["rand_perm_cam"]
-    except FileNotFoundError:
-        raise DatasetError(
-            f"{path} does not exist; it comes with SYSU-MM01, as exp/rand_perm_cam.mat"
-        ) from None
-    except KeyError:
-        raise DatasetError(f"{path} has no variable rand_perm_cam, a 6x1 cell array") from None
-    except (MatReadError, ValueError, OSError, NotImplementedError, TypeError, zlib.error) as error:
-        raise DatasetError(f"{path} cannot be read as a MATLAB file: {error}") from error
+    if not path.exists():
+        raise DatasetError(f"{path} does not exist; it comes with SYSU-MM01, as exp/rand_perm_cam.mat")
+    return read_cells(path, "rand_perm_cam")
 
 
 def read_permutations(rand_perm_cam: Any) -> tuple[list[list[np.ndarray]] | None, str]:
@@ -215,12 +208,29 @@ def read_permutations(rand_perm_cam: Any) -> tuple[list[list[np.ndarray]] | None
     expected = "a 6x1 cell, of each camera an Nx1 cell, of each identity a matrix of trials x image numbers"
     if cells.dtype != object or cells.shape != (6, 1):
         raise DatasetError(f"{source} is {cells.shape} of {cells.dtype}; expected {expected}")
+    cameras = []
     for number, camera in enumerate(cells[:, 0], start=1):
-        if not isinstance(camera, np.ndarray) or camera.dtype != object or camera.ndim != 2:
-            raise DatasetError(f"{source}, camera {number}: not a cell; expected {expected}")
-        for pid, rows in enumerate(camera[:, 0], start=1):
-            if not isinstance(rows, np.ndarray) or rows.ndim != 2 or rows.dtype.kind not in "iuf":
-                raise DatasetError(
-                    f"{source}, camera {number}, identity {pid}: not a matrix of numbers; expected {expected}"
-                )
-    return [[rows.astype(np.int64) for rows in camera[:, 0]] for camera in cells[:, 0]], source
+        empty = isinstance(camera, np.ndarray) and camera.size == 0
+        column = isinstance(camera, np.ndarray) and camera.dtype == object and camera.shape[1:] == (1,)
+        if not (empty or column):
+            raise DatasetError(f"{source}, camera {number}: not an Nx1 cell; expected {expected}")
+        identities = [] if empty else camera[:, 0]
+        cameras.append(
+            [
+                _image_numbers(rows, f"{source}, camera {number}, identity {pid}", expected)
+                for pid, rows in enumerate(identities, start=1)
+            ]
+        )
+    return cameras, source
+
+
+def _image_numbers(rows: Any, where: str, expected: str) -> np.ndarray:
+    """(trials, images) int64."""
+    if not isinstance(rows, np.ndarray) or rows.ndim != 2 or rows.dtype.kind not in "iuf":
+        raise DatasetError(f"{where}: not a matrix of numbers; expected {expected}")
+    wrong = ~((rows >= 1) & (rows < 2**31))
+    if rows.dtype.kind == "f":
+        wrong |= rows != np.round(rows)
+    if wrong.any():
+        raise DatasetError(f"{where}: {rows[wrong][0]} is no image number; expected whole numbers from 1")
+    return rows.astype(np.int64)

@@ -15,9 +15,6 @@ from vireid.registries import find
 if TYPE_CHECKING:
     from vireid.modeling.backbones import FeatureMap
 
-NORMS = ("BN", "syncBN", "GhostBN", "FrozenBN", "GN")
-HEAD_NORMS = tuple(norm for norm in NORMS if norm != "FrozenBN")
-
 
 def check_model(cfg: CfgNode) -> None:
     """Refuse, before anything is built, a backbone, variant or head that cannot be.
@@ -28,11 +25,8 @@ def check_model(cfg: CfgNode) -> None:
     backbone, heads = cfg.MODEL.BACKBONE, cfg.MODEL.HEADS
     find(BACKBONE_REGISTRY, backbone.NAME, "MODEL.BACKBONE.NAME")
     for key, value, known in (
-        ("BACKBONE.NORM", backbone.NORM, NORMS),
-        ("HEADS.NORM", heads.NORM, HEAD_NORMS),
         ("HEADS.POOL_LAYER", heads.POOL_LAYER, pooling.__all__),
         ("HEADS.CLS_LAYER", heads.CLS_LAYER, any_softmax.__all__),
-        ("HEADS.NECK_FEAT", heads.NECK_FEAT, ("before", "after")),
     ):
         if value not in known:
             raise ConfigError(f"MODEL.{key} is {value!r}; {choices(value, known)}")

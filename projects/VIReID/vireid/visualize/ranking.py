@@ -15,8 +15,9 @@ from vireid.engine.checks import dataset_settings
 from vireid.engine.evaluation import extract_test_set
 from vireid.engine.rerankers import build_reranker
 from vireid.errors import ConfigError, choices
-from vireid.evaluation.metrics import as_array
-from vireid.evaluation.protocols import prepared, ranking_distance
+from vireid.evaluation.arrays import as_array
+from vireid.evaluation.features import prepared
+from vireid.evaluation.protocols import ranking_distance
 
 RIGHT, WRONG, QUERY = (40, 160, 60), (200, 50, 40), (90, 90, 90)
 BORDER, GAP = 3, 6

@@ -11,7 +11,8 @@ from fastreid.data.datasets.bases import ImageDataset
 from tabulate import tabulate
 from termcolor import colored
 
-from vireid.data.datasets.lists import Report, name_some, refuse, require_folder
+from vireid.data.datasets.items import item_faults, repeated
+from vireid.data.datasets.lists import SEE, Report, name_some, refuse, require_folder
 from vireid.data.datasets.published_counts import PublishedCounts
 from vireid.errors import ConfigError
 from vireid.evaluation.protocols import Setting
@@ -46,7 +47,7 @@ class VisibleInfraredDataset(ImageDataset):
     """
 
     folder: ClassVar[str]
-    # For tools/check_dataset.py: the folders of dataset_dir in which a modality's images are, and how many
+    # For `vireid data check`: the folders of dataset_dir in which a modality's images are, and how many
     # images and identities were published. Neither is compared where it is not given.
     modality_folders: ClassVar[Mapping[Modality, Sequence[str]]] = {}
     published: ClassVar[PublishedCounts | None] = None
@@ -104,13 +105,16 @@ class VisibleInfraredDataset(ImageDataset):
     def train(self) -> list[ImageItem]:
         """Training images."""
         items = self.read_train()
+        self._check("training", items)
         self._warn_of_single_modality(items)
         return items
 
     @cached_property
     def test(self) -> list[ImageItem]:
         """All test images of both modalities."""
-        return self.read_test()
+        items = self.read_test()
+        self._check("test", items)
+        return items
 
     @property
     def data(self) -> list[ImageItem]:
@@ -142,6 +146,25 @@ class VisibleInfraredDataset(ImageDataset):
     def _items_of(self, setting: Setting, trial: int) -> tuple[list[ImageItem], list[ImageItem]]:
         drawn = setting.trials[trial]
         return [self.test[i] for i in drawn.query.tolist()], [self.test[i] for i in drawn.gallery.tolist()]
+
+    def _check(self, subset: str, items: list[ImageItem]) -> None:
+        """Refuse lists that contradict themselves; a training image that is listed twice is a warning."""
+        if self.report is not refuse:  # whoever gathers faults looks for these, too
+            return
+        faults = list(item_faults(self, items))
+        twice = list(repeated(items))
+        if subset == "test":
+            faults += twice
+        if faults:
+            more = f" (and {len(faults) - 1} more such faults)" if len(faults) > 1 else ""
+            refuse(f"{type(self).__name__}, {subset} images: {faults[0]}{more}; {SEE}")
+        if twice:
+            logger.warning(
+                "%s: %d training images are listed twice and count twice, such as %s",
+                type(self).__name__,
+                len(twice),
+                twice[0].removesuffix(" is listed twice"),
+            )
 
     def _warn_of_single_modality(self, items: list[ImageItem]) -> None:
         seen: dict[Modality, set[int]] = {Modality.VISIBLE: set(), Modality.INFRARED: set()}

@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from vireid.errors import DatasetError
+from vireid.files import fault_of_file
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
+MOST_BYTES = 1 << 28  # of a list
 SEE = "see datasets/README.md"
 
 
@@ -41,7 +43,7 @@ def read_id_list(path: str) -> list[int]:
     expected = "one line of identity numbers separated by commas"
     words = _read_text(path, expected).replace(",", " ").split()
     for word in words:
-        if not (word.isascii() and word.isdigit()):
+        if not is_number(word):
             raise DatasetError(f"{path}: {word[:40]!r} is not an identity number; expected {expected}; {SEE}")
     if not words:
         raise DatasetError(f"{path} is empty; expected {expected}; {SEE}")
@@ -69,7 +71,7 @@ def labelled_lines(path: str, report: Report = refuse) -> Iterator[tuple[int, st
         if not line.strip():
             continue
         image, _, label = line.strip().rpartition(" ")
-        if image and label.isascii() and label.isdigit():
+        if image and is_number(label):
             yield number, image.strip(), int(label)
         else:
             report(f"{path}, line {number}: found {line[:80]!r}; expected {LABELLED}; {SEE}")
@@ -104,7 +106,7 @@ def scan_camera(folder: str, pids: set[int], report: Report = refuse) -> dict[in
         return found
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.isascii() and entry.name.isdigit() and int(entry.name) in pids and entry.is_dir():
+            if is_number(entry.name) and int(entry.name) in pids and entry.is_dir():
                 images = _list_images(entry.path)
                 if images and int(entry.name) in found:
                     report(
@@ -140,10 +142,16 @@ def _list_images(folder: str) -> list[str]:
     return [os.path.join(folder, name) for name in sorted(names)]
 
 
+def is_number(word: str) -> bool:
+    """Whether a word is a number of at most nine digits, of identities and images."""
+    return word.isascii() and word.isdigit() and len(word) <= 9
+
+
 def _read_text(path: str, expected: str) -> str:
+    fault = fault_of_file(path, MOST_BYTES)
+    if fault:
+        raise DatasetError(f"{path} {fault}; expected {expected}; {SEE}")
     try:
         return Path(path).read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise DatasetError(f"{path} does not exist; expected {expected}; {SEE}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path} cannot be read ({error}); expected {expected}; {SEE}") from error

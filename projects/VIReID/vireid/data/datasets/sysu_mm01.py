@@ -11,7 +11,7 @@ from fastreid.data.datasets import DATASET_REGISTRY
 
 from vireid.data.datasets import published_counts
 from vireid.data.datasets.base import ImageItem, VisibleInfraredDataset
-from vireid.data.datasets.lists import SEE, read_ids, require_images, scan_camera
+from vireid.data.datasets.lists import SEE, is_number, read_ids, require_images, scan_camera
 from vireid.data.datasets.permutations import permutation_faults
 from vireid.errors import ConfigError, DatasetError
 from vireid.evaluation.protocols import Setting
@@ -152,7 +152,7 @@ class SYSUMM01(VisibleInfraredDataset):
 
     def _has_number(self, path: str) -> bool:
         stem = os.path.splitext(os.path.basename(path))[0]
-        if stem.isascii() and stem.isdigit():
+        if is_number(stem):
             return True
         self.report(f"{path}: an image's name is expected to be its number, such as 0001.jpg; {SEE}")
         return False

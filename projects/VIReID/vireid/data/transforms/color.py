@@ -7,9 +7,9 @@ import torch
 from PIL import Image
 from torchvision.transforms import ColorJitter as PillowColorJitter
 
-from vireid.data.images import image_to_tensor
 from vireid.data.transforms.settings import probability
 from vireid.errors import ConfigError
+from vireid.images import image_to_tensor
 from vireid.registries import TRANSFORM_REGISTRY
 
 

@@ -1,0 +1,47 @@
+"""Draw patch-mixed images of generated persons: a row for each person, a column for each mix ratio."""
+
+import argparse
+
+EXAMPLES = """
+example:
+  vireid show patch-mix --output patch_mix.png
+"""
+RATIOS = (0.0, 0.25, 0.5, 0.75, 1.0)
+SIZE = (192, 96)
+GAP = 4
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is drawn."""
+    parser.add_argument("--output", required=True, metavar="FILE.png", help="where the picture goes")
+    parser.add_argument("--persons", type=int, default=3, metavar="N", help="rows (default 3)")
+    parser.add_argument("--patch-size", type=int, default=16, metavar="S", help="in pixels (default 16)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of persons and masks (default 0)")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Generate, mix, draw, save."""
+    import numpy as np
+    import torch
+    from PIL import Image, ImageDraw
+
+    from pmcm.mixing import patch_mix
+    from synthvi.pictures import person_pictures
+
+    persons = person_pictures(args.persons, args.seed, SIZE)
+    visible, infrared = (
+        torch.from_numpy(np.stack([np.asarray(image) for image in images])).permute(0, 3, 1, 2)
+        for images in zip(*persons)
+    )
+    generator = torch.Generator().manual_seed(args.seed)
+    mixes = [patch_mix(visible, infrared, ratio, args.patch_size, generator)[0] for ratio in RATIOS]
+    height, width = SIZE
+    picture = Image.new("RGB", (len(RATIOS) * (width + GAP), 16 + args.persons * (height + GAP)), "white")
+    draw = ImageDraw.Draw(picture)
+    for column, (ratio, mixed) in enumerate(zip(RATIOS, mixes)):
+        draw.text((column * (width + GAP), 2), f"p = {ratio:g}", fill="black")
+        for row, image in enumerate(mixed):
+            corner = column * (width + GAP), 16 + row * (height + GAP)
+            picture.paste(Image.fromarray(image.permute(1, 2, 0).numpy()), corner)
+    picture.save(args.output)
+    print(args.output)

@@ -1,0 +1,234 @@
+"""Results of runs side by side: read, gathered over seeds and splits, and written as a table."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean, pstdev
+from typing import Any
+
+import yaml
+
+from vireid.errors import UserError
+
+FILES = {"last": "results.json", "best": "results_best.json"}
+SEED, SPLIT = "SEED", "DATASETS.REGDB.SPLIT"
+# Keys in which runs of one recipe may differ.
+OF_A_RUN = frozenset({SEED, SPLIT, "OUTPUT_DIR", "MODEL.WEIGHTS", "MODEL.HEADS.NUM_CLASSES", "MODEL.DEVICE"})
+
+
+@dataclass(frozen=True)
+class Result:
+    """One row of one results file.
+
+    Attributes:
+        run: the folder or file that was named.
+        dataset, row: as in the results table.
+        which: "last" or "best" epoch of a training, "evaluated" where ``vireid evaluate`` wrote the file.
+        epoch: its number; None where it is not known.
+        metrics: name -> mean over the trials, in percent.
+        config: key -> value, with dots in the keys; empty where there is no config.yaml beside the file.
+    """
+
+    run: str
+    dataset: str
+    row: str
+    which: str
+    epoch: int | None
+    metrics: dict[str, float]
+    config: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The results of some runs that differ in seed or split alone, for one row.
+
+    Attributes:
+        name: of the runs, for a table.
+        results: one of each run.
+    """
+
+    name: str
+    results: list[Result]
+
+    @property
+    def epochs(self) -> str:
+        """Which epoch the figures are of: "last (19)"."""
+        numbers = sorted({result.epoch for result in self.results if result.epoch is not None})
+        return self.results[0].which + (f" ({', '.join(map(str, numbers))})" if numbers else "")
+
+    @property
+    def number(self) -> str:
+        """How many runs there are: "3 seeds", "10 splits", "1"."""
+        count = len(self.results)
+        for key, noun in ((SPLIT, "splits"), (SEED, "seeds")):
+            if count > 1 and len({str(result.config.get(key)) for result in self.results}) == count:
+                return f"{count} {noun}"
+        return f"{count} runs" if count > 1 else "1"
+
+    def mean(self, metric: str) -> float:
+        """Over the runs."""
+        return fmean(result.metrics[metric] for result in self.results)
+
+    def spread(self, metric: str) -> float | None:
+        """Population standard deviation over the runs; None of a single one."""
+        if len(self.results) < 2:
+            return None
+        return pstdev(result.metrics[metric] for result in self.results)
+
+
+def read_results(path: Path, which: Iterable[str]) -> list[Result]:
+    """The rows of a run.
+
+    Args:
+        path: a run's folder, the folder ``eval`` of an evaluation, or a results file.
+        which: "last", "best" or both; an evaluation is taken for either.
+
+    Raises:
+        UserError: nothing to read there, or not a results file.
+    """
+    files = {path.name: path} if path.is_file() else {FILES[name]: path / FILES[name] for name in which}
+    found = [file for file in files.values() if file.is_file()]
+    last = path / FILES["last"]
+    if not found and last.is_file() and "weights" in _read_json(last):
+        found = [last]
+    if not found:
+        expected = " or ".join(files)
+        raise UserError(f"{path}: no {expected}; name the output folder of a run, or a results file")
+    config = _read_config(found[0].with_name("config.yaml"))
+    results = []
+    for file in found:
+        record = _read_json(file)
+        label = "evaluated" if "weights" in record else record.get("which", "last")
+        for dataset, rows in record["results"].items():
+            for row, content in rows.items():
+                epoch = record.get("epoch")
+                results.append(Result(str(path), dataset, row, label, epoch, content["mean"], config))
+    return results
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not JSON: {error}") from None
+    if not isinstance(record, dict) or not isinstance(record.get("results"), dict):
+        raise UserError(f'{path} has no "results"; expected a file that vireid train or evaluate wrote')
+    return record
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        return dict(_flat(yaml.safe_load(path.read_text(encoding="utf-8")) or {}))
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def gather(results: Sequence[Result], *, every_run: bool = False) -> list[Gathered]:
+    """Rows of runs whose configs differ in seed and split alone are one row.
+
+    Args:
+        every_run: whether each run has a row of its own instead.
+    """
+    runs: dict[Any, list[str]] = {}
+    rows: dict[Any, dict[Any, list[Result]]] = {}
+    for result in results:
+        recipe = {key: value for key, value in result.config.items() if key not in OF_A_RUN}
+        alone = every_run or not result.config
+        recipe_key = result.run if alone else json.dumps(recipe, sort_keys=True, default=str)
+        runs.setdefault(recipe_key, [])
+        if result.run not in runs[recipe_key]:
+            runs[recipe_key].append(result.run)
+        # Rows of one setting stand together, in the order in which they were found first.
+        setting = rows.setdefault((result.dataset, result.row), {})
+        setting.setdefault((recipe_key, result.which), []).append(result)
+    return [
+        Gathered(_name(runs[recipe_key]), found)
+        for setting in rows.values()
+        for (recipe_key, _), found in setting.items()
+    ]
+
+
+def _name(runs: Sequence[str]) -> str:
+    """Of several runs: the first, and how many more."""
+    return runs[0] + (f" and {len(runs) - 1} more" if len(runs) > 1 else "")
+
+
+def differences(rows: Sequence[Gathered]) -> dict[str, dict[str, Any]]:
+    """Key -> name of the runs -> value, of each config key in which they differ; None where it is missing."""
+    configs = {row.name: row.results[0].config for row in rows if row.results[0].config}
+    keys = dict.fromkeys(key for config in configs.values() for key in config if key not in OF_A_RUN)
+    found = {key: {name: config.get(key) for name, config in configs.items()} for key in keys}
+    return {key: values for key, values in found.items() if len({str(v) for v in values.values()}) > 1}
+
+
+def metric_names(rows: Sequence[Gathered], chosen: Sequence[str] = ()) -> list[str]:
+    """The metrics that all rows have, or those of them that are chosen.
+
+    Raises:
+        UserError: a chosen one is not among them.
+    """
+    every = [result.metrics for row in rows for result in row.results]
+    known = [name for name in every[0] if all(name in metrics for metrics in every)]
+    for name in chosen:
+        if name not in known:
+            raise UserError(f"--metrics names {name!r}; the runs have {', '.join(known)}")
+    return list(chosen) or known
+
+
+def as_markdown(rows: Sequence[Gathered], metrics: Sequence[str], changed: dict[str, dict[str, Any]]) -> str:
+    """A table of the figures, mean ± standard deviation; below it one of the differences in config."""
+    from tabulate import tabulate
+
+    table = []
+    for row in rows:
+        first = row.results[0]
+        cells = []
+        for metric in metrics:
+            spread = row.spread(metric)
+            cells.append(f"{row.mean(metric):.2f}" + ("" if spread is None else f" ± {spread:.2f}"))
+        table.append([row.name, first.dataset, first.row, row.epochs, row.number, *cells])
+    headers = ["run", "dataset", "setting", "epoch", "runs", *metrics]
+    text = tabulate(table, headers=headers, tablefmt="pipe", disable_numparse=True)
+    if changed:
+        names = list(next(iter(changed.values())))
+        lines = [[key, *(str(values[name]) for name in names)] for key, values in changed.items()]
+        text += "\n\n" + tabulate(lines, headers=["key", *names], tablefmt="pipe", disable_numparse=True)
+    return text
+
+
+def as_records(
+    rows: Sequence[Gathered], metrics: Sequence[str], changed: dict[str, dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Plain values of each row: figures in full, ``<metric> std`` where there are several runs, and the
+    config keys in which the runs differ."""
+    records = []
+    for row in rows:
+        first = row.results[0]
+        record: dict[str, Any] = {"run": row.name, "dataset": first.dataset, "setting": first.row}
+        record |= {"epoch": row.epochs, "runs": len(row.results)}
+        for metric in metrics:
+            record |= {metric: row.mean(metric), f"{metric} std": row.spread(metric)}
+        records.append(record | {key: values.get(row.name) for key, values in changed.items()})
+    return records
+
+
+def as_csv(records: Sequence[dict[str, Any]]) -> str:
+    """A line for each record, below the names of the columns."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(records[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return text.getvalue().rstrip("\n")

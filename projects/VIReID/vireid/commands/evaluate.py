@@ -1,0 +1,37 @@
+"""Evaluate a model on the test sets of a config.
+
+MODEL.WEIGHTS names the checkpoint; without it, the untrained model is evaluated. The table goes to the
+screen. results.json, in the folder eval of OUTPUT_DIR, has the figures of every trial.
+"""
+
+import argparse
+import os
+
+from vireid.commands.arguments import add_config_arguments
+from vireid.commands.launch import add_launch_arguments, joined, relaunch
+
+EXAMPLES = """
+examples:
+  the best epoch of a training:
+    vireid evaluate --config-file pmcm/sysu MODEL.WEIGHTS logs/sysu/pmcm/model_best.pth
+  with re-ranking, and flipped images averaged in:
+    vireid evaluate --config-file mcja/sysu MODEL.WEIGHTS logs/sysu/mcja/model_best.pth \\
+        TEST.RERANKER MSER TEST.FLIP.ENABLED True
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The config, and several processes."""
+    add_launch_arguments(parser)
+    add_config_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Evaluate, beside the run that is evaluated, not over it."""
+    relaunch(args)
+    from vireid.engine import evaluate_weights, full_config
+
+    args.eval_only = True  # the toolkit's setup asks
+    cfg = full_config(args.config_file, args.opts)
+    cfg.OUTPUT_DIR = os.path.join(cfg.OUTPUT_DIR, "eval")
+    evaluate_weights(joined(cfg, args))

@@ -1,0 +1,81 @@
+"""What is wrong with the images of a list, seen from their paths and labels alone."""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from os.path import normpath, relpath
+from typing import Any
+
+from vireid.data.datasets.lists import name_some
+from vireid.data.datasets.separation import by_number
+from vireid.modality import Modality
+
+
+def item_faults(dataset: Any, items: Sequence[Any]) -> Iterator[str]:
+    """Images outside the dataset's folder, in the folder of the other modality, under two labels or in both
+    modalities; identities with two labels, and labels of two identities.
+
+    Args:
+        dataset: one of ours.
+        items: its training or its test images.
+    """
+    yield from _misplaced(dataset, items)
+    yield from _conflicts(dataset, items)
+    if any(dataset.identity(item) is not None for item in items[:1]):
+        yield from _label_conflicts(dataset, items)
+
+
+def repeated(items: Sequence[Any]) -> Iterator[str]:
+    """Images that are listed twice, with the same label and modality."""
+    seen = set()
+    for item in items:
+        key = normpath(item.path), item.pid, item.modality
+        if key in seen:
+            yield f"{item.path} is listed twice"
+        seen.add(key)
+
+
+def _conflicts(part: Any, items: Sequence[Any]) -> Iterator[str]:
+    first: dict[str, Any] = {}
+    for item in items:
+        held = first.setdefault(normpath(item.path), item)
+        if held.pid != item.pid:
+            yield f"{item.path} is listed under two labels, {held.pid} and {item.pid}"
+        elif held.modality != item.modality and not part.modality_folders:  # else it is misplaced
+            yield f"{item.path} is listed as visible and as infrared"
+
+
+def _misplaced(part: Any, items: Sequence[Any]) -> Iterator[str]:
+    """Images outside the dataset's folder, and in folders of the other modality."""
+    misplaced: dict[tuple[Modality, str], list[str]] = defaultdict(list)
+    totals: dict[Modality, int] = defaultdict(int)
+    folders = {name for names in part.modality_folders.values() for name in names}
+    for item in items:
+        if item.modality not in part.modality_folders:
+            continue
+        totals[item.modality] += 1
+        folder = relpath(item.path, part.dataset_dir).split(os.sep)[0]
+        if folder == os.pardir:
+            yield f"{item.path} leads out of {part.dataset_dir}"
+        elif folder in folders and folder not in part.modality_folders[item.modality]:
+            misplaced[item.modality, folder].append(item.path)
+    for (modality, folder), paths in misplaced.items():
+        expected = " or ".join(f"{name}/" for name in part.modality_folders[modality])
+        yield (
+            f"{len(paths)} of {totals[modality]} {modality.name.lower()} images are in {folder}/, not in "
+            f"{expected}, such as {paths[0]}: is the list that of the other modality?"
+        )
+
+
+def _label_conflicts(part: Any, items: Sequence[Any]) -> Iterator[str]:
+    """Identities with two labels, and labels of two identities."""
+    labels, persons = defaultdict(set), defaultdict(set)
+    for item in items:
+        labels[part.identity(item)].add(item.pid)
+        persons[item.pid].add(part.identity(item))
+    for person, pids in labels.items():
+        if len(pids) > 1:
+            yield f"identity {person} has the labels {', '.join(map(str, sorted(pids)))}"
+    for pid, names in persons.items():
+        if len(names) > 1:
+            yield f"label {pid} is given to {name_some(sorted(names, key=by_number))}"

@@ -1,0 +1,114 @@
+"""The formats of an exported model: each is written, and read again as a function of images."""
+
+import importlib
+import json
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vireid.engine.export_graph import EmbeddingGraph, example
+from vireid.errors import UserError
+from vireid.preprocessing import RECORD
+from vireid.weights import read_safetensors
+
+Run = Callable[[Tensor, Tensor], Tensor]
+
+
+@torch.no_grad()
+def write_torchscript(
+    graph: EmbeddingGraph, path: Path, size: tuple[int, int], content: dict[str, Any]
+) -> Run:
+    """Trace, save with ``content`` as JSON, and load again."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # constants of the trace: the image size is fixed
+        traced = torch.jit.trace(graph, example(graph, size, torch.float32), check_trace=False)
+        torch.jit.save(traced, str(path), _extra_files={RECORD: json.dumps(content)})
+        loaded = torch.jit.load(str(path))
+    return lambda images, modalities: loaded(*(images, modalities)[: len(graph.inputs)])
+
+
+@torch.no_grad()
+def write_onnx(
+    graph: EmbeddingGraph,
+    path: Path,
+    size: tuple[int, int],
+    content: dict[str, Any],
+    dtype: torch.dtype,
+    exporter: str,
+    opset: int,
+) -> Run:
+    """Export with a dynamic batch and ``content`` as JSON, check the file, and load it in onnxruntime.
+
+    Raises:
+        UserError: the exporter does not support the model.
+    """
+    names = graph.inputs
+    options: dict[str, Any] = {"dynamo": exporter == "dynamo"}
+    if exporter == "dynamo":
+        batch = torch.export.Dim("batch", min=1)
+        options |= {
+            "dynamic_shapes": tuple({0: batch} for _ in names),
+            "external_data": False,
+            "verbose": False,
+        }
+    else:
+        options["dynamic_axes"] = {name: {0: "batch"} for name in [*names, "embeddings"]}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                graph,
+                example(graph, size, dtype),
+                str(path),
+                input_names=names,
+                output_names=["embeddings"],
+                opset_version=opset,
+                **options,
+            )
+    except Exception as error:  # an operator that ONNX lacks, a shape that is not static, ...
+        reason = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"--format onnx: PyTorch cannot export this model ({type(error).__name__}: {reason}); try "
+            f"--exporter {'trace' if exporter == 'dynamo' else 'dynamo'}"
+        ) from None
+    onnx = importlib.import_module("onnx")
+    written = onnx.load(str(path))
+    written.metadata_props.add(key=RECORD, value=json.dumps(content))
+    onnx.save(written, str(path))
+    onnx.checker.check_model(str(path))
+    session = importlib.import_module("onnxruntime").InferenceSession(
+        str(path), providers=["CPUExecutionProvider"]
+    )
+
+    def run(images: Tensor, modalities: Tensor) -> Tensor:
+        feeds: dict[str, np.ndarray] = {"images": images.to(dtype).numpy()}
+        if "modalities" in names:
+            feeds["modalities"] = modalities.numpy()
+        return torch.from_numpy(session.run(["embeddings"], feeds)[0])
+
+    return run
+
+
+def write_safetensors(model: nn.Module, path: Path, about: dict[str, Any]) -> Run:
+    """Save all weights, of both modalities, under the names of a checkpoint; MODEL.WEIGHTS takes the file.
+
+    ``about`` goes to its metadata, each value as JSON.
+    """
+    tensors = {name: value.detach().contiguous().clone() for name, value in model.state_dict().items()}
+    metadata = {"format": "pt", **{key: json.dumps(value) for key, value in about.items()}}
+    importlib.import_module("safetensors.torch").save_file(tensors, str(path), metadata=metadata)
+    loaded = read_safetensors(path, "--format safetensors")[0]
+    if loaded.keys() != tensors.keys():
+        raise UserError(f"--format safetensors: {path} holds {len(loaded)} of {len(tensors)} tensors")
+
+    def run(images: Tensor, modalities: Tensor) -> Tensor:
+        batch = {"images": images, "modalities": modalities}
+        embeddings: Tensor = torch.func.functional_call(model, loaded, (batch,))
+        return embeddings
+
+    return run

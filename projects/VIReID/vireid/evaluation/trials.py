@@ -1,0 +1,87 @@
+"""What a protocol is: settings, each of which averages trials. Both are checked when they are made."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vireid.errors import UserError
+from vireid.evaluation.arrays import whole_numbers
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One draw of queries and gallery.
+
+    Attributes:
+        query: (Q,) int64 positions in the list of test images.
+        gallery: (G,) positions, each once, in the order by which equal distances go.
+        query_keys, gallery_keys: (Q,) and (G,) int64, or both None: a gallery image whose key equals
+            the query's is left out for that query.
+
+    Raises:
+        UserError: of an attribute, no whole numbers in one dimension, a negative position, an image twice in
+            the gallery, another number of keys than images, or keys on one side only.
+    """
+
+    query: np.ndarray
+    gallery: np.ndarray
+    query_keys: np.ndarray | None = None
+    gallery_keys: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if (self.query_keys is None) != (self.gallery_keys is None):
+            raise UserError("query_keys and gallery_keys: give both or neither")
+        for name in ("query", "gallery"):
+            positions = whole_numbers(getattr(self, name), f"a trial's {name}")
+            if positions.size and positions.min() < 0:
+                raise UserError(f"a trial's {name} has position {positions.min()}; expected 0 or more")
+            object.__setattr__(self, name, positions)
+            keys = getattr(self, f"{name}_keys")
+            if keys is None:
+                continue
+            keys = whole_numbers(keys, f"a trial's {name}_keys")
+            if len(keys) != len(positions):
+                raise UserError(f"a trial has {len(positions)} {name} images and {len(keys)} {name}_keys")
+            object.__setattr__(self, f"{name}_keys", keys)
+        if len(np.unique(self.gallery)) != len(self.gallery):
+            raise UserError("a trial's gallery holds an image twice")
+
+    def exclude(self) -> np.ndarray | None:
+        """(Q, G) bool, True where the keys are equal; None without keys."""
+        if self.query_keys is None or self.gallery_keys is None:
+            return None
+        return self.query_keys[:, None] == self.gallery_keys[None, :]
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """One row of a results table: trials whose figures are averaged.
+
+    Attributes:
+        name: as in the table, such as "all-search single-shot".
+        trials: at least one.
+        unique_pids: whether the CMC counts each identity once, at its best rank.
+        direction: "i2v" where infrared images are the queries, "v2i" where visible ones are.
+        draw: how the images of each trial are chosen, in words.
+
+    Raises:
+        UserError: no name, no trial, or something else among the trials.
+    """
+
+    name: str
+    trials: tuple[Trial, ...]
+    unique_pids: bool
+    direction: str
+    draw: str = "all images"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise UserError(f"a setting's name is {self.name!r}; expected text")
+        trials = tuple(self.trials) if isinstance(self.trials, list | tuple) else ()
+        if not trials or not all(isinstance(trial, Trial) for trial in trials):
+            raise UserError(f'setting "{self.name}": its trials are no tuple of one or more Trial')
+        object.__setattr__(self, "trials", trials)
+        if not isinstance(self.unique_pids, bool | np.bool_):
+            raise UserError(
+                f'setting "{self.name}": unique_pids is {self.unique_pids!r}; expected True or False'
+            )

@@ -1,0 +1,220 @@
+"""The tables of a folder store: SQLite, whose transactions decide what the store holds."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vireid.errors import StoreError
+from vireid.inference.records import Entry, Where, from_seconds, seconds
+from vireid.inference.segments import Segment, damaged
+
+FORMAT = 1
+FILE = "gallery.sqlite"
+SCHEMA = """
+CREATE TABLE about (key TEXT PRIMARY KEY, value);
+CREATE TABLE segments (number INTEGER PRIMARY KEY, file TEXT NOT NULL, rows INTEGER NOT NULL);
+CREATE TABLE images (
+    position INTEGER PRIMARY KEY AUTOINCREMENT, -- ascends in the order of the vectors, and is never used again
+    path TEXT NOT NULL UNIQUE,
+    identity TEXT,
+    camera TEXT,
+    time INTEGER,                               -- seconds since 1970 in the time of the camera
+    modality TEXT NOT NULL,
+    stamp TEXT NOT NULL,
+    segment INTEGER NOT NULL
+);
+CREATE INDEX images_by_camera ON images (camera);
+CREATE INDEX images_by_identity ON images (identity);
+CREATE INDEX images_by_time ON images (time);
+CREATE INDEX images_by_segment ON images (segment);
+"""
+COLUMNS = "path, identity, camera, time, modality, stamp"
+AT_ONCE = 500  # values in one statement
+
+
+class Tables:
+    """A connection to the tables.
+
+    Args:
+        folder: of the store; the file is there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.connection = sqlite3.connect(
+            folder / FILE, timeout=30, isolation_level=None, check_same_thread=False
+        )
+
+    @staticmethod
+    def create(path: Path, about: dict[str, Any]) -> None:
+        """A file with empty tables."""
+        connection = sqlite3.connect(path)
+        with connection:
+            connection.executescript(SCHEMA)
+            connection.executemany("INSERT INTO about VALUES (?, ?)", about.items())
+        connection.close()
+
+    @contextmanager
+    def transaction(self, kind: str = "DEFERRED") -> Iterator[None]:
+        """A transaction, which an error undoes; "IMMEDIATE" to write.
+
+        Raises:
+            StoreError: the file is damaged, the disk is full, or the tables stay locked for 30 seconds.
+        """
+        try:
+            self.connection.execute(f"BEGIN {kind}")
+            try:
+                yield
+            except BaseException:
+                self.connection.execute("ROLLBACK")
+                raise
+            self.connection.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error):
+                raise StoreError(f"{self.folder}: {error}; the store is as it was") from None
+            raise StoreError(damaged(self.folder, f"{FILE}: {error}")) from None
+
+    def version(self) -> int:
+        """Another number after another process has changed the tables."""
+        return int(self.connection.execute("PRAGMA data_version").fetchone()[0])
+
+    def about(self) -> dict[str, Any]:
+        """The values of the store by name."""
+        return dict(self.connection.execute("SELECT key, value FROM about"))
+
+    def set_about(self, values: dict[str, Any]) -> None:
+        """Write some of them."""
+        self.connection.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", values.items())
+
+    def segments(self) -> list[Segment]:
+        """Files of vectors, in the order of their positions."""
+        found = self.connection.execute("SELECT number, file, rows FROM segments ORDER BY number")
+        return [Segment(*row) for row in found]
+
+    def positions(self, where: Where | None = None) -> np.ndarray:
+        """(N,) int64, ascending."""
+        text, values = _condition(where)
+        found = self.connection.execute(f"SELECT position FROM images{text} ORDER BY position", values)
+        return np.fromiter((row[0] for row in found), np.int64)
+
+    def positions_of_paths(self, paths: Sequence[str]) -> np.ndarray:
+        """(n,) int64, ascending, of those paths that there are."""
+        found: list[int] = []
+        for some in _parts(paths):
+            marks = ", ".join("?" * len(some))
+            rows = self.connection.execute(f"SELECT position FROM images WHERE path IN ({marks})", some)
+            found.extend(row[0] for row in rows)
+        return np.sort(np.array(found, np.int64))
+
+    def entries_at(self, positions: Sequence[int]) -> dict[int, Entry]:
+        """Position -> image."""
+        found: dict[int, Entry] = {}
+        for some in _parts(positions):
+            marks = ", ".join("?" * len(some))
+            rows = self.connection.execute(
+                f"SELECT position, {COLUMNS} FROM images WHERE position IN ({marks})", some
+            )
+            found.update({row[0]: _entry(row[1:]) for row in rows})
+        return found
+
+    def entries(self, where: Where) -> list[Entry]:
+        """Images in the order of their positions."""
+        text, values = _condition(where)
+        rows = self.connection.execute(f"SELECT {COLUMNS} FROM images{text} ORDER BY position", values)
+        return [_entry(row) for row in rows]
+
+    def stamps(self) -> dict[str, str]:
+        """Path -> stamp."""
+        return dict(self.connection.execute("SELECT path, stamp FROM images"))
+
+    def sizes(self) -> dict[int, int]:
+        """Segment number -> images that the table gives to it."""
+        return dict(self.connection.execute("SELECT segment, COUNT(*) FROM images GROUP BY segment"))
+
+    def segment_positions(self, number: int) -> np.ndarray:
+        """(rows,) int64, ascending: the position of each vector of a segment."""
+        found = self.connection.execute(
+            "SELECT position FROM images WHERE segment = ? ORDER BY position", (number,)
+        )
+        return np.fromiter((row[0] for row in found), np.int64)
+
+    def remove(self, positions: Iterable[int]) -> None:
+        """Delete images."""
+        self.connection.executemany(
+            "DELETE FROM images WHERE position = ?", ((int(position),) for position in positions)
+        )
+
+    def insert(self, entries: Sequence[Entry], segment: int) -> None:
+        """Add images after all others, as rows of a segment."""
+        self.connection.executemany(
+            f"INSERT INTO images ({COLUMNS}, segment) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            ((e.path, e.identity, e.camera, seconds(e.time), e.modality, e.stamp, segment) for e in entries),
+        )
+
+    def move(self, old: int, new: int) -> None:
+        """Give the images of one segment to another."""
+        self.connection.execute("UPDATE images SET segment = ? WHERE segment = ?", (new, old))
+
+    def set_segment(self, segment: Segment) -> None:
+        """Add a segment, or change its file."""
+        self.connection.execute(
+            "INSERT OR REPLACE INTO segments VALUES (?, ?, ?)", (segment.number, segment.file, segment.rows)
+        )
+
+    def drop_segment(self, number: int) -> None:
+        """Remove a segment, whose images are gone or elsewhere."""
+        self.connection.execute("DELETE FROM segments WHERE number = ?", (number,))
+
+    def summary(self) -> dict[str, Any]:
+        """What the images are: numbers by modality, identities, cameras, first and last time."""
+        one = self.connection.execute(
+            "SELECT COUNT(DISTINCT identity), MIN(time), MAX(time), COUNT(time) FROM images"
+        ).fetchone()
+        cameras = self.connection.execute(
+            "SELECT camera, COUNT(*) FROM images GROUP BY camera ORDER BY LENGTH(camera), camera"
+        )
+        modalities = self.connection.execute("SELECT modality, COUNT(*) FROM images GROUP BY modality")
+        return {
+            "identities": one[0],
+            "cameras": {camera if camera is not None else "unknown": count for camera, count in cameras},
+            "modalities": dict(modalities),
+            "first": str(from_seconds(one[1]) or ""),
+            "last": str(from_seconds(one[2]) or ""),
+        }
+
+
+def _entry(row: Sequence[Any]) -> Entry:
+    path, identity, camera, time, modality, stamp = row
+    return Entry(path, identity, camera, from_seconds(time), modality, stamp)
+
+
+def _parts(values: Sequence[Any]) -> Iterator[list[Any]]:
+    for first in range(0, len(values), AT_ONCE):
+        yield [value if isinstance(value, str) else int(value) for value in values[first : first + AT_ONCE]]
+
+
+def _condition(where: Where | None) -> tuple[str, list[Any]]:
+    """The WHERE of a statement, and its values."""
+    texts: list[str] = []
+    values: list[Any] = []
+    if where is not None:
+        for column, wanted in (
+            ("camera", where.cameras),
+            ("identity", where.identities),
+            ("modality", where.modalities),
+            ("path", where.paths),
+        ):
+            if wanted:
+                texts.append(f"{column} IN ({', '.join('?' * len(wanted))})")
+                values.extend(wanted)
+        for sign, time in ((">=", where.after), ("<", where.before)):
+            if time is not None:
+                texts.append(f"time {sign} ?")
+                values.append(seconds(time))
+    return (f" WHERE {' AND '.join(texts)}" if texts else ""), values

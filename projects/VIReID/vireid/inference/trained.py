@@ -1,0 +1,55 @@
+"""A network from a config and its weights, by the toolkit."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from yacs.config import CfgNode
+
+from vireid.engine.checks import check_config
+from vireid.engine.evaluation import load_for_evaluation
+from vireid.modality import Modality
+from vireid.preprocessing import Preprocessing, model_fingerprint
+
+
+class TrainedNetwork:
+    """The model of a config, in evaluation mode; see ``Network``.
+
+    Args:
+        cfg: merged; MODEL.WEIGHTS names the weights.
+        device: such as "cuda:1"; None: the GPU of this process, or the CPU where there is none.
+
+    Raises:
+        ConfigError, CheckpointError: as for an evaluation.
+    """
+
+    modalities = (Modality.VISIBLE, Modality.INFRARED)
+
+    def __init__(self, cfg: CfgNode, device: str | None = None) -> None:
+        cfg = cfg.clone()
+        cfg.defrost()
+        cfg.MODEL.DEVICE = device or default_device()
+        cfg.DATASETS.TESTS = ()  # which data a model was tested on does not matter here
+        check_config(cfg)
+        self.model: Any = load_for_evaluation(cfg).eval()
+        self.preprocessing = Preprocessing.from_config(cfg)
+        self.fingerprint = model_fingerprint(self.model, self.preprocessing)
+        self.name = Path(cfg.MODEL.WEIGHTS).name or "a model that is not trained"
+        height, width = self.preprocessing.size
+        self.dimension = self(np.zeros((1, 3, height, width), np.uint8), np.zeros(1, np.int64)).shape[1]
+
+    @torch.inference_mode()
+    def __call__(self, images: np.ndarray, modalities: np.ndarray) -> np.ndarray:
+        """See ``Network``."""
+        batch = {"images": torch.from_numpy(images), "modalities": torch.from_numpy(modalities)}
+        embeddings: torch.Tensor = self.model(batch)
+        return embeddings.float().cpu().numpy()
+
+
+def default_device() -> str:
+    """A GPU, of several processes on a machine each its own; else the CPU."""
+    if not torch.cuda.is_available():
+        return "cpu"
+    return f"cuda:{int(os.environ.get('LOCAL_RANK', 0)) % torch.cuda.device_count()}"
