@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 NUMBERS_PER_CODE = 4
+LEAST_ROWS = 16  # as many as a code has values
 TRAINING_ROWS = 65_536
 CANDIDATES = 1_000
 
@@ -41,6 +42,7 @@ class ApproximateIndex:
         dimension = vectors.shape[1]
         codes = -(-dimension // NUMBERS_PER_CODE)
         quantizer = faiss.IndexPQFastScan(codes * NUMBERS_PER_CODE, codes, 4, faiss.METRIC_INNER_PRODUCT)
+        quantizer.pq.cp.min_points_per_centroid = 1  # no warning where images are few
         self = cls(faiss.IndexIDMap(quantizer), dimension)
         self.index.train(self._padded(vectors))
         return self

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vireid.inference.approximate import CANDIDATES, TRAINING_ROWS, ApproximateIndex
+from vireid.inference.approximate import CANDIDATES, LEAST_ROWS, TRAINING_ROWS, ApproximateIndex
 
 logger = logging.getLogger("fastreid.vireid.inference")
 
@@ -147,7 +147,7 @@ def grown_codes(snapshot: Snapshot, trained: int) -> tuple[ApproximateIndex | No
     Returns:
         The codes, and that number for them.
     """
-    if len(snapshot) <= snapshot.exact_up_to:
+    if len(snapshot) <= max(snapshot.exact_up_to, LEAST_ROWS):
         return None, 0
     index = snapshot.index
     if index is not None and len(snapshot) <= 2 * trained:

@@ -70,13 +70,12 @@ class Tables:
             self.connection.execute(f"BEGIN {kind}")
             try:
                 yield
+                self.connection.execute("COMMIT")
             except BaseException:
-                self.connection.execute("ROLLBACK")
+                if self.connection.in_transaction:  # SQLite itself may have undone it
+                    self.connection.execute("ROLLBACK")
                 raise
-            self.connection.execute("COMMIT")
         except sqlite3.DatabaseError as error:
-            if self.connection.in_transaction:
-                self.connection.execute("ROLLBACK")
             if any(reason in str(error) for reason in NOT_DAMAGED):
                 raise StoreError(f"{self.folder}: {error}; the store is as it was") from None
             raise StoreError(damaged(self.folder, f"{FILE}: {error}")) from None
