@@ -5,6 +5,7 @@ import _checkout  # noqa: F401  isort: skip  (finds the packages in a checkout)
 
 import argparse
 
+import benchmark_data
 import benchmark_processes
 import benchmark_ranking
 import benchmark_resume
@@ -14,6 +15,7 @@ import benchmark_step
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     subparsers = parser.add_subparsers(dest="subject", required=True)
+    benchmark_data.add_parser(subparsers)
     benchmark_processes.add_parser(subparsers)
     benchmark_ranking.add_parser(subparsers)
     benchmark_resume.add_parser(subparsers)
