@@ -155,7 +155,8 @@ def bare_step(name: str, images: int, arguments: argparse.Namespace, opts: list[
 
     cfg = config_of(METHODS[name], arguments, opts)
     torch.manual_seed(0)
-    backbone = build_backbone(cfg).to(arguments.device, memory_format=torch.channels_last).train()
+    backbone: Any = build_backbone(cfg).train()
+    backbone.to(arguments.device, memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(backbone.parameters(), fused=arguments.device == "cuda" or None)
     batch = torch.randn(images, 3, *arguments.size, device=arguments.device)
     batch = batch.contiguous(memory_format=torch.channels_last)
