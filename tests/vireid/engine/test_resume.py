@@ -8,13 +8,15 @@ import shutil
 import signal
 import socket
 import time
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 import torch
 
-from configs import PROJECTS, TINY
+from configs import PROJECTS, TINY, tiny_config
 from training import SHORT, train, trainer_of
+from vireid.engine import setup
 from vireid.engine.interruptions import Interrupted
 from vireid.engine.resume import Place, checkpoints_of_run, restore_generators
 from vireid.engine.run_lock import lock_folder, unlock_folder
@@ -336,6 +338,14 @@ def test_a_changed_config_is_said_or_refused(datasets, short, said):
     assert said[1:] == [f"Resuming with a changed config: {changes}"]
     trainer_of(short, PMCM, **OPTIONS).resume_or_load(resume=True)
     assert said[2:] == []
+
+
+def test_a_run_whose_seed_was_drawn_keeps_it(datasets, short):
+    arguments = Namespace(config_file="", eval_only=False, resume=True)
+    cfg = tiny_config(PMCM, SEED=-1, OUTPUT_DIR=str(short))
+    assert setup(cfg.clone(), arguments).SEED == 0
+    arguments.resume = False
+    assert setup(cfg.clone(), arguments).SEED > 0
 
 
 def test_another_training_set_is_refused(datasets, short):
