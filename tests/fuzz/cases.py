@@ -9,7 +9,7 @@ from typing import Any
 
 from vireid.errors import UserError
 
-SECONDS = 60  # a case that takes longer hangs
+SECONDS = 120  # a case that takes longer hangs
 
 
 @dataclass
