@@ -9,7 +9,7 @@ BIN := .venv/bin
 help:
 	@echo "make demo      generate a small dataset, train PMCM on it, show what it learned (6 minutes on 2 cores)"
 	@echo "make test      run the test suite"
-	@echo "make test-all  the same, and every variant of every backbone in every method (half an hour)"
+	@echo "make test-all  the same, every variant of every backbone, and the README's commands (more than half an hour)"
 	@echo "make fuzz      10,000 damaged files, wrong values and odd calls, and a few killed trainings"
 	@echo "make lint      ruff and mypy"
 	@echo "make clean     remove .venv and the demo's output"

@@ -1,6 +1,7 @@
 """timm's models as backbones: every family through the same matrix, stems, sizes and pretrained weights."""
 
 import importlib
+import socket
 from argparse import Namespace
 
 import pytest
@@ -11,6 +12,7 @@ from mcja import ModalityDistributionAdapter
 from vireid.engine import VIReIDTrainer, evaluate_weights, setup
 from vireid.errors import CheckpointError, ConfigError
 from vireid.modeling.backbones import build_backbone
+from vireid.modeling.timm_models import offline_if_unreachable
 
 timm = pytest.importorskip("timm")
 
@@ -261,6 +263,24 @@ def test_without_a_network_the_error_names_model_and_key(monkeypatch):
     message = str(error.value)
     assert "resnet10t.c3_in1k" in message and "no network" in message
     assert "set MODEL.BACKBONE.PRETRAIN_PATH to a file" in message
+
+
+@pytest.mark.parametrize("reachable", [True, False])
+def test_the_hub_is_not_asked_again_and_again_where_it_cannot_be_reached(monkeypatch, reachable):
+    def connect(address, timeout):
+        asked.append(address)
+        if not reachable:
+            raise OSError("no network")
+        return socket.socket()
+
+    asked = []
+    monkeypatch.setattr(socket, "create_connection", connect)
+    monkeypatch.setattr("vireid.modeling.timm_models.getproxies", dict)
+    constants = importlib.import_module("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    with offline_if_unreachable():
+        assert constants.HF_HUB_OFFLINE is not reachable
+    assert not constants.HF_HUB_OFFLINE and asked == [("huggingface.co", 443)]
 
 
 def test_another_normalization_of_the_pretrained_model_is_mentioned(tmp_path, caplog):

@@ -15,6 +15,7 @@ from vireid.engine.safe_files import clear_temporary_files, whole_file, write_at
 from vireid.errors import ConfigError, UserError
 from vireid.modality import Modality
 from vireid.preprocessing import Preprocessing, model_fingerprint
+from vireid.progress import progress_bar
 
 logger = logging.getLogger("fastreid.vireid.export")
 
@@ -96,7 +97,7 @@ def export_model(
         "fingerprint": model_fingerprint(model, preprocessing),
     }
     files = {}
-    for kind in formats:
+    for kind in progress_bar(formats, title="export", unit="file"):
         stem = "model" if kind == "safetensors" else f"model-{modality}"
         path = folder / f"{stem}{SUFFIXES[kind]}"
         with whole_file(path) as temporary:

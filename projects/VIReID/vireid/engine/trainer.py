@@ -23,7 +23,6 @@ from vireid.engine.hooks import (
     PeriodicEvaluation,
     PreciseBN,
     WithinEpochCheckpoints,
-    Writers,
 )
 from vireid.engine.interruptions import StopSignals, end_with_launcher, keep_working
 from vireid.engine.loss_log import NotFiniteError
@@ -37,10 +36,9 @@ from vireid.engine.saving import RunCheckpoints, run_record
 from vireid.engine.schedule import build_schedule, fast_forward
 from vireid.engine.seeds import endless_batches, seed_everything
 from vireid.engine.step import OptimizationStep, averaged_model, build_optimizer
+from vireid.engine.writers import LOG_PERIOD, reporting_hooks
 
 logger = logging.getLogger("fastreid.vireid.trainer")
-
-LOG_PERIOD = 200  # iterations; a GPU is asked for its losses that often, and at the end of an epoch
 
 
 class VIReIDTrainer(DefaultTrainer):
@@ -137,7 +135,7 @@ class VIReIDTrainer(DefaultTrainer):
         built.append(PeriodicEvaluation(cfg.TEST.EVAL_PERIOD, self.evaluate, self.signals))
         if comm.is_main_process():
             built.append(Checkpoints(cfg.SOLVER.CHECKPOINT_PERIOD, cfg.TEST.BEST_METRIC))
-            built.append(Writers(self.build_writers(), period=LOG_PERIOD))
+            built += reporting_hooks(cfg, self.max_iter)
         return built
 
     def train(self) -> dict[str, Any]:

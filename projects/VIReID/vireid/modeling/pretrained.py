@@ -5,6 +5,7 @@ import math
 import os
 import sys
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 import torch
@@ -31,6 +32,7 @@ def load_pretrained(backbone: nn.Module, cfg: CfgNode) -> None:
     path = cfg.MODEL.BACKBONE.PRETRAIN_PATH
     path = path or str(_download(cfg))
     weights = read_state_dict(path, "MODEL.BACKBONE.PRETRAIN_PATH")
+    refuse_two_streams(weights, path)
     own = backbone.state_dict()
     fitting = _fitting(with_resized_positions(weights, backbone), own)
     trained = [name for name in fitting if not name.endswith("num_batches_tracked")]
@@ -47,6 +49,26 @@ def load_pretrained(backbone: nn.Module, cfg: CfgNode) -> None:
         f"Pretrained weights from {path}: {len(trained)} tensors; "
         + (f"{len(fresh)} start from scratch: {', '.join(fresh[:8])}" if fresh else "all of the backbone"),
     )
+
+
+def refuse_two_streams(weights: Any, path: str) -> None:
+    """Refuse weights whose stem has a copy for each modality, of which a backbone would take none.
+
+    Args:
+        weights: of a file, by name.
+        path: MODEL.BACKBONE.PRETRAIN_PATH.
+
+    Raises:
+        ConfigError: names such a module, and the key that takes both copies.
+    """
+    split = [name for name in weights if ".visible." in name] if isinstance(weights, dict) else []
+    if any(name.replace(".visible.", ".infrared.") in weights for name in split):
+        module = split[0].partition(".visible.")[0]
+        raise ConfigError(
+            f"MODEL.BACKBONE.PRETRAIN_PATH {path} is a two-stream checkpoint of this project: {module} has a "
+            "copy for each modality. To start from it, set MODEL.WEIGHTS to it instead, with "
+            "MODEL.WEIGHTS_STRICT False where it was trained on another dataset"
+        )
 
 
 def with_resized_positions(weights: dict[str, Tensor], backbone: nn.Module) -> dict[str, Tensor]:

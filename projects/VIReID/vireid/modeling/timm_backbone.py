@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from difflib import get_close_matches
 from typing import Any
 
@@ -13,11 +13,13 @@ from yacs.config import CfgNode
 
 from vireid.errors import ConfigError
 from vireid.modeling.modes import evaluation_mode
+from vireid.modeling.pretrained import refuse_two_streams
 from vireid.modeling.timm_layout import final_norm, grid_of, stage_modules, stem_modules
 from vireid.modeling.timm_models import (
     create_model,
     create_or_explain,
     in_short,
+    offline_if_unreachable,
     require_timm,
     size_advice,
     size_options,
@@ -82,13 +84,14 @@ class TimmBackbone(nn.Module):
         if path:
             weights = read_state_dict(path, "MODEL.BACKBONE.PRETRAIN_PATH")
             weights = {name.removeprefix("module."): value for name, value in weights.items()}
+            refuse_two_streams(weights, path)
             overlay = {"state_dict": weights, "custom_load": False}
         source = path or f"timm's weights of {self.name}"
         advice = "" if path else " to a file of its weights (.safetensors or .pth)"
         try:
             with _same_draws():
                 fresh = create_model(cfg, self.image_size, self.options)
-            with _same_draws():
+            with _same_draws(), nullcontext() if path else offline_if_unreachable():
                 model = create_model(
                     cfg, self.image_size, self.options, pretrained=True, pretrained_cfg_overlay=overlay
                 )
