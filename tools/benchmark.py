@@ -8,6 +8,8 @@ import argparse
 import benchmark_data
 import benchmark_processes
 import benchmark_ranking
+import benchmark_resume
+import benchmark_step
 
 
 def main() -> None:
@@ -16,6 +18,8 @@ def main() -> None:
     benchmark_data.add_parser(subparsers)
     benchmark_processes.add_parser(subparsers)
     benchmark_ranking.add_parser(subparsers)
+    benchmark_resume.add_parser(subparsers)
+    benchmark_step.add_parser(subparsers)
     arguments = parser.parse_args()
     arguments.run(arguments)
 
