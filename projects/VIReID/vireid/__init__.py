@@ -13,7 +13,7 @@ from vireid import host
 from vireid.config import add_vireid_config
 from vireid.modality import Modality
 
-__all__ = ["Modality", "add_vireid_config"]
+__all__ = ["Embedder", "Gallery", "Modality", "add_vireid_config"]
 
 _PACKAGES = ("data", "modeling", "engine")
 
@@ -27,6 +27,8 @@ def __getattr__(name: str) -> Any:
     # vireid.data and its siblings import the toolkit: not before they are asked for.
     if name in _PACKAGES:
         return importlib.import_module(f"vireid.{name}")
+    if name in ("Embedder", "Gallery"):
+        return getattr(importlib.import_module("vireid.inference"), name)
     raise AttributeError(f"module 'vireid' has no attribute {name!r}")
 
 

@@ -20,6 +20,7 @@ from vireid.engine.evaluation import evaluate_dataset, evaluate_model, extract_t
 from vireid.engine.extraction import extract_features
 from vireid.engine.hooks import PreciseBN
 from vireid.engine.rerankers import ToolkitReranker
+from vireid.errors import UserError
 from vireid.evaluation import evaluate_settings, rank_metrics
 from vireid.visualize import ranking
 
@@ -207,3 +208,14 @@ def test_precise_statistics_are_estimated_on_batches_with_their_labels():
     assert model.seen == [list(range(8))] * 3
     expected = torch.stack([batch["images"].mean(dim=0) for batch in batches]).mean(dim=0)
     torch.testing.assert_close(model.norm.running_mean, expected)
+
+
+def test_the_toolkits_rerankers_refuse_features_whose_distances_overflow():
+    with pytest.raises(UserError, match="features: the largest value is .*: L2-normalize the features"):
+        ToolkitReranker("cosine", reciprocal=(4, 2, 0.3)).bind({"image": torch.randn(6, 3) * 1e20})
+
+
+def test_the_scale_of_features_does_not_matter_to_cosine_distances():
+    query, gallery = torch.randn(3, 4), torch.randn(5, 4)
+    reranker = ToolkitReranker("cosine")
+    torch.testing.assert_close(reranker.rank(query * 1e-14, gallery * 1e14), reranker.rank(query, gallery))

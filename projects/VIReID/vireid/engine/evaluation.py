@@ -23,7 +23,7 @@ from vireid.engine.reports import RESULTS, Row, flat_means, results_record, resu
 from vireid.engine.rerankers import Distance, Reranker, ToolkitReranker, build_reranker, with_progress
 from vireid.engine.seeds import seed_everything
 from vireid.engine.used_images import renumbered, used_positions
-from vireid.errors import UserError
+from vireid.errors import ConfigError, UserError
 from vireid.evaluation.protocols import (
     ProtocolResult,
     Setting,
@@ -98,7 +98,12 @@ def evaluate_model(
     Returns:
         dataset -> row -> metric in percent; empty on every process but the first. A row is a setting, or
         "<setting> + <re-ranker>".
+
+    Raises:
+        ConfigError: there is no test set.
     """
+    if not cfg.DATASETS.TESTS:
+        raise ConfigError("""DATASETS.TESTS is empty; name test sets, such as '["SYSUMM01"]'""")
     rows = {}
     for name in cfg.DATASETS.TESTS:
         file = feature_file(save_features, name, len(cfg.DATASETS.TESTS)) if save_features else None
@@ -193,16 +198,22 @@ def evaluate_dataset(
             require_finite_features(features, [item.path for item in extracted.items])
     except UserError as error:
         raise NotFiniteFeaturesError(f"{name}: {error}") from None
-    rows = _rows(cfg, extracted, None)
-    if reranker is not None:
-        ranked = _rows(cfg, extracted, reranker)
-        rows = [row for pair in zip(rows, ranked) for row in pair]
+    rows = score(cfg, extracted, reranker)
     logger.info(
         f"{name}: features of {len(extracted.items)} images in {extraction:.1f} s, "
         f"{sum(len(row.result.trials) for row in rows)} trials in "
         f"{time.perf_counter() - started - extraction:.1f} s"
     )
     return rows
+
+
+def score(cfg: CfgNode, extracted: Extracted, reranker: Reranker | None) -> list[Row]:
+    """The rows of the table: each setting plain and, where there is a re-ranker, re-ranked."""
+    rows = _rows(cfg, extracted, None)
+    if reranker is None:
+        return rows
+    ranked = _rows(cfg, extracted, reranker)
+    return [row for pair in zip(rows, ranked) for row in pair]
 
 
 def _rows(cfg: CfgNode, extracted: Extracted, reranker: Reranker | None) -> list[Row]:

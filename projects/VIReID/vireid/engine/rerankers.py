@@ -116,9 +116,14 @@ class ToolkitReranker:
         )
 
     def check(self, settings: Sequence[Setting]) -> None:
-        """Raise ConfigError where TEST.RERANK.K1 or K2 is more than a setting has images."""
+        """Raise ConfigError where TEST.AQE.QE_K, TEST.RERANK.K1 or K2 is more than a setting has images."""
         for setting in settings:
             items = min(len(trial.query) + len(trial.gallery) for trial in setting.trials)
+            if self.expansion and not 1 <= self.expansion[1] < items:
+                raise ConfigError(
+                    f"TEST.AQE.QE_K is {self.expansion[1]}; {setting.name} has {items} images: "
+                    f"set it to 1..{items - 1}"
+                )
             for key, value in zip(("K1", "K2"), self.reciprocal or ()):
                 if not 1 <= value <= items:
                     raise ConfigError(

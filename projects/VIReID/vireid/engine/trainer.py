@@ -28,6 +28,7 @@ from vireid.engine.interruptions import StopSignals, end_with_launcher, keep_wor
 from vireid.engine.loss_log import NotFiniteError
 from vireid.engine.models import build_model
 from vireid.engine.processes import distributed, share_buffers
+from vireid.engine.rehearsal import rehearse_evaluation
 from vireid.engine.reports import best_metric, listed
 from vireid.engine.resume import Place, newest_state, refuse_other_run, restore_generators
 from vireid.engine.run_lock import lock_run, unlock_folder
@@ -55,7 +56,10 @@ class VIReIDTrainer(DefaultTrainer):
         lock_run(cfg.OUTPUT_DIR)
         data_loader = self.build_train_loader(cfg)
         train_set = data_loader.dataset
-        check_run(cfg, train_set, {name: build_dataset(cfg, name) for name in cfg.DATASETS.TESTS})
+        test_sets = {name: build_dataset(cfg, name) for name in cfg.DATASETS.TESTS}
+        check_run(cfg, train_set, test_sets)
+        if comm.is_main_process():
+            rehearse_evaluation(cfg, test_sets)
         cfg = self.auto_scale_hyperparams(cfg, train_set.num_classes)
         seed_everything(cfg.SEED)  # the same weights whatever was drawn before, on every process
         model = self.build_model(cfg)

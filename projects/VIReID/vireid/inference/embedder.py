@@ -1,73 +1,27 @@
 """Embedding images: from paths, pictures, arrays or tensors to vectors that are compared by their product."""
 
-import logging
 import os
-import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm import tqdm
 
 from vireid.errors import ImageError
 from vireid.inference.inputs import AUTO, AnyImage, Ready, make_ready, one_by_one, one_modality_each
 from vireid.inference.network import Network
+from vireid.inference.progress import Counts, progress_bar
 from vireid.modality import Modality
 from vireid.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from yacs.config import CfgNode
 
-logger = logging.getLogger("fastreid.vireid.inference")
-
 BATCH_SIZE = 64
-LONGEST_WAIT = 30.0  # seconds between two lines of progress where there is no terminal
-
-
-@dataclass
-class Counts:
-    """What a call has embedded so far.
-
-    Attributes:
-        found: number of images by modality.
-        contradictions: by the modality that was said, how many look like the other one, and the first of them.
-    """
-
-    found: dict[Modality, int] = field(default_factory=lambda: {Modality.VISIBLE: 0, Modality.INFRARED: 0})
-    contradictions: dict[Modality, tuple[int, str]] = field(default_factory=dict)
-
-    def add(self, image: AnyImage, ready: Ready) -> None:
-        """Count an image."""
-        self.found[ready.modality] += 1
-        if ready.contradiction:
-            count, first = self.contradictions.get(ready.modality, (0, _name(image)))
-            self.contradictions[ready.modality] = count + 1, first
-
-    def log(self) -> None:
-        """Say what was found, and warn where many images look like the other modality."""
-        visible, infrared = self.found[Modality.VISIBLE], self.found[Modality.INFRARED]
-        logger.info("embedded %d images: %d visible, %d infrared", visible + infrared, visible, infrared)
-        count, first = self.contradictions.get(Modality.INFRARED, (0, ""))
-        if count:
-            logger.warning(
-                "%d of %d images said to be infrared have color, such as %s: are they visible?",
-                count,
-                infrared,
-                first,
-            )
-        count, first = self.contradictions.get(Modality.VISIBLE, (0, ""))
-        if 2 * count > visible:  # a single visible image may have been taken in the dark
-            logger.warning(
-                "%d of %d images said to be visible have no color, such as %s: are they infrared?",
-                count,
-                visible,
-                first,
-            )
 
 
 class Embedder:
@@ -150,7 +104,7 @@ class Embedder:
 
     @property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits of the weights and the preprocessing: compare no embeddings of different ones."""
+        """16 hexadecimal digits of weights and preprocessing: embeddings of others cannot be compared."""
         return self.network.fingerprint
 
     def embed(
@@ -176,20 +130,33 @@ class Embedder:
             ImageError: an image that cannot be read, or of another form.
         """
         given = list(one_by_one(images))
-        modalities = one_modality_each(modality, len(given))
-        vectors = np.empty((len(given), self.dimension), np.float32)
-        bar = progress_bar(len(given), progress if len(given) > self.batch_size else bool(progress))
+        return self.embed_ready(given, one_modality_each(modality, len(given)), progress=progress)[1]
+
+    def embed_ready(
+        self, images: Sequence[AnyImage], modalities: Sequence[str], *, progress: bool | None = None
+    ) -> tuple[list[Ready], np.ndarray]:
+        """As ``embed``, and what is known of each image; the pixels are let go.
+
+        Args:
+            images: see ``embed``.
+            modalities: of each.
+            progress: see ``embed``.
+        """
+        vectors = np.empty((len(images), self.dimension), np.float32)
+        known: list[Ready] = []
         counts = Counts()
-        with bar:
-            for first, batch, found in self.stream(given, modalities):
+        many = len(images) > self.batch_size
+        with progress_bar(len(images), progress if many else bool(progress)) as bar:
+            for first, batch, found in self.stream(images, modalities):
                 for offset, ready in enumerate(batch):
                     if ready.fault:
                         raise ImageError(ready.fault)
-                    counts.add(given[first + offset], ready)
+                    counts.add(images[first + offset], ready)
+                    known.append(replace(ready, pixels=np.empty(0, np.uint8)))
                 vectors[first : first + len(batch)] = found
                 bar.update(len(batch))
         counts.log()
-        return vectors
+        return known, vectors
 
     def stream(
         self, images: Iterable[AnyImage], modalities: Iterable[str]
@@ -241,26 +208,3 @@ def normalized(vectors: np.ndarray) -> np.ndarray:
     """(N, D) float32 of length 1; a vector of zeros stays."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32, copy=False)
-
-
-def progress_bar(total: int, shown: bool | None) -> Any:
-    """Images done, images a second and time left: a bar on a terminal, a line now and then in a file.
-
-    Args:
-        total: number of images.
-        shown: None: only on a terminal.
-    """
-    on_terminal = sys.stderr.isatty()
-    return tqdm(
-        total=total,
-        desc="embedding",
-        unit="img",
-        smoothing=0.05,
-        leave=False if on_terminal else None,
-        mininterval=0.1 if on_terminal else LONGEST_WAIT,
-        disable=not (on_terminal if shown is None else shown),
-    )
-
-
-def _name(image: AnyImage) -> str:
-    return str(image) if isinstance(image, (str, os.PathLike)) else f"a {type(image).__name__}"

@@ -102,8 +102,8 @@ def as_pillow(image: AnyImage) -> Image.Image:
     """An RGB image.
 
     Args:
-        image: a path; a Pillow image of any mode with 8 bits a channel; an array (H, W, 3) or (H, W) of uint8,
-            RGB; or a tensor (3, H, W) of uint8.
+        image: a path; a Pillow image of any mode with 8 bits a channel; an array (H, W, 3) or (H, W) of
+            uint8, RGB; or a tensor (3, H, W) of uint8.
 
     Raises:
         ImageError: it cannot be read, or is of another form.

@@ -1,12 +1,16 @@
 """What a store keeps of an image, what it is asked for, and what it answers."""
 
 import datetime
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from vireid.errors import UserError
 
 EPOCH = datetime.datetime(1970, 1, 1)
+
+Time = str | datetime.datetime
+Names = str | Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -118,3 +122,32 @@ def parse_time(text: str, name: str) -> datetime.datetime:
     if time is None or time.tzinfo is not None:
         raise UserError(f"{name} is {text!r}; expected a time such as 2026-01-31 or 2026-01-31T18:30:00")
     return time.replace(microsecond=0)
+
+
+def conditions(
+    *,
+    camera: Names = (),
+    identity: Names = (),
+    after: Time | None = None,
+    before: Time | None = None,
+    of: str | None = None,
+    paths: Names = (),
+) -> Where:
+    """A condition from what a person writes."""
+    return Where(
+        cameras=_names(camera),
+        identities=_names(identity),
+        modalities=(of,) if of else (),
+        paths=_names(paths),
+        after=as_time(after, "after"),
+        before=as_time(before, "before"),
+    )
+
+
+def as_time(time: Time | None, name: str) -> datetime.datetime | None:
+    """A time, or its text in ISO 8601."""
+    return parse_time(time, name) if isinstance(time, str) else time
+
+
+def _names(names: Names) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(map(str, names))

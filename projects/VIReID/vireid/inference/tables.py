@@ -18,7 +18,7 @@ SCHEMA = """
 CREATE TABLE about (key TEXT PRIMARY KEY, value);
 CREATE TABLE segments (number INTEGER PRIMARY KEY, file TEXT NOT NULL, rows INTEGER NOT NULL);
 CREATE TABLE images (
-    position INTEGER PRIMARY KEY AUTOINCREMENT, -- ascends in the order of the vectors, and is never used again
+    position INTEGER PRIMARY KEY AUTOINCREMENT, -- ascends with the vectors, and is never used again
     path TEXT NOT NULL UNIQUE,
     identity TEXT,
     camera TEXT,
@@ -33,6 +33,7 @@ CREATE INDEX images_by_time ON images (time);
 CREATE INDEX images_by_segment ON images (segment);
 """
 COLUMNS = "path, identity, camera, time, modality, stamp"
+NOT_DAMAGED = ("is full", "is locked", "readonly", "unable to open", "disk I/O error")
 AT_ONCE = 500  # values in one statement
 
 
@@ -69,14 +70,13 @@ class Tables:
             self.connection.execute(f"BEGIN {kind}")
             try:
                 yield
+                self.connection.execute("COMMIT")
             except BaseException:
-                self.connection.execute("ROLLBACK")
+                if self.connection.in_transaction:  # SQLite itself may have undone it
+                    self.connection.execute("ROLLBACK")
                 raise
-            self.connection.execute("COMMIT")
         except sqlite3.DatabaseError as error:
-            if self.connection.in_transaction:
-                self.connection.execute("ROLLBACK")
-            if isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error):
+            if any(reason in str(error) for reason in NOT_DAMAGED):
                 raise StoreError(f"{self.folder}: {error}; the store is as it was") from None
             raise StoreError(damaged(self.folder, f"{FILE}: {error}")) from None
 

@@ -25,7 +25,7 @@ class TrainedNetwork:
         ConfigError, CheckpointError: as for an evaluation.
     """
 
-    modalities = (Modality.VISIBLE, Modality.INFRARED)
+    modalities: tuple[Modality, ...] = (Modality.VISIBLE, Modality.INFRARED)
 
     def __init__(self, cfg: CfgNode, device: str | None = None) -> None:
         cfg = cfg.clone()

@@ -17,12 +17,9 @@ from yacs.config import CfgNode
 
 from vireid.errors import ConfigError
 from vireid.modeling.families import family_of
-from vireid.weights import read_tensors
+from vireid.weights import read_state_dict
 
 logger = logging.getLogger("fastreid.vireid.pretrained")
-
-# Keys under which published checkpoints hold their state dict.
-WRAPPERS = ("model_state", "state_dict", "model")
 
 
 def load_pretrained(backbone: nn.Module, cfg: CfgNode) -> None:
@@ -34,9 +31,7 @@ def load_pretrained(backbone: nn.Module, cfg: CfgNode) -> None:
     """
     path = cfg.MODEL.BACKBONE.PRETRAIN_PATH
     path = path or str(_download(cfg))
-    weights = read_tensors(path, "MODEL.BACKBONE.PRETRAIN_PATH")
-    while isinstance(weights, dict) and (wrapper := next((w for w in WRAPPERS if w in weights), None)):
-        weights = weights[wrapper]
+    weights = read_state_dict(path, "MODEL.BACKBONE.PRETRAIN_PATH")
     refuse_two_streams(weights, path)
     own = backbone.state_dict()
     fitting = _fitting(with_resized_positions(weights, backbone), own)
@@ -86,8 +81,8 @@ def with_resized_positions(weights: dict[str, Tensor], backbone: nn.Module) -> d
     for name, positions in weights.items():
         if name.split(".")[-1] != "pos_embed" or positions.shape == own.shape:
             continue
-        count = positions.shape[1]
-        tokens = next((n for n in (1, 2) if math.isqrt(count - n) ** 2 == count - n), None)
+        count = positions.shape[1] if positions.ndim == 3 else 0
+        tokens = next((n for n in (1, 2) if n < count and math.isqrt(count - n) ** 2 == count - n), None)
         if tokens is not None:
             square = torch.cat([positions[:, :1], positions[:, tokens:]], dim=1)
             resized[name] = resize_pos_embed(square, own, grid.num_y, grid.num_x)
