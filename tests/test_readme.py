@@ -33,7 +33,8 @@ PRELUDE = """
 set -euo pipefail
 vireid() {
     case "$1 $2" in
-        sweep*|splits*) words=("$@" --options "${settings[@]}") ;;
+        sweep*) words=("$@" --seeds 0 --options "${settings[@]}") ;;
+        splits*) words=("$@" --options "${settings[@]}") ;;
         "data make") words=("$@" --identities 20 --test-identities 8 --images 2 --size 64x32) ;;
         *) with_settings "$@" ;;
     esac
