@@ -85,7 +85,7 @@ def main() -> int:
 def ablate(args: argparse.Namespace, name: str, versions: "Versions") -> None:  # type: ignore[name-defined]  # noqa: F821
     """Train what a suite lacks; write and print its table."""
     from vireid.ablation.records import read_records
-    from vireid.ablation.runs import complete, current_records, plan_runs
+    from vireid.ablation.runs import complete, plan_runs, records_of
     from vireid.ablation.suites import load_suite
     from vireid.ablation.tables import caption, markdown_table, suite_table
     from vireid.engine import full_config
@@ -96,10 +96,10 @@ def ablate(args: argparse.Namespace, name: str, versions: "Versions") -> None:  
     if not (args.no_training or args.code):
         runs = plan_runs(rows, args.seeds, full_config, versions)
         complete(runs, results, args.work, versions, Path(__file__).with_name("train_net.py"))
-    known = plan_runs(suite.rows, args.seeds, full_config, versions)
-    records = current_records(read_records(results), known, versions)
     code, subset = args.code or versions.code, "test" if args.report else "val"
-    entries = suite_table(suite, rows, records, code, subset)
+    records = read_records(results)
+    found = {row.name: records_of(row, args.seeds, full_config, records, code) for row in suite.rows}
+    entries = suite_table(rows, found, subset)
     text = f"### {suite.title}\n\n{caption(subset, code)}\n\n{markdown_table(entries)}\n"
     folder = results / "tables"
     folder.mkdir(parents=True, exist_ok=True)

@@ -124,7 +124,7 @@ def test_commands_of_another_package_are_listed_without_importing_it(night_watch
     ("raised", "status", "error"),
     [
         ("ConfigError('SEED is 1')", 2, "error: SEED is 1\n"),
-        ("OSError(28, 'No space left')", 2, "error: [Errno 28] No space left\n"),
+        ("OSError(28, 'No space left')", 1, "error: [Errno 28] No space left\n"),
         ("KeyboardInterrupt", 130, "interrupted; good night\n"),
         (
             "ModuleNotFoundError(name='fastreid')",

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from vireid.errors import ConfigError, UserError
+from vireid.evaluation.arrays import is_integer
 from vireid.evaluation.features import stack_features
 from vireid.evaluation.neighbours import lists_and_furthest, smallest_columns, squared_distance_blocks
 from vireid.evaluation.reciprocal import neighbour_weights, reciprocal_sets
@@ -79,7 +80,7 @@ class MultiSpectralReranker:
         if direction not in ("i2v", "v2i"):
             raise ConfigError(f'direction is "{direction}"; it must be "i2v" or "v2i"')
         least = 2 if query_neighbours_only else 1
-        if k1 < 1 or not least <= k2 <= k1 + 1:
+        if not (is_integer(k1) and is_integer(k2)) or k1 < 1 or not least <= k2 <= k1 + 1:
             raise ConfigError(
                 f"k1 is {k1} and k2 {k2}; k1 must be at least 1, and k2 in {least}..k1 + 1"
                 f"{' with neighbours among the queries only' if query_neighbours_only else ''}"

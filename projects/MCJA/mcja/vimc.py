@@ -6,14 +6,14 @@ result is the same to the last bit.
 """
 
 import random
-from typing import Any, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
-import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms.functional import adjust_hue
 
+from mcja.hue import turned_hue
 from vireid.data.transforms.geometry import RandomErasing
+from vireid.data.transforms.pixels import blended, weighted_gray
 from vireid.data.transforms.settings import probability
 from vireid.errors import ConfigError
 from vireid.images import image_to_tensor
@@ -28,6 +28,8 @@ class SpectralTransform:
     Args:
         prob: of changing an image.
     """
+
+    keeps_input: ClassVar[bool] = True
 
     def __init__(self, prob: float = 0.5) -> None:
         self.prob = prob
@@ -67,8 +69,7 @@ class HueJitter(SpectralTransform):
         return cls(probability(cfg, "HUE_JITTER"), hue)
 
     def change(self, image: Tensor) -> Tensor:
-        # As the published code: by Pillow, whose hue, saturation and value have 8 bits.
-        return image_to_tensor(adjust_hue(tensor_to_image(image), random.uniform(-self.hue, self.hue)))
+        return turned_hue(image, random.uniform(-self.hue, self.hue))
 
 
 @TRANSFORM_REGISTRY.register()
@@ -84,9 +85,7 @@ class WeightedGrayscale(SpectralTransform):
         # Weights of 16 bits that sum to one exactly, so that gray stays the same gray.
         weights = [random.random() for _ in range(3)]
         red, green = (round(weight / sum(weights) * 65536) for weight in weights[:2])
-        channels = image.int()
-        gray = (channels[0] * red + channels[1] * green + channels[2] * (65536 - red - green)) >> 16
-        return gray.to(torch.uint8).repeat(3, 1, 1)
+        return weighted_gray(image, (red, green, 65536 - red - green))
 
 
 @TRANSFORM_REGISTRY.register()
@@ -110,7 +109,7 @@ class ChannelCutMix(SpectralTransform):
     ) -> None:
         super().__init__(prob)
         self.published_box = published_box
-        self.draw_box = RandomErasing(1.0, [1], scale, ratio)  # on a mask
+        self.box = RandomErasing(1.0, scale=scale, ratio=ratio)
 
     @classmethod
     def from_config(cls, cfg: Any) -> "ChannelCutMix":
@@ -130,18 +129,19 @@ class ChannelCutMix(SpectralTransform):
 
     def change(self, image: Tensor) -> Tensor:
         background, foreground = random.sample(range(3), 2)
-        mask = self.draw_mask(*image.shape[1:])
-        return torch.where(mask, image[foreground], image[background]).repeat(3, 1, 1)
+        out = image[background].repeat(3, 1, 1)
+        rows, columns = self.draw_box(*image.shape[1:])
+        out[:, rows, columns] = image[foreground, rows, columns]
+        return out
 
-    def draw_mask(self, height: int, width: int) -> Tensor:
-        """(H, W) bool, True in the box."""
-        if not self.published_box:
-            return self.draw_box(torch.zeros(1, height, width, dtype=torch.uint8))[0].bool()
-        exchanged = self.draw_box(torch.zeros(1, width, height, dtype=torch.uint8))[0].bool()
-        side = min(height, width)
-        mask = torch.zeros(height, width, dtype=torch.bool)
-        mask[:side, :side] = exchanged[:side, :side]
-        return mask
+    def draw_box(self, height: int, width: int) -> tuple[slice, slice]:
+        """Rows and columns of the box, which may be empty."""
+        box = self.box.draw(width, height) if self.published_box else self.box.draw(height, width)
+        rows, columns = box or (slice(0), slice(0))
+        if self.published_box:
+            side = min(height, width)
+            rows, columns = (slice(part.start, min(part.stop, side)) for part in (rows, columns))
+        return rows, columns
 
 
 @TRANSFORM_REGISTRY.register()
@@ -166,9 +166,7 @@ class SpectrumJitter(SpectralTransform):
         return cls(probability(cfg, "SPECTRUM_JITTER"), tuple(factor))
 
     def change(self, image: Tensor) -> Tensor:
-        channel = image[random.randrange(3)].float()
-        blend = channel + random.uniform(*self.factor) * (image.float() - channel)
-        return blend.to(torch.uint8)  # truncated, as Pillow blends
+        return blended(image, image[random.randrange(3)], random.uniform(*self.factor))
 
 
 @TRANSFORM_REGISTRY.register()
@@ -179,6 +177,8 @@ class VIMC:
     Source: MCJA (Liang et al., IEEE TCSVT 2024), section VIMC; arXiv 2307.08316 v1, modality alignment
     augmentation.
     """
+
+    keeps_input: ClassVar[bool] = True
 
     def __init__(self, choices: list[SpectralTransform] | None = None) -> None:
         self.choices = choices or [HueJitter(), WeightedGrayscale(), ChannelCutMix(), SpectrumJitter()]

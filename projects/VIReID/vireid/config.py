@@ -36,6 +36,13 @@ def add_vireid_config(cfg: CfgNode) -> None:
     # Same seed, same run: weights, batches, augmentation and patch masks. -1 draws one and logs it.
     add("SEED", 0, integer(-1, 2**31 - 1))
 
+    # What a training writes beside log.txt and metrics.json: "tensorboard"; "csv", the table metrics.csv;
+    # "wandb", Weights & Biases (the extra `wandb`); "curves", the picture curves.png at its end (the extra
+    # `plots`).
+    add("LOGGERS", ("tensorboard", "curves"), listing(choice("tensorboard", "csv", "wandb", "curves")))
+    # Weights & Biases: the project of the run. WANDB_MODE=offline in the environment sends nothing.
+    add("WANDB.PROJECT", "fastreid-vi", text(empty=False))
+
     # Keep weights and activations in channels-last memory: faster with bf16 on CPU and tensor cores.
     add("MODEL.CHANNELS_LAST", False)
     # A MODEL.WEIGHTS file must fit the model exactly. False takes what fits and lists the rest:
@@ -83,11 +90,19 @@ def add_vireid_config(cfg: CfgNode) -> None:
     # An image that cannot be read: "error" stops and names it; "skip" puts another image of the same
     # identity and modality in its place, and counts it (training only).
     add("INPUT.UNREADABLE", "error", choice("error", "skip"))
+    # Look at the first and last bytes of every listed image before training: a file that is missing, empty,
+    # cut off, or no JPEG, PNG or BMP is named then. False leaves it out, where a network disk is slow.
+    add("INPUT.CHECK_FILES", True)
 
     # Number of trials that SYSU-MM01 and LLCM average.
     add("DATASETS.TRIALS", 10, integer(1, 1000))
     # RegDB: which of the ten splits is trained and tested.
     add("DATASETS.REGDB.SPLIT", 1, integer(1, 10))
+    # The dataset List: a CSV file with a line for each image, and the columns path, identity, camera,
+    # modality and subset. `vireid data list` writes one.
+    add("DATASETS.LIST.FILE", "")
+    # How many gallery images of each identity and camera a trial draws; 0: all images, in one trial.
+    add("DATASETS.LIST.SHOTS", 0, integer(0, 10_000))
     # SYSU-MM01: how the galleries of the trials are drawn. "official": by the permutations that come with the
     # dataset, as MCJA's figures; "random": by random.seed(trial), as the figures of AGW, CAJ and DEEN.
     add("DATASETS.SYSUMM01.GALLERY", "official", choice("official", "random"))
@@ -98,11 +113,28 @@ def add_vireid_config(cfg: CfgNode) -> None:
     # choosing settings of a training with TRAIN_ON "train".
     add("DATASETS.SYSUMM01.TEST_ON", "test", choice("test", "val"))
 
+    # Where resized images are kept, so that each is decoded and resized once: "" (nowhere), "ram" (in memory
+    # that the processes of a machine share, for one run), or a folder on a fast local disk (for all runs).
+    # An image takes 3 x height x width bytes: at 384x192, SYSU-MM01 takes 7.6 GB to train and 2.3 GB to test.
+    add("DATALOADER.CACHE", "")
     # Stop an epoch after this many batches; 0 is a whole pass of the sampler.
     add("DATALOADER.MAX_BATCHES_PER_EPOCH", 0, integer(0, 10**9))
 
     # Epochs of warm-up; 0 leaves it to the toolkit's WARMUP_ITERS.
     add("SOLVER.WARMUP_EPOCHS", 0, integer(0, 100_000))
+
+    # Batches whose gradients one update takes the mean of. Losses, batch norm and PatchMix see one batch of
+    # IMS_PER_BATCH images at a time, so this is not the same as a larger IMS_PER_BATCH; the schedule counts
+    # batches, and an epoch ends with an update.
+    add("SOLVER.ACCUMULATE", 1, integer(1, 10_000))
+    # Exponential moving average of weights and running statistics over the updates. It is what is evaluated,
+    # what a checkpoint has under "model", and what tools/export.py exports.
+    add("SOLVER.EMA.ENABLED", False)
+    # The share of the average that an update keeps.
+    add("SOLVER.EMA.DECAY", 0.999, number(0, 1, below=True))
+    # Also save within an epoch, every so many minutes: --resume goes on at that very iteration. 0: never.
+    # SIGINT (Ctrl-C) and SIGTERM save in any case.
+    add("SOLVER.CHECKPOINT_MINUTES", 10.0, number(0, 10_000))
 
     # With SOLVER.AMP.ENABLED: "bf16"; "fp16" (GPUs only, with loss scaling); "auto": bf16 where the device
     # computes in it, and float32 elsewhere.

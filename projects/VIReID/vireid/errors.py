@@ -6,7 +6,13 @@ from collections.abc import Iterable
 
 class UserError(ValueError):
     """Something outside the code is wrong. The message names the file, key or argument, what was
-    found, what was expected, and what to do."""
+    found, what was expected, and what to do.
+
+    Attributes:
+        exit_status: of a tool that ends with it.
+    """
+
+    exit_status = 2
 
 
 class ConfigError(UserError):
@@ -31,6 +37,12 @@ class StoreError(UserError):
 
 class TrainingError(UserError):
     """Training cannot go on (a loss is NaN or infinite)."""
+
+
+class MachineError(UserError):
+    """The machine failed: a disk is full, a folder has vanished, a worker was killed."""
+
+    exit_status = 1
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -11,8 +11,8 @@ import pytest
 from configs import PROJECTS, all_keys, tiny_config
 from training import SHORT, train
 from vireid.ablation import runs as module
-from vireid.ablation.records import read_record, read_records, records_of
-from vireid.ablation.runs import Versions, complete, current_records, plan_runs, record_path
+from vireid.ablation.records import read_record, read_records
+from vireid.ablation.runs import Versions, complete, plan_runs, record_path, records_of
 from vireid.ablation.scores import Scores, score_weights
 from vireid.ablation.suites import Row
 from vireid.engine import merge_config
@@ -73,7 +73,7 @@ def seeds_and_gammas(started):
 def test_each_row_is_trained_with_each_seed_and_its_record_says_what_it_reached(ablate):
     ablate(planned(PLAIN, GAMMA))
     assert seeds_and_gammas(ablate.started) == [("0", ""), ("0", "0.5"), ("1", ""), ("1", "0.5")]
-    found = records_of(read_records(ablate.results), GAMMA, "code")
+    found = records_of(GAMMA, 3, configure, read_records(ablate.results), "code")
     assert sorted(found) == [0, 1]
     assert found[1].scores["test"]["plain"].mean("Rank-1") == 51.0
     assert (found[1].steps, found[1].settings["SOLVER.GAMMA"], found[1].data) == (200, 0.5, "data")
@@ -104,13 +104,13 @@ def test_a_failed_training_ends_the_ablation_names_its_log_and_keeps_the_others(
     assert [record_path(ablate.results, run).is_file() for run in runs] == [True, False]
 
 
-def test_records_of_settings_that_a_row_has_no_longer_do_not_count(ablate):
-    ablate(planned(PLAIN, seeds=1))
+def test_a_record_is_that_of_every_row_with_its_settings_and_of_no_other_version_of_the_code(ablate):
+    ablate(planned(GAMMA, seeds=1))
     records = read_records(ablate.results)
-    changed = planned(Row("plain", CONFIG, ("SOLVER.MAX_EPOCH", "9")), seeds=1)
-    assert current_records(records, planned(PLAIN, seeds=1), VERSIONS) == records
-    assert current_records(records, changed, VERSIONS) == []
-    assert current_records(records, changed, Versions("newer", "data")) == records
+    same = Row("other name", CONFIG, ("SOLVER.GAMMA", "0.50"))
+    assert records_of(same, 1, configure, records, "code") == {0: records[0]}
+    assert records_of(same, 1, configure, records, "newer") == {}
+    assert records_of(PLAIN, 1, configure, records, "code") == {}
 
 
 def test_a_file_that_is_no_record_is_named(tmp_path):

@@ -5,12 +5,12 @@ import pytest
 
 from vireid.ablation.records import Record
 from vireid.ablation.scores import Scores
-from vireid.ablation.suites import Row, Suite
+from vireid.ablation.suites import Row
 from vireid.ablation.tables import caption, markdown_table, suite_table
 
 BASE = Row("base", "agw")
 METHOD = Row("method", "mcja", ("A", "1"), against="base")
-SUITE = Suite("parts", "Parts", (BASE, METHOD))
+ROWS = (BASE, METHOD)
 
 
 def scores(value):
@@ -18,23 +18,21 @@ def scores(value):
     return Scores(np.array([1, 2]), np.array([4.0, 4.0]), figures)
 
 
-def record(row, seed, code="new", **rankings):
+def record(row, seed, **rankings):
     found = {name: scores(value) for name, value in rankings.items()}
     both = {"val": found, "test": {name: scores(value + 1) for name, value in rankings.items()}}
-    return Record(row.config, row.options, seed, {}, code, "data", 100, 60.0 + seed, 5.0, "here", both)
+    return Record(row.config, row.options, seed, {}, "new", "data", 100, 60.0 + seed, 5.0, "here", both)
 
 
-RECORDS = [
-    record(BASE, 0, plain=40.0),
-    record(BASE, 1, plain=44.0),
-    record(BASE, 0, code="old", plain=90.0),
-    record(METHOD, 0, plain=50.0, MSER=60.0),
-    record(METHOD, 2, plain=70.0, MSER=80.0),
-]
+FOUND = {
+    "base": {0: record(BASE, 0, plain=40.0), 1: record(BASE, 1, plain=44.0)},
+    "method": {seed: record(METHOD, seed, plain=50.0 + 10 * seed, MSER=60.0 + 10 * seed) for seed in (0, 2)},
+    "later": {},
+}
 
 
 def test_a_row_has_figures_over_its_seeds_and_differences_over_the_seeds_of_both():
-    base, plain, reranked = suite_table(SUITE, SUITE.rows, RECORDS, "new", "val")
+    base, plain, reranked = suite_table(ROWS, FOUND, "val")
     assert (base["seeds"], base["Rank-1"][0], base["train_seconds"]) == ([0, 1], 42.0, 60.5)
     assert base["Rank-1"][1] == pytest.approx(8**0.5)
     assert (plain["ranking"], plain["seeds"], plain["mAP"][0]) == ("plain", [0, 2], 30.0)
@@ -44,14 +42,13 @@ def test_a_row_has_figures_over_its_seeds_and_differences_over_the_seeds_of_both
     assert reranked["difference"]["Rank-1"]["mean"] == 20.0
 
 
-def test_test_identities_and_another_version_of_the_code_are_others():
-    assert suite_table(SUITE, [BASE], RECORDS, "new", "test")[0]["Rank-1"][0] == 43.0
-    assert suite_table(SUITE, [BASE], RECORDS, "old", "val")[0]["Rank-1"][0] == 90.0
-    assert suite_table(SUITE, [METHOD], RECORDS, "old", "val")[0]["seeds"] == []
+def test_test_identities_are_others_and_a_row_without_runs_is_empty():
+    assert suite_table([BASE], FOUND, "test")[0]["Rank-1"][0] == 43.0
+    assert suite_table([Row("later", "pmcm")], FOUND, "test")[0]["seeds"] == []
 
 
 def test_the_table_in_markdown():
-    entries = suite_table(SUITE, [*SUITE.rows, Row("later", "pmcm")], RECORDS, "new", "val")
+    entries = suite_table([*ROWS, Row("later", "pmcm")], FOUND, "val")
     lines = [
         [cell.strip() for cell in line.split("|")[1:-1]] for line in markdown_table(entries).splitlines()
     ]

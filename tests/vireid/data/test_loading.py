@@ -143,6 +143,29 @@ def test_a_sample_is_resized_and_augmented_by_its_modality_alone(sysu):
         assert torch.equal(sample, resized(visible) // 2 + sum(drawn))
 
 
+@pytest.mark.parametrize(
+    "change, found",
+    [
+        (lambda image: image.float(), r"torch.float32 \(3, 24, 12\)"),
+        (lambda image: image[:, :5], r"torch.uint8 \(3, 5, 12\)"),
+    ],
+)
+def test_a_transform_that_gives_another_form_is_named(sysu, change, found):
+    class Enlarge:
+        def __call__(self, image):
+            return change(image)
+
+    train_set = build_train_loader(sysu).dataset
+    train_set.transforms = {modality: [Enlarge()] for modality in train_set.transforms}
+    with pytest.raises(TypeError, match=f"the transform Enlarge gave {found}; expected torch.uint8"):
+        train_set[0, 0]
+
+
+def test_a_worker_fills_a_batch_in_shared_memory(sysu):
+    sysu.DATALOADER.NUM_WORKERS = 1
+    assert all(batch["images"].is_shared() for batch in batches_of(build_train_loader(sysu)))
+
+
 def test_the_callers_generators_and_threads_are_left_as_they_were(sysu):
     sysu.INPUT.INFRARED_TRANSFORMS = sysu.INPUT.VISIBLE_TRANSFORMS
 
@@ -269,7 +292,7 @@ def test_an_image_that_cannot_be_read_is_named(kind, tmp_path):
         read_image(str(path))
     text = str(caught.value)
     assert text.startswith(f"{path}: the image cannot be read (")
-    assert 'INPUT.UNREADABLE "skip"' in text and "\n" not in text
+    assert text.endswith("); replace it") and "\n" not in text
 
 
 def test_images_become_upright_8_bit_rgb(tmp_path):
@@ -295,12 +318,14 @@ def test_a_damaged_image_stops_training_and_testing_in_one_line(sysu, tmp_path, 
     for pid in (1, 3):
         damage(tmp_path / f"SYSU-MM01/cam3/{pid:04d}/0002.jpg")
     sysu.DATALOADER.NUM_WORKERS = workers
-    message = r"cam3/000\d/0002\.jpg: the image cannot be read"
-    with pytest.raises(DatasetError, match=message) as caught:
+    message = r"cam3/000\d/0002\.jpg: the image cannot be read \(.*\); replace it, or "
+    with pytest.raises(
+        DatasetError, match=message + 'train without it by INPUT.UNREADABLE "skip"$'
+    ) as caught:
         batches_of(build_train_loader(sysu))
     assert "\n" not in str(caught.value)
     sysu.INPUT.UNREADABLE = "skip"  # a test leaves nothing out
-    with pytest.raises(DatasetError, match=message):
+    with pytest.raises(DatasetError, match=message + "take it out of the test set"):
         list(build_test_loader(sysu, build_dataset(sysu, "SYSUMM01").test))
 
 

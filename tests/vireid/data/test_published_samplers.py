@@ -187,4 +187,4 @@ def test_they_are_found_by_name(cfg):
     cfg.SOLVER.IMS_PER_BATCH = 16
     for cls in SAMPLERS:
         cfg.DATALOADER.SAMPLER_TRAIN = cls.__name__
-        assert type(build_sampler(cfg, make_items([(7, 5)] * 8), 0, 0, 1)) is cls
+        assert type(build_sampler(cfg, make_items([(7, 5)] * 8), 0, 0, 1).sampler) is cls

@@ -11,7 +11,7 @@ from vireid import Modality
 from vireid.data.samplers import (
     SAMPLER_REGISTRY,
     CrossModalityIdentitySampler,
-    FirstBatches,
+    EpochBatches,
     ModalityFreeIdentitySampler,
     build_sampler,
 )
@@ -180,19 +180,26 @@ def test_toolkit_triples_are_visible_images():
     assert {len({items[i][1] for i in indices(batch)}) for batch in batches} == {2}
 
 
-def test_first_batches_are_those_of_the_whole_epoch():
+def test_an_epoch_may_be_cut_and_begun_in_its_middle():
     items = make_items([(7, 5)] * 8)
     whole = epoch_of(CrossModalityIdentitySampler(items, 16, 4), 6)
-    first = FirstBatches(CrossModalityIdentitySampler(items, 16, 4), 3)
-    assert epoch_of(first, 6) == whole[:3] and len(first) == 3
-    assert len(FirstBatches(CrossModalityIdentitySampler(items, 16, 4), 99)) == len(whole)
+    cut = EpochBatches(CrossModalityIdentitySampler(items, 16, 4), 3)
+    assert epoch_of(cut, 6) == whole[:3] and len(cut) == 3
+    for count, end in ((0, len(whole)), (99, len(whole)), (3, 3)):
+        begun = EpochBatches(CrossModalityIdentitySampler(items, 16, 4), count)
+        for step in range(end + 1):
+            begun.set_epoch(6, step)
+            assert list(begun) == whole[step:end]
+            assert len(begun) == end
 
 
 def test_the_sampler_is_found_by_name(cfg):
     cfg.SOLVER.IMS_PER_BATCH = 16
     cfg.DATALOADER.SAMPLER_TRAIN = "ModalityFreeIdentitySampler"
     items = make_items([(7, 5)] * 8)
-    assert isinstance(build_sampler(cfg, items, 0, 0, 1), SAMPLER_REGISTRY["ModalityFreeIdentitySampler"])
+    assert isinstance(
+        build_sampler(cfg, items, 0, 0, 1).sampler, SAMPLER_REGISTRY["ModalityFreeIdentitySampler"]
+    )
     cfg.DATALOADER.MAX_BATCHES_PER_EPOCH = 2
     assert len(build_sampler(cfg, items, 0, 0, 1)) == 2
     cfg.DATALOADER.SAMPLER_TRAIN = "TrainingSampler"

@@ -10,6 +10,7 @@ from vireid.data import TRANSFORM_REGISTRY, check_transforms
 from vireid.data.transforms import build_transforms
 from vireid.data.transforms.color import ChannelExchange, ColorJitter, RandomGrayscale
 from vireid.data.transforms.geometry import Flip, PadCrop, RandomErasing
+from vireid.data.transforms.pixels import blended, weighted_gray
 from vireid.errors import ConfigError
 from vireid.images import image_to_tensor
 
@@ -231,3 +232,33 @@ def test_a_switch_of_a_listed_transform_is_no_fault(cfg):
         cfg.INPUT.INFRARED_TRANSFORMS = ("RandomErasing", "Flip")
         cfg.INPUT.PADDING.ENABLED = True
         check_transforms(cfg)
+
+
+@pytest.mark.parametrize("rounding", [0, 0x8000])
+def test_the_weighted_sum_of_channels_is_exact(rounding, image):
+    weights = (1, 30000, 35535)
+    out = weighted_gray(image, weights, rounding)
+    for y in range(HEIGHT):
+        for x in range(WIDTH):
+            total = sum(weight * int(channel) for weight, channel in zip(weights, image[:, y, x]))
+            assert out[:, y, x].tolist() == [(total + rounding) // 65536] * 3
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.999, 1.0])
+def test_a_blend_has_the_bits_of_pytorchs_float32(share, image):
+    other = image[1]
+    expected = (other.float() + share * (image.float() - other.float())).to(torch.uint8)
+    assert torch.equal(blended(image, other, share), expected)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_transforms_take_images_that_are_views(name, image, cfg):
+    transform = TRANSFORM_REGISTRY[name].from_config(cfg)
+    wide = image.repeat(1, 1, 2)
+    for seed in range(10):
+        outputs = []
+        for view in (wide[:, :, :WIDTH], image):
+            random.seed(seed)
+            torch.manual_seed(seed)
+            outputs.append(transform(view))
+        assert torch.equal(*outputs)

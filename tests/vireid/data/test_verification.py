@@ -129,7 +129,10 @@ FAULTS = {
     "unreadable image": (
         SYSUMM01,
         lambda f: (f / "cam3/0001/0001.jpg").write_text("no image"),
-        ["{}/cam3/0001/0001.jpg: the image cannot be read (cannot identify image file); replace it"],
+        [
+            "{}/cam3/0001/0001.jpg: the image cannot be read (it is no image: it begins with b'no image'; "
+            "accepted are JPEG, PNG, BMP); replace it"
+        ],
     ),
     "empty image": (
         SYSUMM01,

@@ -15,7 +15,7 @@ from configs import PROJECTS, TINY
 from plain_evaluation import METRICS, plain_figures
 from training import train, trainer_of
 from vireid.data import build_dataset
-from vireid.engine import evaluate_weights
+from vireid.engine import evaluate_weights, evaluation, rehearsal
 from vireid.engine.evaluation import evaluate_dataset
 from vireid.engine.loss_log import LossLog
 from vireid.engine.step import OptimizationStep
@@ -119,10 +119,10 @@ def test_a_resumed_run_ends_as_an_uninterrupted_one(datasets, tmp_path):
     options = {"SOLVER__MAX_EPOCH": 3, "TEST__EVAL_PERIOD": 0, "DATALOADER__MAX_BATCHES_PER_EPOCH": 2}
     whole = train(tmp_path / "whole", "PMCM/configs/sysu.yml", **options)
     killed = shutil.copytree(whole.folder, tmp_path / "killed")
-    (killed / "model_final.pth").unlink()
-    (killed / "last_checkpoint").write_text("model_0001.pth")  # as if killed in the last epoch
+    for later in ("model_final.pth", "model_best.pth"):  # as if killed in the last epoch
+        (killed / later).unlink()
     resumed = train(killed, "PMCM/configs/sysu.yml", resume=True, **options)
-    assert resumed.trainer.start_epoch == 2
+    assert resumed.trainer.start == (2, 0)
     expected = whole.trainer.model.state_dict()
     found = resumed.trainer.model.state_dict()
     assert all(torch.equal(value, expected[name]) for name, value in found.items())
@@ -140,24 +140,23 @@ def test_evaluating_does_not_change_the_training(runs, datasets, tmp_path):
 def test_a_run_is_not_overwritten_by_another(copy_of_run):
     with pytest.raises(ConfigError, match=r"holds model_best.pth, model_final.pth of another run.*--resume"):
         train(copy_of_run, REGDB)
-    (copy_of_run / "last_checkpoint").write_text("model_0009.pth")  # names no file
-    with pytest.raises(ConfigError, match="last_checkpoint names"):
-        train(copy_of_run, REGDB, resume=True)
 
 
 def test_resuming_a_finished_run_evaluates_it(runs, copy_of_run):
     again = train(copy_of_run, REGDB, resume=True, DATASETS__REGDB__SPLIT=2)
-    assert again.trainer.start_epoch == 1
+    assert again.trainer.start == (1, 0)
     assert again.results == runs(REGDB).results
 
 
 def test_machines_that_find_different_checkpoints_do_not_resume(copy_of_run, monkeypatch):
     monkeypatch.setattr("fastreid.utils.comm.all_gather", lambda found: [found, ""])
-    with pytest.raises(ConfigError, match=r"find .*model_final.pth and nothing in .*share the folder"):
+    with pytest.raises(
+        ConfigError, match=r"find model_final.pth of epoch 1 and nothing in .*share the folder"
+    ):
         train(copy_of_run, REGDB, resume=True, SOLVER__MAX_EPOCH=2, DATASETS__REGDB__SPLIT=2)
 
 
-def test_an_evaluation_that_fails_does_not_lose_the_epoch(datasets, tmp_path, monkeypatch):
+def test_an_evaluation_that_fails_does_not_lose_the_epoch_and_is_repeated(datasets, tmp_path, monkeypatch):
     evaluations = []
     options = {"SOLVER__MAX_EPOCH": 2, "DATASETS__TRIALS": 1, "DATALOADER__MAX_BATCHES_PER_EPOCH": 1}
 
@@ -172,12 +171,16 @@ def test_an_evaluation_that_fails_does_not_lose_the_epoch(datasets, tmp_path, mo
         with pytest.raises(DatasetError, match="an image cannot be read"):
             train(tmp_path, SOLVER__CHECKPOINT_PERIOD=0, **options)
     best = torch.load(tmp_path / "model_best.pth", weights_only=True)
-    saved = torch.load(tmp_path / "model_0001.pth", weights_only=True)
-    assert (best["epoch"], saved["epoch"]) == (0, 1)
+    saved = torch.load(tmp_path / "model_within_epoch.pth", weights_only=True)
+    assert (best["epoch"], saved["epoch"], saved["step"]) == (0, 1, 1)
     assert saved["best_metric"] == best["metric"]
     resumed = train(tmp_path, resume=True, **options)
-    assert resumed.trainer.start_epoch == 2
+    assert resumed.trainer.start == (1, 1)
     assert resumed.results["SYSUMM01"]
+    assert resumed.trainer.checkpoints.best >= best["metric"]
+    assert not (tmp_path / "model_within_epoch.pth").exists()
+    final = torch.load(tmp_path / "model_final.pth", weights_only=True)["model"]
+    assert all(torch.equal(final[name], value) for name, value in saved["model"].items())
 
 
 def test_a_resumed_run_follows_a_changed_rate(datasets, tmp_path):
@@ -257,6 +260,11 @@ def test_evaluation_periods(datasets, tmp_path, evaluations, period, epochs):
             {"TEST__RERANK__ENABLED": True, "TEST__RERANK__K1": 999},
             "TEST.RERANK.K1 is 999; all-search single",
         ),
+        (
+            {"TEST__AQE__ENABLED": True, "TEST__AQE__QE_K": 999},
+            r"SYSUMM01: TEST.AQE.QE_K is 999; all-search single-shot has (\d+) images: set it to 1..\d+",
+        ),
+        ({"DATASETS__TESTS": []}, "DATASETS.TESTS is empty: nothing could be evaluated after the training"),
         ({"TEST__RERANKER": "MSER", "TEST__MSER__K1": 999}, "SYSUMM01: TEST.MSER.K1 is 999; all-search"),
         ({"TEST__RERANKER": "MSER", "TEST__AQE__ENABLED": True}, "asks for another re-ranker"),
         ({"DATASETS__TESTS": ["Market1501"]}, "Market1501"),
@@ -266,6 +274,28 @@ def test_what_an_evaluation_would_fail_at_is_found_before_training(datasets, tmp
     with pytest.raises(UserError, match=message):
         train(tmp_path, **overrides)
     assert not (tmp_path / "model_final.pth").exists()
+
+
+def test_what_no_check_knows_of_fails_in_the_rehearsal(datasets, tmp_path, monkeypatch):
+    def fail(*arguments, **keywords):
+        raise IndexError("index 7 is out of bounds")
+
+    monkeypatch.setattr("vireid.engine.evaluation.verification_rates", fail)
+    message = r"SYSUMM01 could not be evaluated after the training .*\(IndexError: index 7 is out of bounds\)"
+    with pytest.raises(ConfigError, match=message):
+        train(tmp_path, TEST__ROC__ENABLED=True)
+
+
+@pytest.mark.parametrize(("setting", "row"), [({}, 0), ({"TEST__RERANKER": "MSER"}, 1)])
+def test_the_rehearsal_scores_one_trial_of_each_setting(datasets, tmp_path, monkeypatch, setting, row):
+    scored = []
+    score_all = evaluation.score
+    monkeypatch.setattr(rehearsal, "score", lambda *args: scored.extend(score_all(*args)))
+    trainer_of(tmp_path, **setting)
+    names = sorted(RUNS["MCJA/configs/sysu.yml"])
+    expected = [*names, *(f"{name} + MSER" for name in names)] if row else names
+    assert sorted(row.name for row in scored) == sorted(expected)
+    assert {len(row.result.trials) for row in scored} == {1}
 
 
 ANOTHER_SPLIT = "trained on RegDB split 2, but the config says 3"
@@ -292,7 +322,7 @@ def test_a_loss_that_blows_up_names_iteration_losses_and_checkpoint(runs, copy_o
     options = {"DATASETS__REGDB__SPLIT": 2, "TEST__EVAL_PERIOD": -1, "SOLVER__CHECKPOINT_PERIOD": 0}
     message = r"iteration \d+ \(epoch \d\): a loss is not finite: loss_ce .*model_final.pth"
     with pytest.raises(TrainingError, match=message):
-        train(copy_of_run, REGDB, resume=True, SOLVER__MAX_EPOCH=20, SOLVER__BASE_LR=1e30, **options)
+        train(copy_of_run, REGDB, resume=True, SOLVER__MAX_EPOCH=20, SOLVER__BASE_LR=1e3, **options)
     assert (copy_of_run / "model_final.pth").read_bytes() == intact
 
 
@@ -327,25 +357,65 @@ def test_a_step_that_is_not_finite_is_found_before_anything_is_saved(datasets, t
     never_waiting(monkeypatch)
     train(tmp_path, SOLVER__MAX_EPOCH=1, TEST__EVAL_PERIOD=-1)
     before = {path.name: path.read_bytes() for path in tmp_path.glob("*.pth")}
+    step, steps = OptimizationStep.__call__, []
+
+    def spoiling(self, *arguments):
+        losses = step(self, *arguments)
+        steps.append(losses)
+        if len(steps) == 1:
+            self.model.heads.weight.data[0, 0] = float("nan")
+        return losses
+
+    monkeypatch.setattr(OptimizationStep, "__call__", spoiling)
     message = r"iteration 5 \(epoch 1\): a loss is not finite: loss_ce .*model_final.pth"
     with pytest.raises(TrainingError, match=message):
-        train(tmp_path, resume=True, TEST__EVAL_PERIOD=1, SOLVER__MAX_EPOCH=3, SOLVER__BASE_LR=1e30)
+        train(tmp_path, resume=True, TEST__EVAL_PERIOD=1, SOLVER__MAX_EPOCH=3)
+    assert len(steps) == 4
     assert {path.name: path.read_bytes() for path in tmp_path.glob("*.pth")} == before
 
 
 def test_weights_that_the_last_step_of_an_epoch_spoils_are_not_saved(datasets, tmp_path, monkeypatch):
     step = OptimizationStep.__call__
 
-    def spoiling(self, batch):
-        losses = step(self, batch)
+    def spoiling(self, *arguments):
+        losses = step(self, *arguments)
         self.model.heads.weight.data[0, 0] = float("inf")
         return losses
 
     monkeypatch.setattr(OptimizationStep, "__call__", spoiling)
-    message = r"epoch 0: the weights are not finite after its last iteration; there is no checkpoint yet"
-    with pytest.raises(TrainingError, match=message):
+    message = (
+        r"epoch 0: the weights are not finite after its last iteration \(kept as not_finite_0000.pth\); "
+    )
+    with pytest.raises(TrainingError, match=message + "there is no checkpoint yet"):
         train(tmp_path, DATALOADER__MAX_BATCHES_PER_EPOCH=1)
-    assert not list(tmp_path.glob("*.pth"))
+    assert [path.name for path in tmp_path.glob("*.pth")] == ["not_finite_0000.pth"]
+    assert not (tmp_path / "last_checkpoint").exists()
+
+
+def test_weights_whose_features_overflow_are_kept_beside_and_never_resumed_from(
+    datasets, tmp_path, monkeypatch
+):
+    """They are finite themselves, so that the evaluation is the first to find out."""
+    options = {"SOLVER__MAX_EPOCH": 2, "DATALOADER__MAX_BATCHES_PER_EPOCH": 1, "DATASETS__TRIALS": 1}
+    step, steps = OptimizationStep.__call__, []
+
+    def spoiling(self, *arguments):
+        losses = step(self, *arguments)
+        steps.append(losses)
+        if len(steps) == 2:
+            self.model.backbone.layer4[0].conv2.weight.data.fill_(3e38)
+        return losses
+
+    message = (
+        r"epoch 1: SYSUMM01: \d+ of \d+ features are NaN or infinite: .* \(kept as not_finite_0001.pth\); "
+        r"the last good checkpoint is .*model_0000.pth"
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(OptimizationStep, "__call__", spoiling)
+        with pytest.raises(TrainingError, match=message):
+            train(tmp_path, **options)
+    resumed = train(tmp_path, resume=True, **options)
+    assert resumed.trainer.start == (1, 0)
 
 
 def tiny_options():
@@ -384,6 +454,7 @@ def test_a_number_of_processes_that_does_not_divide_the_batch_is_refused_once(
     """By every process, in a line of the first of each machine."""
     monkeypatch.setattr("vireid.host.join_process_group", lambda device: None)
     monkeypatch.setattr("fastreid.utils.comm.get_world_size", lambda: 3)
+    monkeypatch.setattr("fastreid.utils.comm.all_gather", lambda found: [found] * 3)
     config = ["--config-file", PROJECTS / "PMCM/configs/sysu.yml"]
     said = []
     for rank in range(3):

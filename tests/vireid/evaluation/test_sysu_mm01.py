@@ -6,7 +6,7 @@ import pytest
 from scipy.io import savemat
 
 from plain_ranking import plain_sysu
-from vireid.errors import ConfigError, DatasetError
+from vireid.errors import ConfigError, DatasetError, UserError
 from vireid.evaluation import METRICS, SYSUProtocol, evaluate_settings, sysu_settings
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -118,7 +118,7 @@ def test_a_query_of_camera_3_sees_nothing_of_camera_2():
     [
         (np.zeros((6, 1)), r"is \(6, 1\) of float64; expected a 6x1 cell"),
         (np.empty((5, 1), dtype=object), r"is \(5, 1\) of object"),
-        (np.full((6, 1), None, dtype=object), "camera 1: not a cell"),
+        (np.full((6, 1), None, dtype=object), "camera 1: not an Nx1 cell"),
     ],
 )
 def test_malformed_permutations(cells, message):
@@ -160,7 +160,7 @@ def test_dataset_errors():
         SYSUProtocol(cells).setting(np.tile(pids, 2), np.tile(camids, 2), np.tile(numbers, 2))
     with pytest.raises(DatasetError, match=r"cameras 1 to 6; camids holds \[0\]"):
         SYSUProtocol(cells).setting(pids, camids - 1, numbers)
-    with pytest.raises(DatasetError, match="they must be as many"):
+    with pytest.raises(UserError, match="465 pids, 465 camids, 464 numbers: there must be as many"):
         SYSUProtocol(cells).setting(pids, camids, numbers[1:])
     with pytest.raises(ConfigError, match="5 trials were asked for, but rand_perm_cam has 4"):
         SYSUProtocol(cells, trials=5).setting(pids, camids, numbers)

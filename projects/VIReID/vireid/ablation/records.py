@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from vireid.ablation.scores import Scores
-from vireid.ablation.suites import Row
 from vireid.errors import DatasetError
 
 
@@ -72,12 +71,3 @@ def read_record(path: Path) -> Record:
 def read_records(folder: Path) -> list[Record]:
     """All records of a folder, by file name."""
     return [read_record(path) for path in sorted(folder.glob("*.json"))]
-
-
-def records_of(records: list[Record], row: Row, code: str) -> dict[int, Record]:
-    """seed -> the record of a row, of one version of the code."""
-    return {
-        record.seed: record
-        for record in records
-        if (record.config, record.options, record.code) == (row.config, row.options, code)
-    }

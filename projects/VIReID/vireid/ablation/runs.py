@@ -21,6 +21,7 @@ from vireid.ablation.scores import score_weights
 from vireid.ablation.suites import Row
 from vireid.errors import TrainingError
 
+Found = dict[int, Record]  # by seed
 Configure = Callable[[str, list[str]], CfgNode]  # (config file, options) -> merged config
 
 
@@ -136,12 +137,14 @@ def trained_steps(folder: Path) -> int:
     return int(json.loads(lines[-1])["iteration"]) + 1
 
 
-def current_records(records: Sequence[Record], runs: Sequence[Run], versions: Versions) -> list[Record]:
-    """The records without those of this code and data whose settings are no longer those of a row."""
-    keys = {run.key for run in runs}
-    return [
-        record
-        for record in records
-        if (record.code, record.data) != (versions.code, versions.data)
-        or run_key(record.settings, record.code, record.data) in keys
-    ]
+def records_of(row: Row, seeds: int, configure: Configure, records: Sequence[Record], code: str) -> Found:
+    """The records of a row: those of one version of the code that have all its settings.
+
+    Args:
+        seeds: 0, 1, ... are looked for.
+        records: of any row and version.
+    """
+    settings = [plan_run(row, seed, configure, Versions(code, "")).settings for seed in range(seeds)]
+    of_code = [record for record in records if record.code == code]
+    matches = [next((r for r in of_code if r.settings == wanted), None) for wanted in settings]
+    return {seed: record for seed, record in enumerate(matches) if record is not None}

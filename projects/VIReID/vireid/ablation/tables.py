@@ -6,23 +6,20 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from vireid.ablation.records import Record, records_of
+from vireid.ablation.records import Record
 from vireid.ablation.scores import PLAIN
 from vireid.ablation.statistics import LEVEL, Difference, mean_and_deviation, paired_difference
-from vireid.ablation.suites import Row, Suite
+from vireid.ablation.suites import Row
 
 FIGURES = ("Rank-1", "mAP")
 
 
-def suite_table(
-    suite: Suite, rows: Sequence[Row], records: list[Record], code: str, subset: str
-) -> list[dict]:
+def suite_table(rows: Sequence[Row], found: Mapping[str, Mapping[int, Record]], subset: str) -> list[dict]:
     """One entry for each row and ranking, as plain values.
 
     Args:
-        rows: of the suite, those to be shown.
-        records: of any suite and version of the code.
-        code: the version that counts.
+        rows: those to be shown.
+        found: the records of these rows and of those that they are compared with, by name and seed.
         subset: "val" or "test".
 
     Returns:
@@ -32,13 +29,12 @@ def suite_table(
     """
     entries = []
     for row in rows:
-        own = records_of(records, row, code)
+        own = found[row.name]
         rankings = list(next(iter(own.values())).scores[subset]) if own else [PLAIN]
         for ranking in rankings:
             entry = _reached(own, subset, ranking)
             if row.against and own:
-                other = records_of(records, suite.row(row.against), code)
-                entry.update(_compared(own, other, subset, ranking), against=row.against)
+                entry.update(_compared(own, found[row.against], subset, ranking), against=row.against)
             entries.append({"name": row.name, "ranking": ranking, "curve": row.curve, **entry})
     return entries
 

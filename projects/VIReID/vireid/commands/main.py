@@ -3,6 +3,7 @@
 import argparse
 import ast
 import importlib.metadata
+import io
 import os
 import sys
 import traceback
@@ -13,7 +14,7 @@ from typing import cast
 
 from vireid import host
 from vireid.entry_points import COMMANDS, find_entry_points, load_entry_point, source_file
-from vireid.errors import ConfigError, UserError, choices
+from vireid.errors import ConfigError, MachineError, UserError, choices
 
 DESCRIPTION = "Visible-infrared person re-identification with FastReID."
 GROUPS = {
@@ -36,10 +37,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the words after ``vireid``; those of this process by default.
 
     Returns:
-        The exit status: that of the command, 2 for what the user can mend, 130 after Ctrl-C.
+        The exit status: that of the command; 2 for what the user can mend; 1 for what the machine did, such
+        as a full disk; 128 + the number of the signal that ended it: 130 after Ctrl-C, 143 after SIGTERM.
     """
     # Before torch is imported: threads that wait sleep. Spinning, they slow a busy machine tenfold.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a locale without UTF-8: an escape instead of an error
+            stream.reconfigure(errors="backslashreplace")
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # PyTorch's profiler says when it starts and stops
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["--version"]:
         print(f"fastreid-vi {importlib.metadata.version('fastreid-vi')}")
@@ -124,16 +130,22 @@ def _run(point: EntryPoint, words: list[str], rest: list[str]) -> int:
         if error.name != host.TOOLKIT:
             raise
         return _refuse(ConfigError(f"FastReID is not installed; run `{host.INSTALL_COMMAND}`"))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         interrupted = getattr(command, "interrupted", lambda args: "")
-        print(f"interrupted{interrupted(args)}", file=sys.stderr)
-        return 130
+        if _speaks():
+            print(str(error) or f"interrupted{interrupted(args)}", file=sys.stderr)
+        status: int = getattr(error, "exit_status", 130)
+        return status
 
 
 def _refuse(error: Exception) -> int:
     if os.environ.get("VIREID_TRACEBACK"):
         traceback.print_exception(error)
-    # A wrong config is the same to every process of a machine, and is said once.
-    if not isinstance(error, ConfigError) or os.environ.get("LOCAL_RANK", "0") == "0":
+    if _speaks() or not isinstance(error, ConfigError):
         print(f"error: {error}", file=sys.stderr)
-    return 2
+    return error.exit_status if isinstance(error, UserError) else MachineError.exit_status
+
+
+def _speaks() -> bool:
+    """Whether this process says what every process of its machine could say: a wrong config, a signal."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"

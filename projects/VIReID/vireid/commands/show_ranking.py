@@ -1,7 +1,8 @@
 """Draw some queries of a test set with the gallery images that a model ranks first.
 
-The ranking is the one that the results table scores, re-ranked where the config says so. A green frame is the
-query's identity, a red one another; images that the protocol leaves out for a query are left out here too.
+The ranking is the one that the results table scores, re-ranked where the config says so. A green frame and a
+tick are the query's identity, a red frame and a cross another. Images that the protocol leaves out for a
+query are left out here, too. Where none of the first images is right, the nearest right one follows.
 """
 
 import argparse

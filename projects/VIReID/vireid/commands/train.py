@@ -14,6 +14,8 @@ examples:
     vireid train --config-file pmcm/sysu
   go on after an interruption:
     vireid train --config-file pmcm/sysu --resume
+  go on with other settings, which an ordinary --resume refuses:
+    vireid train --config-file pmcm/sysu --force-resume SOLVER.IMS_PER_BATCH 32
   another backbone, from scratch, in bf16:
     vireid train --config-file pmcm/sysu \\
         MODEL.BACKBONE.NAME build_osnet_backbone MODEL.BACKBONE.DEPTH x1_0 \\
@@ -27,7 +29,12 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The toolkit's arguments, with its names."""
     parser.add_argument(
-        "--resume", action="store_true", help="go on from the last checkpoint of OUTPUT_DIR, if there is one"
+        "--resume",
+        action="store_true",
+        help="go on from the newest checkpoint of OUTPUT_DIR, if there is one",
+    )
+    parser.add_argument(
+        "--force-resume", action="store_true", help="--resume, also where the config is not the run's"
     )
     parser.add_argument("--eval-only", action="store_true", help="evaluate instead, as vireid evaluate does")
     add_launch_arguments(parser)
@@ -46,10 +53,10 @@ def run(args: argparse.Namespace) -> None:
     from vireid.engine import VIReIDTrainer, full_config
 
     trainer = VIReIDTrainer(joined(full_config(args.config_file, args.opts), args))
-    trainer.resume_or_load(resume=args.resume)
+    trainer.resume_or_load(resume=args.resume or args.force_resume, force=args.force_resume)
     trainer.train()
 
 
 def interrupted(args: argparse.Namespace) -> str:
     """What goes on with a training."""
-    return "" if args.eval_only else "; --resume goes on from the last checkpoint, if any"
+    return "" if args.eval_only else "; --resume goes on from the newest checkpoint, if any"

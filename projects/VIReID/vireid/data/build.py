@@ -11,8 +11,9 @@ from fastreid.data.datasets.bases import ImageDataset
 from fastreid.utils import comm
 from torch.utils.data import DataLoader
 
-from vireid.data.common import TestSet, TrainSet, collate
+from vireid.data.common import TEST_ADVICE, TestSet, TrainSet, as_is
 from vireid.data.datasets.base import ImageItem, as_image_item
+from vireid.data.image_list import ImageList, check_cache
 from vireid.data.samplers import build_sampler
 from vireid.data.transforms import build_transforms
 from vireid.errors import ConfigError, DatasetError
@@ -61,7 +62,8 @@ def build_dataset(cfg: Any, name: str) -> ImageDataset:
 def build_train_loader(cfg: Any) -> ImageLoader:
     """The training loader of DATASETS.NAMES, one epoch an iteration.
 
-    ``loader.batch_sampler.set_epoch(epoch)`` chooses the epoch; ``loader.dataset`` is a TrainSet.
+    ``loader.batch_sampler.set_epoch(epoch, step)`` chooses the epoch, and the batch that the next iteration
+    begins with; ``loader.dataset`` is a TrainSet.
 
     Raises:
         ConfigError, DatasetError: before any image is read.
@@ -72,6 +74,7 @@ def build_train_loader(cfg: Any) -> ImageLoader:
         raise ConfigError(f'INPUT.UNREADABLE is {cfg.INPUT.UNREADABLE!r}; it must be "error" or "skip"')
     if not cfg.DATASETS.NAMES:
         raise ConfigError("DATASETS.NAMES is empty; name the training datasets, such as ('SYSUMM01',)")
+    check_cache(cfg.DATALOADER.CACHE)
     datasets = [build_dataset(cfg, name) for name in cfg.DATASETS.NAMES]
     if comm.is_main_process():
         for dataset in datasets:
@@ -80,17 +83,21 @@ def build_train_loader(cfg: Any) -> ImageLoader:
         Modality.VISIBLE: build_transforms(cfg, "VISIBLE_TRANSFORMS"),
         Modality.INFRARED: build_transforms(cfg, "INFRARED_TRANSFORMS"),
     }
-    size, interpolation = _size(cfg, "SIZE_TRAIN"), _interpolation(cfg)
-    train_set = TrainSet(datasets, size, transforms, cfg.INPUT.UNREADABLE, interpolation)
+    size, interpolation, cache = _size(cfg, "SIZE_TRAIN"), _interpolation(cfg), cfg.DATALOADER.CACHE
+    train_set = TrainSet(datasets, size, transforms, cfg.INPUT.UNREADABLE, interpolation, cache)
     seed = cfg.SEED if cfg.SEED >= 0 else comm.shared_random_seed()
     sampler = build_sampler(cfg, train_set.items, seed, comm.get_rank(), comm.get_world_size())
-    workers = cfg.DATALOADER.NUM_WORKERS
+    workers = _workers(cfg)
+    if workers < cfg.DATALOADER.NUM_WORKERS:
+        logger.info(
+            f"{workers} workers read images, one for each core (DATALOADER.NUM_WORKERS asks for more)"
+        )
     return ImageLoader(
         train_set,
         batch_sampler=sampler,
         num_workers=workers,
         persistent_workers=workers > 0,
-        collate_fn=collate,
+        collate_fn=as_is,
         pin_memory=torch.cuda.is_available(),
         # The loader draws from its generator, and not from the model's.
         generator=torch.Generator().manual_seed(seed),
@@ -109,15 +116,24 @@ def build_test_loader(cfg: Any, items: Sequence[Any]) -> ImageLoader:
     batch_size = max(1, cfg.TEST.IMS_PER_BATCH)
     batches = -(-len(items) // batch_size)
     first, end = (r * batches // world_size * batch_size for r in (rank, rank + 1))
+    size, interpolation, cache = _size(cfg, "SIZE_TEST"), _interpolation(cfg), cfg.DATALOADER.CACHE
+    images = ImageList([item.path for item in items], size, interpolation, cache, TEST_ADVICE)
     items = items[first:end]
     return ImageLoader(
-        TestSet(items, _size(cfg, "SIZE_TEST"), _interpolation(cfg)),
+        TestSet(items, images, first),
         batch_size=batch_size,
-        num_workers=min(cfg.DATALOADER.NUM_WORKERS, -(-len(items) // batch_size)),
-        collate_fn=collate,
+        num_workers=min(_workers(cfg), -(-len(items) // batch_size)),
+        collate_fn=as_is,
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator(),
     )
+
+
+def _workers(cfg: Any) -> int:
+    """DATALOADER.NUM_WORKERS, but no more than the cores of this process: PyTorch warns of more, and
+    what they read does not depend on their number."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cfg.DATALOADER.NUM_WORKERS, cores)
 
 
 def _size(cfg: Any, key: str) -> tuple[int, int]:

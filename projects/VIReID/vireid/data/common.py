@@ -1,6 +1,7 @@
 """Training and test images as samples, and samples as a batch."""
 
 import logging
+import math
 import random
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,17 +11,21 @@ from typing import Any
 import numpy as np
 import torch
 from fastreid.data.datasets.bases import ImageDataset
-from PIL import Image
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import Dataset, get_worker_info
 
 from vireid.data.datasets.base import ImageItem, as_image_item
+from vireid.data.image_list import ImageList
 from vireid.data.samplers import Sample
 from vireid.data.transforms import Transform
 from vireid.errors import DatasetError
-from vireid.images import read_image, resized
+from vireid.images import REPLACE
 from vireid.modality import Modality
 
 logger = logging.getLogger("fastreid.vireid.data")
+
+# What is advised about a file that cannot be read.
+TRAIN_ADVICE = f'{REPLACE}, or train without it by INPUT.UNREADABLE "skip"'
+TEST_ADVICE = f"{REPLACE}, or take it out of the test set (a test leaves out nothing by itself)"
 
 
 class TrainSet(Dataset):
@@ -35,6 +40,7 @@ class TrainSet(Dataset):
         unreadable: "error", or "skip" to put another image of the same identity and modality in the
             place of one that cannot be read.
         interpolation: the resize filter, one of FILTERS.
+        cache: where resized images are kept, as DATALOADER.CACHE.
     """
 
     def __init__(
@@ -44,9 +50,9 @@ class TrainSet(Dataset):
         transforms: Mapping[Modality, Sequence[Transform]],
         unreadable: str = "error",
         interpolation: str = "bicubic",
+        cache: str = "",
     ) -> None:
-        self.datasets = list(datasets)
-        self.size, self.transforms, self.interpolation = size, transforms, interpolation
+        self.datasets, self.size, self.transforms = list(datasets), size, transforms
         images = [[as_image_item(item) for item in dataset.train] for dataset in self.datasets]
         pids = [(d, pid) for d, items in enumerate(images) for pid in sorted({item.pid for item in items})]
         cams = [(d, cam) for d, items in enumerate(images) for cam in sorted({item.camid for item in items})]
@@ -58,18 +64,24 @@ class TrainSet(Dataset):
             for item in items
         ]
         self.num_classes, self.num_cameras = len(pids), len(cams)
+        skip = unreadable == "skip"
+        paths, advice = [item.path for item in self.items], REPLACE if skip else TRAIN_ADVICE
+        self.images = ImageList(paths, size, interpolation, cache, advice)
         # One flag an image, seen by all workers: a damaged file is reported once.
-        self._damaged: torch.Tensor | None = None
-        if unreadable == "skip":
-            self._damaged = torch.zeros(len(self.items), dtype=torch.bool).share_memory_()
-            self._alike: dict[tuple[int, int], list[int]] = defaultdict(list)
-            for index, item in enumerate(self.items):
-                self._alike[item.pid, item.modality].append(index)
+        self._damaged = torch.zeros(len(self.items), dtype=torch.bool).share_memory_() if skip else None
+        self._alike: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for index, item in enumerate(self.items):
+            self._alike[item.pid, item.modality].append(index)
 
     @property
     def num_unreadable(self) -> int:
         """Images found damaged so far, and replaced."""
         return 0 if self._damaged is None else int(self._damaged.sum())
+
+    def leave_out(self, indices: Sequence[int]) -> None:
+        """Never read these images, with ``unreadable`` "skip": others take their place."""
+        assert self._damaged is not None
+        self._damaged[indices] = True
 
     def __len__(self) -> int:
         """Number of images."""
@@ -78,39 +90,52 @@ class TrainSet(Dataset):
     def __getitem__(self, sample: Sample) -> dict[str, Any]:
         """The image ``sample[0]``, augmented from the seed ``sample[1]``; the caller's generators are left
         as they were."""
+        images = torch.empty((1, 3, *self.size), dtype=torch.uint8)
         with _preserved_generators(), _one_thread():
-            return self._load(*sample)
+            item = self._load(*sample, images[0])
+        return {key: value[0] for key, value in _batch(images, [item]).items()}
 
-    def __getitems__(self, samples: list[Sample]) -> list[dict[str, Any]] | DatasetError:
-        """A batch of samples, or the error, which a worker process would bury in its traceback."""
+    def __getitems__(self, samples: list[Sample]) -> dict[str, Any] | DatasetError:
+        """A batch, or the error, which a worker process would bury in its traceback."""
+        images = _empty_batch(len(samples), self.size)
         try:
             with _preserved_generators(), _one_thread():
-                return [self._load(*sample) for sample in samples]
+                items = [self._load(*sample, image) for sample, image in zip(samples, images)]
         except DatasetError as error:
             return error
+        return _batch(images, items)
 
-    def _load(self, index: int, seed: int) -> dict[str, Any]:
-        image, item = self._read(index)
-        tensor = resized(image, self.size, self.interpolation)
+    def _load(self, index: int, seed: int, out: torch.Tensor) -> ImageItem:
+        """Write a sample to ``out``; its item."""
+        kept, item = self._read(index)
         # Not torch.manual_seed, which visits every device and takes 0.1 ms.
         torch.default_generator.manual_seed(seed)
         random.seed(seed)
         np.random.seed(seed)  # noqa: NPY002 (the generator that third-party transforms draw from)
+        image = kept
         for transform in self.transforms[item.modality]:
-            tensor = transform(tensor)
-        return _sample(tensor, item)
+            if image is kept and not getattr(transform, "keeps_input", False):
+                image = kept.clone()  # a transform that writes to its input would change what is kept
+            image = transform(image)
+            if image.shape != out.shape or image.dtype != torch.uint8:
+                raise TypeError(
+                    f"the transform {type(transform).__name__} gave {image.dtype} {tuple(image.shape)}; "
+                    f"expected torch.uint8 {tuple(out.shape)}, as it was given"
+                )
+        out.copy_(image)
+        return item
 
-    def _read(self, index: int) -> tuple[Image.Image, ImageItem]:
+    def _read(self, index: int) -> tuple[torch.Tensor, ImageItem]:
         item = self.items[index]
         if self._damaged is None:
-            return read_image(item.path), item
+            return self.images[index], item
         alike = self._alike[item.pid, item.modality]
         place = alike.index(index)
         for candidate in alike[place:] + alike[:place]:
             if self._damaged[candidate]:
                 continue
             try:
-                return read_image(self.items[candidate].path), self.items[candidate]
+                return self.images[candidate], self.items[candidate]
             except DatasetError as error:
                 self._damaged[candidate] = True
                 logger.warning("Skipped: %s", error)
@@ -121,14 +146,18 @@ class TrainSet(Dataset):
 
 
 class TestSet(Dataset):
-    """Items in their order, resized and not augmented; identities and cameras keep their numbers."""
+    """Items in their order, resized and not augmented; identities and cameras keep their numbers.
+
+    Args:
+        items: of the test set.
+        images: of all items of which these are a part, in their order.
+        first: the place in ``images`` of the first item.
+    """
 
     __test__ = False  # not a test case of pytest's
 
-    def __init__(
-        self, items: Sequence[ImageItem], size: Sequence[int], interpolation: str = "bicubic"
-    ) -> None:
-        self.items, self.size, self.interpolation = items, size, interpolation
+    def __init__(self, items: Sequence[ImageItem], images: ImageList, first: int = 0) -> None:
+        self.items, self.images, self.first = items, images, first
 
     def __len__(self) -> int:
         """Number of images."""
@@ -136,36 +165,44 @@ class TestSet(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """One image."""
-        item = self.items[index]
         with _one_thread():
-            return _sample(resized(read_image(item.path), self.size, self.interpolation), item)
+            images = self.images[self.first + index].clone()[None]
+        return {key: value[0] for key, value in _batch(images, [self.items[index]]).items()}
 
-    def __getitems__(self, indices: list[int]) -> list[dict[str, Any]] | DatasetError:
-        """A batch of samples, or the error."""
+    def __getitems__(self, indices: list[int]) -> dict[str, Any] | DatasetError:
+        """A batch, or the error."""
+        images = _empty_batch(len(indices), self.images.size)
         try:
-            return [self[index] for index in indices]
+            with _one_thread():
+                for index, image in zip(indices, images):
+                    image.copy_(self.images[self.first + index])
         except DatasetError as error:
             return error
+        return _batch(images, [self.items[index] for index in indices])
 
 
-def collate(samples: list[dict[str, Any]] | DatasetError) -> dict[str, Any] | DatasetError:
-    """images (N, 3, H, W) uint8; targets, camids, modalities (N,) int64; img_paths, a list."""
-    if isinstance(samples, DatasetError):
-        return samples
-    batch: dict[str, Any] = {"images": default_collate([sample["images"] for sample in samples])}
-    for key in ("targets", "camids", "modalities"):
-        batch[key] = torch.tensor([int(sample[key]) for sample in samples])
-    batch["img_paths"] = [sample["img_paths"] for sample in samples]
+def as_is(batch: Any) -> Any:
+    """What a loader does with what ``__getitems__`` gives: it is a batch already."""
     return batch
 
 
-def _sample(image: torch.Tensor, item: ImageItem) -> dict[str, Any]:
+def _empty_batch(count: int, size: Sequence[int]) -> torch.Tensor:
+    """uint8 (N, 3, H, W) to be filled; a worker's is in the memory that it shares with the main process."""
+    shape = (count, 3, *size)
+    if get_worker_info() is None:
+        return torch.empty(shape, dtype=torch.uint8)
+    storage = torch.UntypedStorage._new_shared(math.prod(shape))  # as PyTorch's own collation
+    return torch.empty(0, dtype=torch.uint8).set_(storage).view(shape)
+
+
+def _batch(images: torch.Tensor, items: Sequence[ImageItem]) -> dict[str, Any]:
+    """images (N, 3, H, W) uint8; targets, camids, modalities (N,) int64; img_paths, a list."""
     return {
-        "images": image,
-        "targets": item.pid,
-        "camids": item.camid,
-        "modalities": int(item.modality),
-        "img_paths": item.path,
+        "images": images,
+        "targets": torch.tensor([int(item.pid) for item in items]),
+        "camids": torch.tensor([int(item.camid) for item in items]),
+        "modalities": torch.tensor([int(item.modality) for item in items]),
+        "img_paths": [item.path for item in items],
     }
 
 

@@ -1,18 +1,17 @@
 """Looking at the files of a dataset: what cannot be read, what is there twice, color where none should be."""
 
 import hashlib
-import io
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from vireid.data.datasets.base import ImageItem
 from vireid.errors import DatasetError
-from vireid.images import COLORED, GRAY, colorfulness, read_image
+from vireid.files import open_regular
+from vireid.images import COLORED, GRAY, colorfulness, open_image, read_image, unreadable
 from vireid.modality import Modality
 
 
@@ -50,20 +49,15 @@ def scan(uses: Mapping[str, Sequence[Use]], sample: int | None, progress: bool |
 def look_at(path: str, decode: bool) -> Look:
     """The header of an image, and its pixels where ``decode``."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             content = file.read()
-        if not content:
-            raise ValueError("it is empty")
-        with Image.open(io.BytesIO(content)) as image:
+        with open_image(content) as image:
             width, height = image.size
-            if image.mode.startswith(("I", "F")):
-                raise ValueError(f"its pixels are not 8 bits a channel (Pillow mode {image.mode})")
         color = colorfulness(np.asarray(read_image(path))) if decode else None
     except DatasetError as error:
         return Look(b"", (0, 0), None, str(error))
     except Exception as error:  # Pillow's decoders raise many types for a damaged file
-        reason = getattr(error, "strerror", None) or str(error).partition(" <_io")[0]
-        return Look(b"", (0, 0), None, f"{path}: the image cannot be read ({reason}); replace it")
+        return Look(b"", (0, 0), None, str(unreadable(path, error)))
     return Look(hashlib.blake2b(content, digest_size=16).digest(), (height, width), color, "")
 
 
@@ -93,6 +87,18 @@ def color_faults(uses: Mapping[str, Sequence[Use]], looks: Mapping[str, Look]) -
         else:
             faults += [f"{path}: an infrared image with color; is it a visible one?" for path in colored]
     return faults
+
+
+def sampled_color_faults(items: Sequence[ImageItem], sample: int) -> list[str]:
+    """The same of a list of images, of which a few are read.
+
+    Args:
+        sample: how many images of each modality and camera, evenly spread.
+    """
+    uses = {item.path: [Use("", "", item, None)] for item in items}
+    chosen = _spread(uses, sample)
+    looks = {path: look_at(path, True) for path in chosen}
+    return color_faults({path: uses[path] for path in uses if path in chosen}, looks)
 
 
 def copy_faults(uses: Mapping[str, Sequence[Use]], looks: Mapping[str, Look]) -> list[str]:

@@ -8,7 +8,7 @@ batches and takes its own identities of each.
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -195,27 +195,28 @@ class ModalityFreeIdentitySampler(IdentityBatchSampler):
         return [rounds.draw(self.num_instances) for _ in range(max(1, len(images) // self.num_instances))]
 
 
-class FirstBatches:
-    """The first ``count`` batches of each epoch of another sampler."""
+class EpochBatches:
+    """The batches of each epoch of another sampler, from a step on; at most ``count`` of them, 0 for all."""
 
-    def __init__(self, sampler: BatchSampler, count: int) -> None:
+    def __init__(self, sampler: BatchSampler, count: int = 0) -> None:
         self.sampler, self.count = sampler, count
+        self.step = 0
 
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch."""
+    def set_epoch(self, epoch: int, step: int = 0) -> None:
+        """Choose the epoch, and the batch of it, from 0, that the next iteration begins with."""
         self.sampler.set_epoch(epoch)
+        self.step = step
 
     def __len__(self) -> int:
-        """Batches of an epoch."""
-        return min(self.count, len(self.sampler))
+        """Batches of an epoch, also of one that is begun in its middle."""
+        return min(self.count or len(self.sampler), len(self.sampler))
 
     def __iter__(self) -> Iterator[list[Sample]]:
-        """The first batches."""
-        for _, batch in zip(range(len(self)), self.sampler):
-            yield batch
+        """The batches from the step on."""
+        yield from islice(self.sampler, self.step, len(self))
 
 
-def build_sampler(cfg: Any, items: Sequence[Any], seed: int, rank: int, world_size: int) -> BatchSampler:
+def build_sampler(cfg: Any, items: Sequence[Any], seed: int, rank: int, world_size: int) -> EpochBatches:
     """The sampler that DATALOADER.SAMPLER_TRAIN names.
 
     Raises:
@@ -223,8 +224,7 @@ def build_sampler(cfg: Any, items: Sequence[Any], seed: int, rank: int, world_si
     """
     kind = find(SAMPLER_REGISTRY, cfg.DATALOADER.SAMPLER_TRAIN, "DATALOADER.SAMPLER_TRAIN")
     sampler: BatchSampler = kind.from_config(cfg, items, seed=seed, rank=rank, world_size=world_size)
-    count = cfg.DATALOADER.MAX_BATCHES_PER_EPOCH
-    return FirstBatches(sampler, count) if count > 0 else sampler
+    return EpochBatches(sampler, max(0, cfg.DATALOADER.MAX_BATCHES_PER_EPOCH))
 
 
 class _ShuffledRounds:

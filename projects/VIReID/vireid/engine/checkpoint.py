@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,18 @@ from typing import Any
 import torch
 from fastreid.utils.checkpoint import Checkpointer
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
+from vireid.engine.digest import KEY as DIGEST
+from vireid.engine.digest import digest
+from vireid.engine.safe_files import clear_temporary_files, write_atomically
 from vireid.errors import CheckpointError
 from vireid.weights import read_safetensors, read_tensors
 
 logger = logging.getLogger("fastreid.vireid.checkpoint")
 
 LAST = "last_checkpoint"
+WITHIN_EPOCH = "model_within_epoch"  # the one checkpoint that is not of the end of an epoch
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -24,13 +30,15 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     ``.safetensors`` file of `vireid export` records in its metadata is as in the checkpoint.
 
     Raises:
-        CheckpointError: no such file, or not a checkpoint of tensors and plain values.
+        CheckpointError: no such file, not a checkpoint of tensors and plain values, or not what was saved.
     """
     if str(path).endswith(".safetensors"):
         weights, metadata = read_safetensors(path, "MODEL.WEIGHTS")
         rest = {key: json.loads(value) for key, value in metadata.items() if key != "format"}
         return {**rest, "model": weights}
     content = read_tensors(path, "MODEL.WEIGHTS")
+    if isinstance(content, dict):
+        _check_digest(content, path)
     if isinstance(content, dict) and not isinstance(content.get("model"), dict):
         content = {"model": content}
     if isinstance(content, dict) and _is_state_dict(content["model"]):
@@ -40,54 +48,69 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     raise CheckpointError(f"{path} holds no state dict: expected a dict of tensors, or one under 'model'")
 
 
+def _check_digest(content: dict[str, Any], path: str | Path) -> None:
+    saved = content.pop(DIGEST, None)
+    if saved is None:
+        logger.info(f"{path} has no digest: that it is what was saved cannot be checked")
+    elif digest(content) != saved:
+        raise CheckpointError(f"{path} is damaged: its content is not what was saved (its digest differs)")
+
+
 def _is_state_dict(weights: dict[Any, Any]) -> bool:
     return bool(weights) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in weights.items())
 
 
-def write_atomically(path: Path, write: Any) -> None:
-    """Call ``write(file)`` on a temporary file beside ``path`` and rename it: a kill leaves the old one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 class AtomicCheckpointer(Checkpointer):
-    """The toolkit's Checkpointer with atomic writes, safe reads and strict loading.
+    """The toolkit's Checkpointer with atomic writes, a digest, safe reads and strict loading.
 
     ``strict`` False takes what fits and logs the rest.
+
+    Attributes:
+        averaged: the average of the weights over the steps, where there is one. It is then what a checkpoint
+            has under "model", to be evaluated and exported; what is trained is under "training_model".
+        models: the model, and the averaged one.
+        saved_at: ``time.monotonic()`` of the last save; of the start, where there was none.
     """
 
     strict = True
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, averaged: AveragedModel | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.averaged = averaged
+        self.models = [self.model] if averaged is None else [self.model, averaged.module]
+        self.saved_at = time.monotonic()
         if self.save_dir and self.save_to_disk:
-            for left in Path(self.save_dir).glob(".*.pth.*.tmp"):  # of a run that was killed while writing
-                left.unlink()
+            clear_temporary_files(Path(self.save_dir))
 
     def save(self, name: str, *, tag: bool = True, **extras: Any) -> None:
         """Write ``<save_dir>/<name>.pth`` with the model, the checkpointables and ``extras``.
 
+        A checkpoint within an epoch is removed when a later one is written.
+
         Args:
             name: without suffix.
-            tag: whether training resumes from this one.
+            tag: whether a training may go on from it; then ``last_checkpoint`` names it.
             extras: plain Python values.
+
+        Raises:
+            MachineError: it cannot be written; the files are as they were before.
         """
+        self.saved_at = time.monotonic()
         if not self.save_dir or not self.save_to_disk:
             return
-        data = {"model": self.model.state_dict(), **extras}
+        data = {"model": self.models[-1].state_dict(), **extras}
+        if self.averaged is not None:
+            data["training_model"] = self.model.state_dict()
+            data["averaged_updates"] = int(self.averaged.n_averaged)
         data.update({key: item.state_dict() for key, item in self.checkpointables.items()})
+        data[DIGEST] = digest(data)
         path = Path(self.save_dir) / f"{name}.pth"
         write_atomically(path, lambda file: torch.save(data, file))
         logger.info(f"Saved {path}")
         if tag:
             self.tag_last_checkpoint(path.name)
+            if name != WITHIN_EPOCH:
+                (path.parent / f"{WITHIN_EPOCH}.pth").unlink(missing_ok=True)
 
     def tag_last_checkpoint(self, last_filename_basename: str) -> None:
         write_atomically(Path(self.save_dir) / LAST, lambda file: file.write(last_filename_basename.encode()))
@@ -96,7 +119,10 @@ class AtomicCheckpointer(Checkpointer):
         return os.path.isfile(self.get_checkpoint_file())
 
     def get_checkpoint_file(self) -> str:
-        file = super().get_checkpoint_file()
+        try:
+            file = super().get_checkpoint_file()
+        except UnicodeDecodeError:
+            return ""
         return file if file and os.path.isfile(file) else ""
 
     def _load_file(self, f: str) -> dict[str, Any]:
@@ -108,10 +134,19 @@ class AtomicCheckpointer(Checkpointer):
         Raises:
             CheckpointError: unreadable, or it does not fit (what is missing, extra, of another shape).
         """
-        if not path:
-            return {}
-        content = read_checkpoint(path)
-        load_weights(self.model, content.pop("model"), path, strict=self.strict)
+        return self.restore(read_checkpoint(path), path, checkpointables) if path else {}
+
+    def restore(
+        self, content: dict[str, Any], path: str, checkpointables: list[str] | None = None
+    ) -> dict[str, Any]:
+        """``load`` of what ``read_checkpoint`` gave for ``path``."""
+        weights, updates = content.pop("model"), content.pop("averaged_updates", 0)
+        trained = content.pop("training_model", weights)
+        # A training goes on with what was trained; another one starts from what was evaluated.
+        load_weights(self.model, trained if checkpointables is None else weights, path, strict=self.strict)
+        if self.averaged is not None and checkpointables is None:
+            load_weights(self.averaged.module, weights, path, strict=self.strict)
+            self.averaged.n_averaged.fill_(updates)
         for key in self.checkpointables if checkpointables is None else checkpointables:
             self._load_state(key, content.pop(key, None), path)
         logger.info(f"Loaded {path}")

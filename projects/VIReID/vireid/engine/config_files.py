@@ -12,7 +12,7 @@ from fastreid.config import get_cfg
 from yacs.config import CfgNode
 
 from vireid.config import add_vireid_config
-from vireid.config_keys import check_values, leaves
+from vireid.config_keys import check_values, in_short, leaves
 from vireid.engine.plugins import add_methods, load_plugins
 from vireid.engine.yaml_files import read_yaml
 from vireid.errors import ConfigError, did_you_mean
@@ -56,7 +56,7 @@ def merge_config(cfg: CfgNode, config_file: str, opts: list[str]) -> None:
         opts: keys and values in turn.
 
     Raises:
-        ConfigError: no such file, not YAML, an unknown key, a value outside what its key may hold, or a plugin
+        ConfigError: no such file, not YAML, an unknown key, a value that its key may not hold, or a plugin
             that cannot be imported.
     """
     if config_file:
@@ -82,7 +82,7 @@ def merge_config(cfg: CfgNode, config_file: str, opts: list[str]) -> None:
     for key, value in pairs:
         keys = [key for key, _ in leaves(cfg)]
         if key not in keys:
-            raise ConfigError(f"unknown config key {key} (value {value!r}); {_advice(key, keys)}")
+            raise ConfigError(f"unknown config key {key} (value {in_short(value)}); {_advice(key, keys)}")
         if isinstance(_leaf(cfg, key), float) and re.fullmatch(r"[+-]?\d+", value):
             value += ".0"
         loaded = tuple(cfg.PLUGINS)
@@ -170,7 +170,8 @@ def _merge(cfg: CfgNode, change: Any, source: str) -> None:
         if mismatch := _TYPE_MISMATCH.search(message):
             expected, found, _, value, key = mismatch.groups()
             example = """, such as '["a", "b"]'""" if expected in ("tuple", "list") else ""
-            message = f"{key} is {value!r} ({found}); expected {expected}{example}"
+            message = f"{key} is {in_short(value)} ({found}); expected {expected}{example}"
+        message = message if len(message) < 400 else f"{message[:400]} ..."
         raise ConfigError(f"{source}: {message}") from None
 
 
@@ -179,10 +180,12 @@ def _check_keys(cfg: CfgNode, tree: dict[str, Any], source: str, prefix: str = "
         node = _node_at(cfg, prefix)
         if key not in node:
             advice = _advice(f"{prefix}{key}", [key for key, _ in leaves(cfg)])
-            raise ConfigError(f"{source}: unknown config key {prefix}{key} (value {value!r}); {advice}")
+            raise ConfigError(
+                f"{source}: unknown config key {prefix}{key} (value {in_short(value)}); {advice}"
+            )
         if isinstance(node[key], CfgNode):
             if not isinstance(value, dict):
-                raise ConfigError(f"{source}: {prefix}{key} is a group of keys; got {value!r}")
+                raise ConfigError(f"{source}: {prefix}{key} is a group of keys; got {in_short(value)}")
             _check_keys(cfg, value, source, f"{prefix}{key}.")
         elif isinstance(node[key], float) and type(value) is int and abs(value) < 2**53:
             tree[key] = float(value)

@@ -1,6 +1,7 @@
 """Hooks: the learning rate after each step, evaluation and checkpoints after an epoch."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from fastreid.utils import comm
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
+from vireid.engine.extraction import NotFiniteFeaturesError
+from vireid.engine.interruptions import Interrupted, StopSignals
 from vireid.engine.processes import share_buffers
 from vireid.engine.reports import BEST_RESULTS, keep_as_best, last_and_best
 
@@ -31,20 +34,6 @@ class LearningRate(HookBase):
         rate = self.scheduler.get_last_lr()[self.largest]
         self.trainer.storage.put_scalar("lr", rate, smoothing_hint=False)
         self.scheduler.step()
-
-
-class Writers(hooks.PeriodicWriter):
-    """The toolkit's writers every ``period`` iterations and at the end of an epoch, after its evaluation.
-
-    The toolkit's hook also writes before the last evaluation: its JSON writer then drops the figures,
-    which are of an iteration that it has written already.
-    """
-
-    def after_step(self) -> None:
-        done = self.trainer.iter + 1
-        if done % self._period == 0 and done % self.trainer.iters_per_epoch:
-            for writer in self._writers:
-                writer.write()
 
 
 class PreciseBN(hooks.PreciseBN):
@@ -74,25 +63,32 @@ class _TakesBatch(nn.Module):
 class PeriodicEvaluation(HookBase):
     """Evaluates every ``period`` epochs and after the last one; 0: after the last only; -1: never.
 
+    Where the evaluation fails or is stopped, the trained state is saved first, so that --resume evaluates it
+    again.
+
     Args:
         evaluate: returns nested figures, dataset -> setting -> metric.
+        signals: stop it at once.
     """
 
-    def __init__(self, period: int, evaluate: Callable[[], dict[str, Any]]):
-        self.period, self.evaluate = period, evaluate
+    def __init__(self, period: int, evaluate: Callable[[], dict[str, Any]], signals: StopSignals):
+        self.period, self.evaluate, self.signals = period, evaluate, signals
 
     def after_epoch(self) -> None:
-        done = self.trainer.epoch + 1
-        last = done == self.trainer.max_epoch
+        trainer, done = self.trainer, self.trainer.epoch + 1
+        last = done == trainer.max_epoch
         if self.period < 0 or not (last or (self.period and done % self.period == 0)):
             return
         try:
-            results = self.evaluate()
-        except Exception:
-            self.trainer.save_epoch()  # what is trained is not lost with the evaluation
+            with self.signals.at_once():
+                results = self.evaluate()
+        except NotFiniteFeaturesError as error:
+            raise trainer.checkpoints.not_finite(trainer.epoch, f"epoch {trainer.epoch}: {error}") from None
+        except BaseException:
+            trainer.checkpoints.save_within(trainer.epoch, trainer.iters_per_epoch, drawing=False)
             raise
         if comm.is_main_process():
-            self.trainer.storage.put_scalars(**flatten_results_dict(results), smoothing_hint=False)
+            trainer.storage.put_scalars(**flatten_results_dict(results), smoothing_hint=False)
         comm.synchronize()
 
 
@@ -100,35 +96,62 @@ class Checkpoints(HookBase):
     """Saves every ``period`` epochs (0: never), after the last epoch (``model_final.pth``), and whenever
     the metric is the best so far (``model_best.pth``, ``results_best.json``); runs after the evaluation.
 
-    The best metric so far is the trainer's ``best``.
-
     Args:
         best_metric: TEST.BEST_METRIC, which model_best.pth records: it was chosen on the test set.
-        extras: what else a checkpoint records.
     """
 
-    def __init__(self, period: int, best_metric: str, extras: dict[str, Any]):
-        self.period, self.best_metric, self.extras = period, best_metric, extras
+    def __init__(self, period: int, best_metric: str):
+        self.period, self.best_metric = period, best_metric
 
     def before_train(self) -> None:
-        if self.trainer.best is None:  # one of a run that was deleted
+        if self.trainer.checkpoints.best is None:  # one of a run that was deleted
             (Path(self.trainer.checkpointer.save_dir) / BEST_RESULTS).unlink(missing_ok=True)
 
     def after_epoch(self) -> None:
-        trainer = self.trainer
+        trainer, checkpoints = self.trainer, self.trainer.checkpoints
         folder = Path(trainer.checkpointer.save_dir)
         done = trainer.epoch + 1
         metric = trainer.latest_metric()
-        improved = metric is not None and (trainer.best is None or metric > trainer.best)
+        improved = metric is not None and (checkpoints.best is None or metric > checkpoints.best)
         if improved:
-            trainer.best = metric
-        state = {"epoch": trainer.epoch, "best_metric": trainer.best, "metric": metric, **self.extras}
-        if improved:
-            trainer.checkpointer.save("model_best", tag=False, selected_by=self.best_metric, **state)
+            checkpoints.best = metric
+            about = {"metric": metric, "selected_by": self.best_metric}
+            checkpoints.save_epoch("model_best", trainer.epoch, **about)
             keep_as_best(folder, self.best_metric)
         if done == trainer.max_epoch:
-            trainer.checkpointer.save("model_final", **state)
-            if said := last_and_best(folder, self.best_metric, metric, trainer.best):
+            checkpoints.save_epoch("model_final", trainer.epoch, metric=metric)
+            if said := last_and_best(folder, self.best_metric, metric, checkpoints.best):
                 logger.info(said)
         elif self.period > 0 and done % self.period == 0:
-            trainer.checkpointer.save(f"model_{trainer.epoch:04d}", **state)
+            checkpoints.save_epoch(f"model_{trainer.epoch:04d}", trainer.epoch, metric=metric)
+
+
+class WithinEpochCheckpoints(HookBase):
+    """Saves within an epoch: ``minutes`` after the last checkpoint (0: never), and at a signal, which then
+    ends the training. On several processes all of them do so after the same step.
+
+    Raises:
+        Interrupted: at a signal.
+    """
+
+    def __init__(self, minutes: float, signals: StopSignals):
+        self.minutes, self.signals = minutes, signals
+
+    def after_step(self) -> None:
+        trainer = self.trainer
+        if not trainer.updated:
+            return  # gradients are not saved
+        waited = time.monotonic() - trainer.checkpointer.saved_at
+        number, due = self.signals.agreed(0 < 60 * self.minutes <= waited)
+        if not (number or due):
+            return
+        step = trainer.iter + 1 - trainer.epoch * trainer.iters_per_epoch
+        trainer.put_losses()
+        trainer.checkpoints.check_finite(trainer.epoch, f"after step {step}")
+        trainer.checkpoints.save_within(trainer.epoch, step)
+        if number:
+            raise Interrupted(
+                f"stopped by {self.signals.name} after {step} of the {trainer.iters_per_epoch} iterations of "
+                f"epoch {trainer.epoch}; the same command with --resume goes on from there",
+                number,
+            )

@@ -4,6 +4,7 @@ import logging
 
 import torch
 import torch.distributed as dist
+from fastreid.utils.events import EventStorage
 from torch import Tensor
 
 from vireid.errors import TrainingError
@@ -68,6 +69,23 @@ class LossLog:
                 logger.warning(
                     f"{name} was 0 in each of {steps} steps: it trains nothing (this is said once)"
                 )
+
+    def put_into(self, storage: EventStorage, iteration: int) -> None:
+        """Put the values of each step since the last call into the storage that the writers read.
+
+        Args:
+            iteration: of the last step.
+
+        Raises:
+            NotFiniteError: see ``check``.
+        """
+        rows = self.take()
+        for number, values in enumerate(rows, start=iteration + 1 - len(rows)):
+            losses = [value for name, value in values.items() if name.startswith("loss")]
+            storage.iter = number
+            storage.put_scalar("total_loss", sum(losses))
+            storage.put_scalars(**values)
+        storage.iter = iteration
 
     def take(self) -> list[dict[str, float]]:
         """The values of each step since the last call.

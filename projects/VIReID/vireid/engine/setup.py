@@ -1,5 +1,6 @@
 """From a merged config to a checked one, a log, a device and seeds."""
 
+import io
 import logging
 import os
 import sys
@@ -14,6 +15,7 @@ from yacs.config import CfgNode
 from vireid import host
 from vireid.engine.checks import check_config
 from vireid.engine.config_files import find_config
+from vireid.engine.run_lock import lock_run
 from vireid.engine.seeds import seed_everything
 from vireid.errors import ConfigError
 
@@ -31,7 +33,7 @@ def setup(cfg: CfgNode, args: Namespace) -> CfgNode:
         The config, frozen, with SEED and MODEL.DEVICE as they are used.
 
     Raises:
-        ConfigError: see ``check_config``.
+        ConfigError: see ``check_config``; or another run is in OUTPUT_DIR.
     """
     fallback = cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available()
     if fallback:
@@ -44,6 +46,7 @@ def setup(cfg: CfgNode, args: Namespace) -> CfgNode:
             os.makedirs(cfg.OUTPUT_DIR, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"OUTPUT_DIR {cfg.OUTPUT_DIR!r} cannot be made: {error.strerror}") from None
+    lock_run(cfg.OUTPUT_DIR)
     cfg.freeze()
     _log_details(cfg, args)
     logger.info(f"FastReID {host.toolkit_version()}, PyTorch {torch.__version__}, seed {cfg.SEED}")
@@ -60,12 +63,20 @@ def _log_details(cfg: CfgNode, args: Namespace) -> None:
     """The toolkit's setup; environment and config go to log.txt, not to the screen."""
     if args.config_file:  # the toolkit reads the file, which may be given as a name
         args = Namespace(**{**vars(args), "config_file": str(find_config(args.config_file))})
+    logging.raiseExceptions = False  # a full disk has one line of its own, not one for each of the log
     toolkit_logger = setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank())
     screens = [
         handler for handler in toolkit_logger.handlers if getattr(handler, "stream", None) is sys.stdout
     ]
+    for handler in toolkit_logger.handlers:
+        # A locale without UTF-8 would lose every line with a ±, and with it the results.
+        stream = getattr(handler, "stream", None)
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     for screen in screens:
         screen.setLevel(logging.WARNING)
-    default_setup(cfg, args)
+    # The toolkit would open the config file, which may be a name, in the encoding of the locale. Its keys are
+    # logged in any case.
+    default_setup(cfg, Namespace(**{**vars(args), "config_file": ""}))
     for screen in screens:
         screen.setLevel(logging.INFO)

@@ -1,12 +1,14 @@
 """One step of optimization, in any precision, on any device."""
 
 import logging
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, cast
 
 import torch
 from fastreid.solver import build_optimizer as build_toolkit_optimizer
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from yacs.config import CfgNode
 
@@ -38,15 +40,27 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
     return optimizer
 
 
+def averaged_model(cfg: CfgNode, model: nn.Module) -> AveragedModel | None:
+    """The exponential moving average of a model's weights and running statistics (SOLVER.EMA), if any."""
+    if not cfg.SOLVER.EMA.ENABLED:
+        return None
+    average = get_ema_multi_avg_fn(cfg.SOLVER.EMA.DECAY)
+    return AveragedModel(model, multi_avg_fn=average, use_buffers=True)
+
+
 class OptimizationStep:
-    """Forward, backward and update.
+    """Forward and backward, and an update after every SOLVER.ACCUMULATE of them.
+
+    Losses, batch norm and batch transforms see one batch of SOLVER.IMS_PER_BATCH images each time; an update
+    takes the mean of the gradients since the last one. An epoch ends with an update.
 
     Args:
         model: returns a dict of losses for a batch; maybe wrapped in DistributedDataParallel. What is in its
             ``measured`` is noted beside them.
         data_loader: kept for the toolkit's hooks.
         optimizer: over the model's parameters.
-        cfg: SOLVER.AMP and MODEL.DEVICE.
+        cfg: SOLVER.AMP, SOLVER.ACCUMULATE and MODEL.DEVICE.
+        averaged: takes the weights in after each update.
 
     Attributes:
         log: the losses of the steps.
@@ -54,9 +68,17 @@ class OptimizationStep:
     """
 
     def __init__(
-        self, model: nn.Module, data_loader: DataLoader, optimizer: torch.optim.Optimizer, cfg: CfgNode
+        self,
+        model: nn.Module,
+        data_loader: DataLoader,
+        optimizer: torch.optim.Optimizer,
+        cfg: CfgNode,
+        averaged: AveragedModel | None = None,
     ):
         self.model, self.data_loader, self.optimizer = model, data_loader, optimizer
+        self.inner = model.module if isinstance(model, DistributedDataParallel) else model
+        self.averaged = averaged
+        self.accumulate = cfg.SOLVER.ACCUMULATE
         self.device_type = torch.device(cfg.MODEL.DEVICE).type
         self.dtype = autocast_dtype(cfg)
         scaling = self.dtype == torch.float16
@@ -64,26 +86,45 @@ class OptimizationStep:
         self.log = LossLog()
         self.waits = self.device_type == "cpu"
 
-    def __call__(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+    def group_of(self, step: int, steps: int) -> tuple[int, int]:
+        """Which of how many batches of one update the batch of ``step``, of an epoch of ``steps``, is."""
+        place = step % self.accumulate
+        return place, min(self.accumulate, steps - step + place)
+
+    def __call__(self, batch: dict[str, Any], group: tuple[int, int] = (0, 1)) -> dict[str, Tensor]:
         """Returns this process's losses, on the device.
+
+        Args:
+            group: of ``group_of``; the last batch of a group updates the weights.
 
         Raises:
             NotFiniteError: where it waits, a loss is NaN or infinite; the weights are those before this step.
         """
-        with autocast(self.device_type, self.dtype, enabled=self.dtype is not None):
-            losses: dict[str, Tensor] = self.model(batch)
-        inner = self.model.module if isinstance(self.model, DistributedDataParallel) else self.model
-        self.log.note({**losses, **getattr(inner, "measured", {})})
-        if self.waits:
-            self.log.check()
-        total = torch.stack(list(losses.values())).sum()
-        self.optimizer.zero_grad(set_to_none=True)
-        if self.grad_scaler is None:
+        place, size = group
+        updates = place == size - 1
+        silent = isinstance(self.model, DistributedDataParallel) and not updates
+        with cast(Any, self.model).no_sync() if silent else nullcontext():
+            with autocast(self.device_type, self.dtype, enabled=self.dtype is not None):
+                losses: dict[str, Tensor] = self.model(batch)
+            self.log.note({**losses, **getattr(self.inner, "measured", {})})
+            if self.waits:
+                self.log.check()
+            if place == 0:
+                self.optimizer.zero_grad(set_to_none=True)
+            total = torch.stack(list(losses.values())).sum() / size
+            if self.grad_scaler is not None:
+                total = self.grad_scaler.scale(total)
             total.backward()
+        if updates:
+            self._update()
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def _update(self) -> None:
+        if self.grad_scaler is None:
             self.optimizer.step()
         else:
-            self.grad_scaler.scale(total).backward()
             self.grad_scaler.unscale_(self.optimizer)  # so that clipping sees true gradients
             self.grad_scaler.step(self.optimizer)
             self.grad_scaler.update()
-        return {name: loss.detach() for name, loss in losses.items()}
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.inner)

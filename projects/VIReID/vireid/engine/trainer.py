@@ -2,10 +2,9 @@
 
 import logging
 import os
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-import torch
 from fastreid.engine import DefaultTrainer, hooks
 from fastreid.engine.train_loop import TrainerBase
 from fastreid.utils import comm
@@ -14,22 +13,32 @@ from torch import nn
 from yacs.config import CfgNode
 
 from vireid.data.build import ImageLoader, build_dataset, build_train_loader
-from vireid.engine.checkpoint import AtomicCheckpointer, check_tags, checkpoint_tag
+from vireid.engine.checkpoint import AtomicCheckpointer, check_tags
 from vireid.engine.checks import check_run
 from vireid.engine.evaluation import evaluate_model
-from vireid.engine.hooks import Checkpoints, LearningRate, PeriodicEvaluation, PreciseBN, Writers
+from vireid.engine.failures import machine_errors
+from vireid.engine.hooks import (
+    Checkpoints,
+    LearningRate,
+    PeriodicEvaluation,
+    PreciseBN,
+    WithinEpochCheckpoints,
+)
+from vireid.engine.interruptions import StopSignals, end_with_launcher, keep_working
 from vireid.engine.loss_log import NotFiniteError
 from vireid.engine.models import build_model
 from vireid.engine.processes import distributed, share_buffers
+from vireid.engine.rehearsal import rehearse_evaluation
 from vireid.engine.reports import best_metric, listed
+from vireid.engine.resume import Place, newest_state, refuse_other_run, restore_generators
+from vireid.engine.run_lock import lock_run, unlock_folder
+from vireid.engine.saving import RunCheckpoints, run_record
 from vireid.engine.schedule import build_schedule, fast_forward
 from vireid.engine.seeds import endless_batches, seed_everything
-from vireid.engine.step import OptimizationStep, build_optimizer
-from vireid.errors import CheckpointError, ConfigError, TrainingError
+from vireid.engine.step import OptimizationStep, averaged_model, build_optimizer
+from vireid.engine.writers import LOG_PERIOD, reporting_hooks
 
 logger = logging.getLogger("fastreid.vireid.trainer")
-
-LOG_PERIOD = 200  # iterations; a GPU is asked for its losses that often, and at the end of an epoch
 
 
 class VIReIDTrainer(DefaultTrainer):
@@ -44,28 +53,36 @@ class VIReIDTrainer(DefaultTrainer):
         # PyTorch 2 no longer updates.
         TrainerBase.__init__(self)
         os.makedirs(cfg.OUTPUT_DIR, exist_ok=True)  # auto_scale_hyperparams writes config.yaml there
+        lock_run(cfg.OUTPUT_DIR)
         data_loader = self.build_train_loader(cfg)
         train_set = data_loader.dataset
-        check_run(cfg, train_set, {name: build_dataset(cfg, name) for name in cfg.DATASETS.TESTS})
+        test_sets = {name: build_dataset(cfg, name) for name in cfg.DATASETS.TESTS}
+        check_run(cfg, train_set, test_sets)
+        if comm.is_main_process():
+            rehearse_evaluation(cfg, test_sets)
         cfg = self.auto_scale_hyperparams(cfg, train_set.num_classes)
         seed_everything(cfg.SEED)  # the same weights whatever was drawn before, on every process
         model = self.build_model(cfg)
         optimizer = build_optimizer(cfg, model)
+        averaged = averaged_model(cfg, model)
+        self.evaluated = model if averaged is None else averaged.module
         self.checkpointer = AtomicCheckpointer(
-            model, cfg.OUTPUT_DIR, save_to_disk=comm.is_main_process(), optimizer=optimizer
+            model, cfg.OUTPUT_DIR, save_to_disk=comm.is_main_process(), optimizer=optimizer, averaged=averaged
         )
+        self.checkpoints = RunCheckpoints(self.checkpointer, run_record(cfg, train_set))
         model = distributed(model)
         model.train()
-        self._trainer = OptimizationStep(model, data_loader, optimizer, cfg)
+        self._trainer = OptimizationStep(model, data_loader, optimizer, cfg, averaged)
         self.iters_per_epoch = len(data_loader)
         self.scheduler = build_schedule(cfg, optimizer, self.iters_per_epoch)
         if self._trainer.grad_scaler is not None:
             self.checkpointer.checkpointables["grad_scaler"] = self._trainer.grad_scaler
-        self.start_epoch = 0
+        self.start = Place(0)
         self.max_epoch = cfg.SOLVER.MAX_EPOCH
         self.max_iter = self.max_epoch * self.iters_per_epoch
         self.cfg = cfg
-        self.best: float | None = None
+        self.signals = StopSignals()
+        self._generators: list[dict[str, Any]] = []  # of the place to start from, where it is within an epoch
         self._results: tuple[int, dict[str, Any]] | None = None
 
     @property
@@ -73,149 +90,127 @@ class VIReIDTrainer(DefaultTrainer):
         """dataset -> setting -> metric of the last evaluation; empty before the first."""
         return self._results[1] if self._results else {}
 
-    def resume_or_load(self, resume: bool = True) -> None:
-        """Go on from OUTPUT_DIR's last checkpoint if ``resume`` and there is one; else start from
+    def resume_or_load(self, resume: bool = True, force: bool = False) -> None:
+        """Go on from OUTPUT_DIR's newest checkpoint if ``resume`` and there is one; else start from
         MODEL.WEIGHTS, or from scratch.
 
+        Args:
+            force: whether a config that is not the run's is taken nevertheless.
+
         Raises:
-            ConfigError: OUTPUT_DIR holds another run.
+            ConfigError: OUTPUT_DIR holds another run; or the config has changed what the state depends on.
             CheckpointError: it cannot be read or does not fit, or is of another RegDB split.
         """
-        self.checkpointer.strict = self.cfg.MODEL.WEIGHTS_STRICT
-        seen = {name or "nothing" for name in comm.all_gather(self.checkpointer.get_checkpoint_file())}
-        if resume and len(seen) > 1:
-            raise ConfigError(
-                f"--resume: the processes find {' and '.join(sorted(seen))} in"
-                f" OUTPUT_DIR {self.cfg.OUTPUT_DIR}; share the folder among the machines, or copy it to all"
-            )
-        if resume and self.checkpointer.has_checkpoint():
-            self.checkpointer.strict = True
-            rest = self.checkpointer.load(self.checkpointer.get_checkpoint_file())
-            check_tags(rest, self.data_loader.dataset.datasets, self.checkpointer.get_checkpoint_file())
-            if "epoch" not in rest:
-                raise CheckpointError(
-                    f"{self.checkpointer.get_checkpoint_file()} records no epoch to go on from; to start "
-                    "from its weights, set MODEL.WEIGHTS to it and leave out --resume"
-                )
-            self.start_epoch = int(rest["epoch"]) + 1
-            self.best = rest.get("best_metric")
-            fast_forward(self.scheduler, self.start_epoch * self.iters_per_epoch)
-            best = "none yet" if self.best is None else f"{self.best:.2f}"
-            logger.info(f"Resuming after epoch {rest['epoch']}; best {self.cfg.TEST.BEST_METRIC} {best}")
+        folder, datasets = self.cfg.OUTPUT_DIR, self.data_loader.dataset.datasets
+        newest = newest_state(folder, self.checkpoints.record, datasets, force=force) if resume else None
+        if newest is not None:
+            (place, path), content = newest
+            self._restore(place, self.checkpointer.restore(content, str(path)))
             return
-        held = sorted(path.name for path in Path(self.cfg.OUTPUT_DIR).glob("model_*.pth"))
-        if held:
-            raise ConfigError(
-                f"OUTPUT_DIR {self.cfg.OUTPUT_DIR} holds {', '.join(held[:3])} of another run, which would "
-                "be lost: --resume goes on with it (from the file that last_checkpoint names); or choose "
-                "another OUTPUT_DIR, or delete that one"
-            )
+        refuse_other_run(folder)
         if resume:
-            logger.info(f"--resume: no checkpoint in {self.cfg.OUTPUT_DIR}; starting from the beginning")
+            logger.info(f"--resume: no checkpoint in {folder}; starting from the beginning")
+        self.checkpointer.strict = self.cfg.MODEL.WEIGHTS_STRICT
         rest = self.checkpointer.load(self.cfg.MODEL.WEIGHTS, checkpointables=[])
-        check_tags(rest, self.data_loader.dataset.datasets, self.cfg.MODEL.WEIGHTS)
+        check_tags(rest, datasets, self.cfg.MODEL.WEIGHTS)
+
+    def _restore(self, place: Place, content: dict[str, Any]) -> None:
+        self.start = place._replace(step=min(place.step, self.iters_per_epoch))
+        self._generators = content.get("generators") or []
+        self.checkpoints.best = content.get("best_metric")
+        fast_forward(self.scheduler, place.epoch * self.iters_per_epoch + self.start.step)
+        within = f"iteration {place.step} of " if place.step else "the beginning of "
+        best = "none yet" if self.checkpoints.best is None else f"{self.checkpoints.best:.2f}"
+        logger.info(f"Resuming from {within}epoch {place.epoch}; best {self.cfg.TEST.BEST_METRIC} {best}")
 
     def build_hooks(self) -> list[hooks.HookBase]:
         cfg = self.cfg
         built: list[hooks.HookBase] = [hooks.IterationTimer(), LearningRate(self.scheduler)]
         if cfg.MODEL.FREEZE_LAYERS and cfg.SOLVER.FREEZE_ITERS > 0:
             built.append(hooks.LayerFreeze(self.model, cfg.MODEL.FREEZE_LAYERS, cfg.SOLVER.FREEZE_ITERS))
-        if cfg.TEST.PRECISE_BN.ENABLED and hooks.get_bn_modules(self.model):
-            batches = endless_batches(self.build_train_loader(cfg), 0, cfg.SEED)
-            built.append(PreciseBN(self.model, batches, cfg.TEST.PRECISE_BN.NUM_ITER))
-        built.append(PeriodicEvaluation(cfg.TEST.EVAL_PERIOD, self.evaluate))
+        if cfg.TEST.PRECISE_BN.ENABLED and hooks.get_bn_modules(self.evaluated):
+            batches = endless_batches(self.build_train_loader(cfg), 0, 0, cfg.SEED)
+            built.append(PreciseBN(self.evaluated, batches, cfg.TEST.PRECISE_BN.NUM_ITER))
+        built.append(WithinEpochCheckpoints(cfg.SOLVER.CHECKPOINT_MINUTES, self.signals))
+        built.append(PeriodicEvaluation(cfg.TEST.EVAL_PERIOD, self.evaluate, self.signals))
         if comm.is_main_process():
-            extras = self.checkpoint_extras()
-            built.append(Checkpoints(cfg.SOLVER.CHECKPOINT_PERIOD, cfg.TEST.BEST_METRIC, extras))
-            built.append(Writers(self.build_writers(), period=LOG_PERIOD))
+            built.append(Checkpoints(cfg.SOLVER.CHECKPOINT_PERIOD, cfg.TEST.BEST_METRIC))
+            built += reporting_hooks(cfg, self.max_iter)
         return built
 
-    def checkpoint_extras(self) -> dict[str, Any]:
-        """What every checkpoint of this run records."""
-        tags = {
-            type(dataset).__name__: checkpoint_tag(dataset) for dataset in self.data_loader.dataset.datasets
-        }
-        return {"num_classes": self.cfg.MODEL.HEADS.NUM_CLASSES, "datasets": tags, "seed": self.cfg.SEED}
-
-    def save_epoch(self) -> None:
-        """Save this epoch's model, to be resumed from."""
-        state = {"epoch": self.epoch, "best_metric": self.best, **self.checkpoint_extras()}
-        self.checkpointer.save(f"model_{self.epoch:04d}", **state)
-
     def train(self) -> dict[str, Any]:
-        """Train from ``start_epoch`` on; a run that is already finished is evaluated only.
+        """Train from ``start`` on; a run that is already finished is evaluated only.
 
         Returns:
             dataset -> setting -> metric, in percent, of the last evaluation.
 
         Raises:
             TrainingError: a loss or a weight is NaN or infinite; checkpoints are those of the epochs before.
+            MachineError: a full disk, a folder that has vanished, a data worker that was killed.
+            Interrupted: SIGINT or SIGTERM; a checkpoint is saved.
         """
-        if self.start_epoch >= self.max_epoch:
-            logger.info(f"All {self.max_epoch} epochs (SOLVER.MAX_EPOCH) are trained already; evaluating")
-            self.epoch = self.start_epoch - 1
-            return self.evaluate()
+        try:
+            if self.start.epoch >= self.max_epoch:
+                logger.info(f"All {self.max_epoch} epochs (SOLVER.MAX_EPOCH) are trained already; evaluating")
+                self.epoch = self.start.epoch - 1
+                return self.evaluate()
+            with end_with_launcher(), self.signals, machine_errors(self.cfg.OUTPUT_DIR):
+                self._train_epochs()
+        finally:
+            unlock_folder(self.cfg.OUTPUT_DIR)
+        return self.last_results
+
+    def _train_epochs(self) -> None:
         self.register_hooks(self.build_hooks())
-        self.iter = self.start_iter = self.start_epoch * self.iters_per_epoch
+        self.iter = self.start_iter = self.start.epoch * self.iters_per_epoch + self.start.step
         logger.info(
-            f"Training epochs {self.start_epoch} to {self.max_epoch - 1} of {self.max_epoch}, "
+            f"Training epochs {self.start.epoch} to {self.max_epoch - 1} of {self.max_epoch}, "
             f"{self.iters_per_epoch} iterations of {self.cfg.SOLVER.IMS_PER_BATCH} images each"
         )
-        batches = endless_batches(self.data_loader, self.start_epoch, self.cfg.SEED + 1)
-        with EventStorage(self.start_iter) as self.storage:
+        self.data_loader.worker_init_fn = keep_working
+        step, first, generators = self.start.step, self.start, self._generators
+        if step == self.iters_per_epoch:  # what is left of the epoch is its evaluation
+            first, generators = Place(self.start.epoch + 1), []
+        begin = partial(restore_generators, generators) if generators else None
+        batches = endless_batches(self.data_loader, *first, self.cfg.SEED + 1, begin)
+        with EventStorage(max(0, self.start_iter - 1)) as self.storage:
             try:
                 self.before_train()
-                for epoch in range(self.start_epoch, self.max_epoch):
+                for epoch in range(self.start.epoch, self.max_epoch):
                     self.epoch = epoch
                     self.before_epoch()
-                    for _ in range(self.iters_per_epoch):
+                    for _ in range(step, self.iters_per_epoch):
                         self.before_step()
                         self.run_step(next(batches))
                         self.after_step()
                         self.iter += 1
-                    share_buffers(self.model)
-                    self.check_weights()
+                    step = 0
+                    for model in self.checkpointer.models:
+                        share_buffers(model)
+                    self.checkpoints.check_finite(epoch, "after its last iteration")
                     self.after_epoch()
             finally:
                 self.after_train()
                 replaced = self.data_loader.dataset.num_unreadable
                 if replaced:
                     logger.warning(f"{replaced} training images could not be read and were replaced")
-        return self.last_results
 
     def run_step(self, batch: dict[str, Any]) -> None:
+        group = self._trainer.group_of(self.iter % self.iters_per_epoch, self.iters_per_epoch)
+        self.updated = group[0] == group[1] - 1
         try:
-            self._trainer(batch)
+            self._trainer(batch, group)
             done = self.iter + 1
             if self._trainer.waits or done % LOG_PERIOD == 0 or done % self.iters_per_epoch == 0:
                 self.put_losses()
         except NotFiniteError as error:
             iteration = self.iter - error.steps_ago
             where = f"iteration {iteration} (epoch {iteration // self.iters_per_epoch})"
-            raise self.failed(f"{where}: {error}") from None
+            raise self.checkpoints.failed(f"{where}: {error}") from None
 
     def put_losses(self) -> None:
-        """Read the losses since the last time, and put them into the storage that the writers read."""
-        rows = self._trainer.log.take()
-        for iteration, values in enumerate(rows, start=self.iter + 1 - len(rows)):
-            losses = {name: value for name, value in values.items() if name.startswith("loss")}
-            self.storage.iter = iteration
-            self.storage.put_scalar("total_loss", sum(losses.values()))
-            self.storage.put_scalars(**values)
-        self.storage.iter = self.iter
-
-    def check_weights(self) -> None:
-        """Refuse weights that are not finite: after the last update before an evaluation or a checkpoint
-        there is no loss that would tell."""
-        tensors = [value for value in self.model.state_dict().values() if value.is_floating_point()]
-        if not bool(torch.stack([value.isfinite().all() for value in tensors]).all()):
-            raise self.failed(f"epoch {self.epoch}: the weights are not finite after its last iteration")
-
-    def failed(self, what: str) -> TrainingError:
-        """The error that ends a training, with what is left of it."""
-        last = self.checkpointer.get_checkpoint_file()
-        kept = f"the last good checkpoint is {last}" if last else "there is no checkpoint yet"
-        return TrainingError(f"{what}; {kept}. Lower SOLVER.BASE_LR, or enable SOLVER.CLIP_GRADIENTS")
+        """Read the losses since the last time, for the writers."""
+        self._trainer.log.put_into(self.storage, self.iter)
 
     def evaluate(self) -> dict[str, Any]:
         """Evaluate on DATASETS.TESTS and write results.json.
@@ -224,7 +219,7 @@ class VIReIDTrainer(DefaultTrainer):
         """
         reranked = any(" + " in figure for figure in listed(self.cfg.TEST.BEST_METRIC))
         rerank = reranked or self.epoch + 1 >= self.max_epoch
-        results = self.test(self.cfg, self.model, rerank=rerank, which="last", epoch=self.epoch)
+        results = self.test(self.cfg, self.evaluated, rerank=rerank, which="last", epoch=self.epoch)
         self._results = (self.epoch, results)
         return results
 

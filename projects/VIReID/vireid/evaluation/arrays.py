@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from vireid.errors import UserError
+from vireid.errors import ConfigError, UserError
 from vireid.modality import Modality
+
+MOST_TRIALS = 1000
 
 
 def as_array(values: Any, name: str = "an argument") -> np.ndarray:
@@ -80,6 +82,17 @@ def labels(values: Any, name: str) -> np.ndarray:
     if array.dtype == object and all(isinstance(value, str) for value in array.ravel().tolist()):
         array = array.astype(str)
     return array if array.dtype.kind in "SU" and array.ndim == 1 else whole_numbers(array, name)
+
+
+def is_integer(value: Any) -> bool:
+    """Whether an argument is an integer, of Python or NumPy, and not True or False."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def require_trials(trials: Any) -> None:
+    """Raise ConfigError where a number of trials is not from 1 to MOST_TRIALS."""
+    if not is_integer(trials) or not 1 <= trials <= MOST_TRIALS:
+        raise ConfigError(f"trials is {trials}; it must be at least 1, and at most {MOST_TRIALS}")
 
 
 def labels_of_images(**named: Any) -> list[np.ndarray]:

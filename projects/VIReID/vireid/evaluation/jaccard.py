@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from vireid.errors import ConfigError
+from vireid.evaluation.arrays import is_integer
 from vireid.evaluation.features import stack_features
 from vireid.evaluation.neighbours import neighbour_lists
 from vireid.evaluation.reciprocal import neighbour_weights, reciprocal_sets
@@ -32,7 +33,7 @@ def k_reciprocal_jaccard(query: Any, gallery: Any, k1: int = 20, k2: int = 6) ->
     """
     features, (num_queries, _) = stack_features({"query": query, "gallery": gallery})
     for name, value in (("k1", k1), ("k2", k2)):
-        if not 1 <= value <= len(features):
+        if not is_integer(value) or not 1 <= value <= len(features):
             raise ConfigError(
                 f"{name} is {value}; it must be in 1..{len(features)}, the number of images in "
                 "query and gallery"

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from vireid.errors import ConfigError, UserError
-from vireid.evaluation.arrays import labels_of_images, require_both_modalities
+from vireid.errors import UserError
+from vireid.evaluation.arrays import labels_of_images, require_both_modalities, require_trials
 from vireid.evaluation.trials import Setting, Trial
 from vireid.modality import Modality
 
@@ -34,8 +34,7 @@ def llcm_settings(
         ConfigError: fewer than one trial.
         UserError: not as many of each, or no visible or infrared images.
     """
-    if trials < 1:
-        raise ConfigError(f"trials is {trials}; it must be at least 1")
+    require_trials(trials)
     pids, camids, modalities = labels_of_images(pids=pids, camids=camids, modalities=modalities)
     require_both_modalities(modalities)
     numbers = np.asarray(numbers).ravel()

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from vireid.errors import UserError
-from vireid.evaluation.arrays import as_array, as_float, labels, require_finite
+from vireid.evaluation.arrays import as_array, as_float, is_integer, labels, require_finite
 from vireid.evaluation.rank_kernel import rank_matches
 
 RANKS = (1, 5, 10, 20)
@@ -58,7 +58,7 @@ def rank_metrics(
         UserError: shapes that disagree, a distance that is not finite, no query with an allowed match.
     """
     dist, query_pids, gallery_pids, exclude = checked_distances(dist, query_pids, gallery_pids, exclude)
-    if max_rank < 1:
+    if not is_integer(max_rank) or max_rank < 1:
         raise UserError(f"max_rank is {max_rank}; it must be at least 1")
     place = np.arange(gallery_pids.size, dtype=np.int32)[:, None]
     best, ap, inp = rank_matches(

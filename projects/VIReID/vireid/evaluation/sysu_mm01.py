@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from vireid.errors import ConfigError, DatasetError
-from vireid.evaluation.arrays import labels_of_images
+from vireid.evaluation.arrays import labels_of_images, require_trials
 from vireid.evaluation.mat_file import read_cells
 from vireid.evaluation.protocols import ProtocolResult, evaluate_settings
 from vireid.evaluation.trials import Setting, Trial
@@ -48,8 +48,7 @@ class SYSUProtocol:
             raise ConfigError(f'search is "{search}"; it must be "all" or "indoor"')
         if shots not in SHOTS:
             raise ConfigError(f"shots is {shots}; it must be 1 or 10")
-        if trials < 1:
-            raise ConfigError(f"trials is {trials}; it must be at least 1")
+        require_trials(trials)
         self.search, self.shots, self.trials = search, shots, trials
         self.permutations, self._source = read_permutations(rand_perm_cam)
 

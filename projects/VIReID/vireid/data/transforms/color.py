@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 from torchvision.transforms import ColorJitter as PillowColorJitter
 
+from vireid.data.transforms.pixels import weighted_gray
 from vireid.data.transforms.settings import probability
 from vireid.errors import ConfigError
 from vireid.images import image_to_tensor
@@ -24,6 +25,7 @@ class ColorJitter:
     """
 
     toolkit_key: ClassVar[str] = "CJ"
+    keeps_input: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -58,6 +60,7 @@ class RandomGrayscale:
     """Take the color (ITU-R 601 luma in all three channels), with probability INPUT.GRAYSCALE.PROB."""
 
     toolkit_key: ClassVar[str] = "GRAYSCALE"
+    keeps_input: ClassVar[bool] = True
 
     def __init__(self, prob: float = 0.5) -> None:
         self.prob = prob
@@ -71,10 +74,8 @@ class RandomGrayscale:
         """uint8 (3, H, W) -> (3, H, W)."""
         if random.random() >= self.prob:
             return image
-        red, green, blue = image.int()
         # Pillow's integers: 0.299, 0.587, 0.114 of 2 ** 16, rounded.
-        luma = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
-        return luma.to(torch.uint8).repeat(3, 1, 1)
+        return weighted_gray(image, (19595, 38470, 7471), 0x8000)
 
 
 @TRANSFORM_REGISTRY.register()
@@ -83,6 +84,7 @@ class ChannelExchange:
     probability INPUT.CHANNEL_EXCHANGE.PROB."""
 
     toolkit_key: ClassVar[str] = "CHANNEL_EXCHANGE"
+    keeps_input: ClassVar[bool] = True
 
     def __init__(self, prob: float = 0.5) -> None:
         self.prob = prob

@@ -1,0 +1,29 @@
+"""What fails on the machine during a training, in one line."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from vireid.errors import MachineError
+
+GOES_ON = "once that is mended, --resume goes on from the newest whole checkpoint"
+
+
+@contextmanager
+def machine_errors(folder: str) -> Iterator[None]:
+    """Raise, for what the machine did to a run in ``folder``, a MachineError that says how to go on.
+
+    Raises:
+        MachineError: a file cannot be written or read, or a data worker has ended.
+    """
+    try:
+        yield
+    except MachineError as error:
+        raise MachineError(f"{error}; {GOES_ON}") from None
+    except OSError as error:
+        where = error.filename or f"a file of OUTPUT_DIR {folder}"
+        raise MachineError(f"{where}: {error.strerror or error}; {GOES_ON}") from None
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise MachineError(f"{reason}. Out of memory? Lower DATALOADER.NUM_WORKERS; {GOES_ON}") from None

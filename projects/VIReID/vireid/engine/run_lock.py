@@ -1,0 +1,75 @@
+"""A lock on a run's folder: two runs in one OUTPUT_DIR would overwrite each other."""
+
+import logging
+import os
+import socket
+from pathlib import Path
+
+from fastreid.utils import comm
+
+from vireid.errors import ConfigError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+logger = logging.getLogger("fastreid.vireid.run_lock")
+
+NAME = ".lock"
+_held: dict[Path, int] = {}  # folder -> descriptor of its lock
+
+
+def lock_run(folder: str | Path) -> None:
+    """``lock_folder`` by the first process, which writes a run's files, for all of them.
+
+    Raises:
+        ConfigError: on every process.
+    """
+    refusal = ""
+    if comm.is_main_process():
+        try:
+            lock_folder(folder)
+        except ConfigError as error:
+            refusal = str(error)
+    refusal = comm.all_gather(refusal)[0]
+    if refusal:
+        raise ConfigError(refusal)
+
+
+def lock_folder(folder: str | Path) -> None:
+    """Hold the lock of a folder until ``unlock_folder`` or the end of this process, however it ends.
+
+    A process may lock a folder that it holds already. The lock is one of the process, not of its file
+    descriptors: worker processes do not inherit it.
+
+    Raises:
+        ConfigError: another process holds it; names the process and its machine.
+    """
+    place = Path(folder).resolve()
+    if place in _held or fcntl is None:
+        return
+    file = os.open(place / NAME, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        holder = os.read(file, 200).decode(errors="replace").strip() or "unknown"
+        os.close(file)
+        raise ConfigError(
+            f"OUTPUT_DIR {folder} is in use by another run (process {holder}): wait for its end, end it, "
+            "or choose another OUTPUT_DIR"
+        ) from None
+    except OSError as error:  # a file system without locks
+        os.close(file)
+        logger.warning(f"{folder} cannot be locked against a second run ({error.strerror})")
+        return
+    os.ftruncate(file, 0)
+    os.write(file, f"{os.getpid()} on {socket.gethostname()}\n".encode())
+    _held[place] = file
+
+
+def unlock_folder(folder: str | Path) -> None:
+    """Give the lock of a folder back, if this process holds it."""
+    file = _held.pop(Path(folder).resolve(), None)
+    if file is not None:
+        os.close(file)
