@@ -8,6 +8,7 @@ import argparse
 import benchmark_data
 import benchmark_processes
 import benchmark_ranking
+import benchmark_search
 
 
 def main() -> None:
@@ -16,6 +17,7 @@ def main() -> None:
     benchmark_data.add_parser(subparsers)
     benchmark_processes.add_parser(subparsers)
     benchmark_ranking.add_parser(subparsers)
+    benchmark_search.add_parser(subparsers)
     arguments = parser.parse_args()
     arguments.run(arguments)
 
