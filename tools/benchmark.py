@@ -8,8 +8,12 @@ import argparse
 import benchmark_data
 import benchmark_processes
 import benchmark_ranking
+<<<<<<< HEAD
 import benchmark_resume
 import benchmark_step
+=======
+import benchmark_search
+>>>>>>> see
 
 
 def main() -> None:
@@ -18,8 +22,12 @@ def main() -> None:
     benchmark_data.add_parser(subparsers)
     benchmark_processes.add_parser(subparsers)
     benchmark_ranking.add_parser(subparsers)
+<<<<<<< HEAD
     benchmark_resume.add_parser(subparsers)
     benchmark_step.add_parser(subparsers)
+=======
+    benchmark_search.add_parser(subparsers)
+>>>>>>> see
     arguments = parser.parse_args()
     arguments.run(arguments)
 

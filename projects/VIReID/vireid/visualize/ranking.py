@@ -95,11 +95,6 @@ def ranked_list(query: ImageItem, ranked: Sequence[ImageItem], top: int) -> Rank
     return RankedList(query, [*ranked[:top]], (rank, ranked[rank - 1]) if rank > top else None)
 
 
-def first_ranked(distances: np.ndarray) -> np.ndarray:
-    """Positions of gallery images by (G,) distance, ties by position."""
-    return np.argsort(distances, kind="stable")
-
-
 def draw_ranking(lists: Sequence[RankedList], *, height: int = 168) -> Image.Image:
     """A row for each query, with a frame and a mark for each gallery image: a tick in a green disc where the
     identity is right, a cross in a red one where it is another. Below each image stand identity and camera.
