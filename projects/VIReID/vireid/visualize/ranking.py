@@ -1,76 +1,37 @@
 """A picture of queries and what a model ranks first for each: the ranking that the results table scores."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from PIL import Image, ImageDraw
-from torch import nn
-from yacs.config import CfgNode
 
-from vireid.data.build import build_dataset
-from vireid.engine.checks import dataset_settings
-from vireid.engine.evaluation import extract_test_set
-from vireid.engine.rerankers import build_reranker
-from vireid.errors import ConfigError, choices
-from vireid.evaluation.arrays import as_array
-from vireid.evaluation.features import prepared
-from vireid.evaluation.protocols import ranking_distance
+from vireid.visualize.scored import ScoredTrial
 
 RIGHT, WRONG, QUERY = (40, 160, 60), (200, 50, 40), (90, 90, 90)
 BORDER, GAP = 3, 6
 
 
 def ranking_picture(
-    cfg: CfgNode, model: nn.Module, *, setting_name: str = "", queries: int = 6, top: int = 10
+    scored: ScoredTrial, rows: Sequence[int], top: int = 10
 ) -> tuple[Image.Image, str]:
-    """Draw queries of the first trial of a setting, spread evenly over it.
+    """Draw some queries of a trial.
 
     Args:
-        cfg: DATASETS.TESTS, of which the first is taken; TEST, by which galleries are ranked and re-ranked.
-        model: the meta-architecture.
-        setting_name: as in the results table; "" for the first.
-        queries: rows of the picture.
+        scored: see ``scored_trial``.
+        rows: positions of the queries.
         top: gallery images in a row.
 
     Returns:
         The picture, and a line that says what it shows.
-
-    Raises:
-        ConfigError: an unknown setting, or parameters of the re-ranker that do not fit.
     """
-    name = cfg.DATASETS.TESTS[0]
-    dataset: Any = build_dataset(cfg, name)
-    settings = {setting.name: setting for setting in dataset_settings(cfg, dataset, name)}
-    if setting_name and setting_name not in settings:
-        raise ConfigError(f"--setting {setting_name!r}: {choices(setting_name, settings)}")
-    chosen = settings[setting_name] if setting_name else next(iter(settings.values()))
-    reranker = build_reranker(cfg)
-    if reranker is not None:
-        reranker.check([chosen])
-    first_trial = replace(chosen, trials=chosen.trials[:1])
-    extracted = extract_test_set(cfg, model, dataset, (first_trial,), reranker, name)
-    (setting,) = extracted.settings
-    (trial,) = setting.trials
-    if reranker is not None:
-        dist = as_array(reranker.bind(extracted.features)(trial, setting))
-    else:
-        features = prepared(extracted.features["image"], cfg.TEST.METRIC)
-        dist = ranking_distance(features[trial.query], features[trial.gallery], cfg.TEST.METRIC)
-    rows = np.linspace(0, len(trial.query) - 1, min(queries, len(trial.query))).astype(int)
-    exclude = trial.exclude()
-    first = first_ranked(dist[rows], None if exclude is None else exclude[rows], top)
-    shown = [extracted.items[i] for i in trial.query[rows]]
-    ranked = [[extracted.items[i] for i in trial.gallery[row]] for row in first]
+    shown = [scored.queries[row] for row in rows]
+    ranked = [scored.first_ranked(row, top) for row in rows]
     picture = draw_ranking(
         [item.path for item in shown],
         [[item.path for item in row] for row in ranked],
         [[item.pid == query.pid for item in row] for query, row in zip(shown, ranked)],
     )
-    by = f", re-ranked by {reranker.label}" if reranker else ""
-    return picture, f"{name}, {setting.name}{by}: {len(rows)} of {len(trial.query)} queries"
+    return picture, f"{scored.title}: {len(rows)} of {len(scored.queries)} queries"
 
 
 def draw_ranking(
@@ -120,19 +81,3 @@ def _paste(
     with Image.open(path) as image:
         frame.paste(image.convert("RGB").resize(size), (BORDER, BORDER))
     picture.paste(frame, corner)
-
-
-def first_ranked(dist: np.ndarray, exclude: np.ndarray | None, count: int) -> np.ndarray:
-    """Positions of the nearest allowed gallery images, ties by position.
-
-    Args:
-        dist: (Q, G).
-        exclude: (Q, G) bool, True where an image is left out; None leaves out none.
-        count: how many.
-
-    Returns:
-        (Q, count) int64.
-    """
-    if exclude is not None:
-        dist = np.where(exclude, np.inf, dist)
-    return np.argsort(dist, axis=1, kind="stable")[:, :count]

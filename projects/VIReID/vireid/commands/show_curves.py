@@ -1,0 +1,28 @@
+"""Draw the training curves of one or several runs: losses, learning rate, and metrics."""
+
+import argparse
+from pathlib import Path
+
+from vireid.commands.figures import add_output, finish
+
+EXAMPLES = """
+examples:
+  vireid show curves --output curves.pdf logs/sysu/pmcm
+  vireid show curves --output runs.png logs/sysu/agw logs/sysu/pmcm logs/sysu/mcja
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which runs."""
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="output folders of trainings")
+    add_output(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Read, draw."""
+    import vireid  # noqa: F401  (mends the toolkit, which vireid.engine imports)
+    from vireid.visualize.curves import curves_figure
+    from vireid.visualize.style import check_figure_path
+
+    check_figure_path(args.output)
+    finish(args, curves_figure(args.runs))
