@@ -4,12 +4,13 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0 torchvision==0.28.0
 BIN := .venv/bin
 
-.PHONY: help demo test test-all lint clean
+.PHONY: help demo test test-all fuzz lint clean
 
 help:
 	@echo "make demo      generate a small dataset, train PMCM on it, show what it learned (6 minutes on 2 cores)"
 	@echo "make test      run the test suite"
-	@echo "make test-all  the same, and every variant of every backbone in every method (half an hour)"
+	@echo "make test-all  the same, every variant of every backbone, and the README's commands (more than half an hour)"
+	@echo "make fuzz      10,000 damaged files, wrong values and odd calls, and a few killed trainings"
 	@echo "make lint      ruff and mypy"
 	@echo "make clean     remove .venv and the demo's output"
 	@echo "make help      this list"
@@ -34,6 +35,9 @@ test: .venv/ready
 
 test-all: .venv/ready
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "full or not full"
+
+fuzz: .venv/ready
+	$(BIN)/python tests/fuzz/run.py
 
 lint: .venv/ready
 	$(BIN)/ruff check .

@@ -25,6 +25,7 @@ TINY = {
     "DATALOADER.NUM_WORKERS": 0,
     "DATALOADER.NUM_INSTANCE": 2,
     "SOLVER.IMS_PER_BATCH": 8,
+    "LOGGERS": ["tensorboard"],
     "SOLVER.AMP.ENABLED": False,
 }
 

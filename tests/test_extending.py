@@ -23,8 +23,14 @@ def worked_example(tmp_path_factory):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(content)
     environment = {key: value for key, value in os.environ.items() if key != "FASTREID_DATASETS"}
-    environment |= {"FASTREID_VI": str(ROOT), "OMP_NUM_THREADS": "1"}
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    command = folder / "bin" / "vireid"  # as an installation makes it, of this checkout
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m vireid "$@"\n')
+    command.chmod(0o755)
+    projects = map(str, sorted((ROOT / "projects").iterdir()))
+    environment |= {"PYTHONPATH": os.pathsep.join(projects), "OMP_NUM_THREADS": "1"}
+    paths = (str(command.parent), str(Path(sys.executable).parent), environment["PATH"])
+    environment["PATH"] = os.pathsep.join(paths)
     for commands in COMMANDS:
         run = subprocess.run(
             ["bash", "-euc", commands],
@@ -52,7 +58,7 @@ def test_every_block_is_a_file_or_a_command():
         "night_watch.yml",
         "make_list.py",
     }
-    assert TEXT.count("```") == 2 * (len(FILES) + len(COMMANDS))
+    assert TEXT.count("```") == 2 * (len(FILES) + len(COMMANDS) + TEXT.count("```toml"))
 
 
 def test_the_parts_are_trained_with_and_evaluated(worked_example):

@@ -19,6 +19,7 @@ LAYERS = [
         "vireid.registries",
         "vireid.compiled",
         "vireid.precision",
+        "vireid.progress",
         "vireid.weights",
         "vireid.config",
         "vireid.entry_points",

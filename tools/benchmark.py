@@ -5,6 +5,7 @@ import _checkout  # noqa: F401  isort: skip  (finds the packages in a checkout)
 
 import argparse
 
+import benchmark_data
 import benchmark_processes
 import benchmark_ranking
 
@@ -12,6 +13,7 @@ import benchmark_ranking
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     subparsers = parser.add_subparsers(dest="subject", required=True)
+    benchmark_data.add_parser(subparsers)
     benchmark_processes.add_parser(subparsers)
     benchmark_ranking.add_parser(subparsers)
     arguments = parser.parse_args()

@@ -30,6 +30,19 @@ SMALL = {
     "TEST.RERANK.K1": 4,
     "TEST.RERANK.K2": 2,
 }
+# Parts without which other keys have no effect.
+BESIDE: tuple[dict[str, Any], ...] = (
+    {"TEST.RERANKER": "", "TEST.AQE.ENABLED": True},
+    {"TEST.RERANKER": "", "TEST.RERANK.ENABLED": True},
+    {"SOLVER.CLIP_GRADIENTS.ENABLED": True},
+    {"SOLVER.SCHED": "CosineAnnealingLR", "SOLVER.WARMUP_EPOCHS": 0, "SOLVER.WARMUP_ITERS": 5},
+    {"SOLVER.OPT": "SGD", "SOLVER.FREEZE_ITERS": 1, "MODEL.FREEZE_LAYERS": ["backbone"]},
+    {"MODEL.LOSSES.NAME": ["CrossEntropyLoss", "FocalLoss", "CircleLoss", "Cosface"]},
+    {"MODEL.HEADS.CLS_LAYER": "CosSoftmax"},
+    {"SOLVER.AMP.ENABLED": True},
+    {"INPUT.VISIBLE_TRANSFORMS": ["ColorJitter", "RandomGrayscale", "ChannelExchange", "RandomErasing"]},
+    {"INPUT.INFRARED_TRANSFORMS": ["ChannelCutMix", "SpectrumJitter", "HueJitter", "PadCrop"]},
+)
 # Texts of a command line and of YAML.
 NONSENSE = (
     "", " ", "-1", "0", "1", "0.0", "1e30", "-1e30", "1e-30", "nan", "inf", "-inf", ".nan", ".inf", "1" * 400,
@@ -41,7 +54,6 @@ NONSENSE = (
 )  # fmt: skip
 # What would take long or much memory, and is allowed.
 EXPENSIVE = {
-    "MODEL.HEADS.NUM_CLASSES": 1000,
     "MODEL.HEADS.EMBEDDING_DIM": 256,
     "MODEL.BACKBONE.WIDTH": 32,
     "MODEL.MDA.MODALITIES": 16,
@@ -56,11 +68,16 @@ def fuzz(cases: int, seed: int, folder: Path) -> Tally:
     keys = sorted({key for key, _ in leaves(all_keys())} & set(RULES))
     for number in range(cases):
         file = draw.choice(FILES)
-        settings = {key: value_for(key, draw) for key in draw.sample(keys, draw.choice([1, 1, 1, 2]))}
+        beside = draw.choice(BESIDE) if draw.random() < 0.5 else {}
+        groups = {key.rpartition(".")[0] for key in beside}
+        related = [key for key in keys if key.rpartition(".")[0] in groups and key not in beside]
+        pool = related if related and draw.random() < 0.5 else keys
+        chosen = draw.sample(pool, min(draw.choice([1, 1, 1, 2]), len(pool)))
+        settings = {key: value_for(key, draw) for key in chosen}
         by_file = draw.random() < 0.4
-        case = f"{file}{' by YAML' if by_file else ''} {settings!r:.200}"
+        case = f"{file}{' by YAML' if by_file else ''} {beside} {settings!r:.200}"
         path = folder / f"{number}.yml" if by_file else None
-        attempt(tally, case, lambda f=file, s=settings, p=path: try_config(f, s, p))
+        attempt(tally, case, lambda f=file, b=beside, s=settings, p=path: try_config(f, b, s, p))
         if path:
             path.unlink(missing_ok=True)
     return tally
@@ -79,11 +96,11 @@ def value_for(key: str, draw: random.Random) -> str:
     return str(value)
 
 
-def try_config(file: str, settings: dict[str, str], path: Path | None) -> None:
+def try_config(file: str, beside: dict[str, Any], settings: dict[str, str], path: Path | None) -> None:
     """Merge the settings, check the config, and use it."""
     cfg = all_keys()
     merge_config(cfg, str(PROJECTS / file), [])
-    cfg.merge_from_list([item for pair in SMALL.items() for item in pair])
+    cfg.merge_from_list([item for pair in (SMALL | beside).items() for item in pair])
     if path is None:
         merge_config(cfg, "", [item for pair in settings.items() for item in pair])
     else:
@@ -128,6 +145,7 @@ def use(cfg: Any) -> None:
             image = transform(image)
         assert image.shape == (3, height, width) and image.dtype == torch.uint8
     torch.manual_seed(0)
+    cfg.MODEL.HEADS.NUM_CLASSES = 4  # a training counts them, whatever the config says
     model = build_model(cfg).train()
     optimizer = build_optimizer(cfg, model)
     schedule = build_schedule(cfg, optimizer, 10)

@@ -14,10 +14,11 @@ from safetensors.torch import save_file
 from scipy.io import savemat
 
 from configs import PROJECTS, all_keys
-from vireid.engine import merge_config
+from vireid.engine import digest, merge_config
 from vireid.engine.checkpoint import read_checkpoint
 from vireid.evaluation.sysu_mm01 import SYSUProtocol
 from vireid.images import read_image
+from vireid.weights import read_state_dict
 
 TENSORS = {"backbone.conv.weight": torch.arange(24.0).reshape(2, 3, 4), "heads.weight": torch.ones(3, 2)}
 
@@ -29,7 +30,7 @@ def fuzz(cases: int, seed: int, folder: Path) -> Tally:
     for _ in range(cases):
         path, read = draw.choice(originals)
         how, content = damaged(path.read_bytes(), draw)
-        changed = path.with_name(f"damaged{path.suffix}")
+        changed = path.with_name(f"damaged_{path.name}")
         changed.write_bytes(content)
         attempt(tally, f"{path.name}: {how}", partial(read, changed))
     return tally
@@ -37,8 +38,10 @@ def fuzz(cases: int, seed: int, folder: Path) -> Tally:
 
 def write_originals(folder: Path) -> list[tuple[Path, Callable[[Path], Any]]]:
     """Valid files, and what reads each."""
-    torch.save({"model": TENSORS, "epoch": 3, "datasets": {"RegDB": {"split": 1}}}, folder / "new.pth")
-    torch.save({"model": TENSORS}, folder / "old.pth", _use_new_zipfile_serialization=False)
+    content = {"model": TENSORS, "epoch": 3, "datasets": {"RegDB": {"split": 1}}}
+    torch.save({**content, digest.KEY: digest.digest(content)}, folder / "checkpoint.pth")
+    torch.save({"model": TENSORS}, folder / "others.pth", _use_new_zipfile_serialization=False)
+    torch.save({"state_dict": TENSORS}, folder / "pretrained.pt")
     save_file(TENSORS, folder / "weights.safetensors", {"format": "pt", "epoch": "3"})
     cells = np.empty((6, 1), dtype=object)
     for camera in range(6):
@@ -54,12 +57,21 @@ def write_originals(folder: Path) -> list[tuple[Path, Callable[[Path], Any]]]:
         Image.fromarray(pixels).save(folder / f"image.{suffix}")
     (folder / "config.yml").write_bytes((PROJECTS / "PMCM/configs/sysu.yml").read_bytes())
     readers: dict[str, Callable[[Path], Any]] = {
-        ".pth": read_checkpoint,
+        ".pth": read_weights,
         ".safetensors": read_checkpoint,
+        ".pt": lambda path: read_state_dict(path, "MODEL.BACKBONE.PRETRAIN_PATH"),
         ".mat": draw_galleries,
         ".yml": lambda path: merge_config(all_keys(), str(path), []),
     }
     return [(path, readers.get(path.suffix, look_at)) for path in sorted(folder.iterdir())]
+
+
+def read_weights(path: Path) -> None:
+    """A checkpoint; what has a digest is what was saved, or is refused."""
+    found = read_checkpoint(path)["model"]
+    if path.name == "damaged_checkpoint.pth":
+        assert found.keys() == TENSORS.keys()
+        assert all(torch.equal(value, TENSORS[name]) for name, value in found.items()), "changed weights"
 
 
 def draw_galleries(path: Path) -> None:

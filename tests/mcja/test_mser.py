@@ -143,3 +143,13 @@ def test_errors(change, error, message):
     }
     with pytest.raises(error, match=message):
         multi_spectral_rerank(**(arguments | change))
+
+
+@pytest.mark.parametrize("among_queries", [True, False])
+@pytest.mark.parametrize("scale", [1e20, 1e-20])
+def test_features_whose_distances_overflow_or_vanish_are_refused(among_queries, scale):
+    features = torch.randn(30, 8) * scale
+    with pytest.raises(UserError, match=r"queries\[0\]: the largest value is .*: L2-normalize the features"):
+        multi_spectral_rerank(
+            [features[:10]], [features[10:]], 4, 2, 0.3, query_neighbours_only=among_queries
+        )

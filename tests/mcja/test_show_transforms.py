@@ -7,7 +7,7 @@ def test_a_row_for_each_image_and_the_same_picture_for_the_same_seed(command, da
         arguments = ["--output", tmp_path / name, "--draws", 3, *images]
         assert command("show", "transforms", *arguments)[0] == 0
     with Image.open(tmp_path / "first.png") as picture:
-        assert picture.size == ((1 + 4 * 3) * 67, 14 + 2 * 131)
+        assert picture.size == ((1 + 4 * 3) * 67 - 3 + 16, 2 * 131 - 3 + 18 + 16)
     assert (tmp_path / "first.png").read_bytes() == (tmp_path / "second.png").read_bytes()
 
 

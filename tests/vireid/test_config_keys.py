@@ -51,7 +51,7 @@ def test_examples_keep_their_rule():
     ("rule", "inside", "outside"),
     [
         (flag(), (True, False), (0, 1, "True", None)),
-        (text(), ("", "a b", "é"), (1, None, "a\nb", "a\0b", "\udcff")),
+        (text(), ("", "a b", "é"), (1, None, "a\nb", "a\0b", "\udcff", "a" * 1001)),
         (text(empty=False), ("a",), ("",)),
         (matching(r"cpu|cuda(:\d)?", "cpu or cuda"), ("cpu", "cuda:1"), ("cpu:0", "cuda:", "cpu\n", 1)),
         (choice("a", "b"), ("a", "b"), ("c", "", 1, ["a"])),
@@ -97,7 +97,7 @@ def test_rules(rule, inside, outside):
         ("MODEL.DEVICE", "", "is ''; expected cpu, cuda, or a GPU such as cuda:0"),
         ("MODEL.BACKBONE.WIDTH", 0, "is 0; expected an integer from 1 to 1024"),
         ("INPUT.SIZE_TRAIN", ["x"], "is ['x']; expected [height, width] in pixels"),
-        ("OUTPUT_DIR", "a\0b", "is 'a\\x00b'; expected text that is not empty"),
+        ("OUTPUT_DIR", "a\0b", "is 'a\\x00b'; expected text of 1 to 1000 characters"),
         ("DATASETS.NAMES", [-1] * 40, f"is ({'-1, ' * 19}...; expected a list of names, each once"),
     ],
 )

@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> None:
         class_order,
         from_published,
         model_size,
-        read_state_dict,
+        read_weights,
         require_fit,
         to_published,
         with_own_classes,
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> None:
         )
     source = str(args.checkpoint)
     order = class_order(args.identities) if args.identities else None
-    weights = read_state_dict(source)
+    weights = read_weights(source)
     identities, maps = model_size(weights, source)
     own = reference_state(identities, maps)
     content: dict[str, object]

@@ -5,15 +5,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from vireid.data.datasets.lists import name_some, read_id_list
 from vireid.errors import CheckpointError, DatasetError
-from vireid.modeling.pretrained import WRAPPERS
-from vireid.weights import read_tensors
+from vireid.weights import read_state_dict
 
 # The block behind which the first adapter of a stage of ResNet-50 stands.
 FIRST_ADAPTED = {"2": 2, "3": 3}
@@ -128,18 +126,14 @@ def model_size(weights: dict[str, Tensor], source: str) -> tuple[int, int]:
     return len(classifier), maps[0] if maps else 0
 
 
-def read_state_dict(path: str | Path) -> dict[str, Tensor]:
+def read_weights(path: str | Path) -> dict[str, Tensor]:
     """The tensors of a checkpoint by name, whatever they are wrapped in.
 
     Raises:
         CheckpointError: no such file, or no state dict in it.
     """
-    content: Any = read_tensors(path, "checkpoint")
-    while isinstance(content, dict) and (wrapper := next((w for w in WRAPPERS if w in content), None)):
-        content = content[wrapper]
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise CheckpointError(f"{path} holds no state dict: expected a dict of tensors, or one under 'model'")
-    return {str(name).removeprefix("module."): value for name, value in content.items()}
+    weights = read_state_dict(path, "checkpoint")
+    return {name.removeprefix("module."): value for name, value in weights.items()}
 
 
 def require_fit(weights: dict[str, Tensor], expected: dict[str, Tensor], source: str) -> None:

@@ -15,7 +15,7 @@ examples:
   vireid show transforms --output transforms.png
   vireid show transforms --output mine.png datasets/SYSU-MM01/cam1/0001/0001.jpg
 """
-SIZE, GAP, LABEL = (128, 64), 3, 14
+SIZE, GAP, MARGIN, LABEL = (128, 64), 3, 8, 18  # pixels
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,14 +62,16 @@ def draw(rows: "list[list[Image.Image]]", draws: int, seed: int) -> "Image.Image
 
 def on_white(sheet: "list[list[Image.Image]]", titles: dict[int, str]) -> "Image.Image":
     """Images in rows and columns, with titles above some columns."""
-    from PIL import Image, ImageDraw
+    from PIL import Image, ImageDraw, ImageFont
 
     height, width = SIZE
     columns = len(sheet[0])
-    picture = Image.new("RGB", (columns * (width + GAP), LABEL + len(sheet) * (height + GAP)), "white")
-    pen = ImageDraw.Draw(picture)
+    size = columns * (width + GAP) - GAP + 2 * MARGIN, len(sheet) * (height + GAP) - GAP + LABEL + 2 * MARGIN
+    picture = Image.new("RGB", size, "white")
+    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(size=12)
     for column in range(columns):
-        pen.text((column * (width + GAP), 1), titles.get(column, ""), fill="black")
+        left = MARGIN + column * (width + GAP)
+        pen.text((left, MARGIN), titles.get(column, ""), fill="black", font=font)
         for row, images in enumerate(sheet):
-            picture.paste(images[column], (column * (width + GAP), LABEL + row * (height + GAP)))
+            picture.paste(images[column], (left, MARGIN + LABEL + row * (height + GAP)))
     return picture

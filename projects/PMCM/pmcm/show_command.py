@@ -7,8 +7,7 @@ example:
   vireid show patch-mix --output patch_mix.png
 """
 RATIOS = (0.0, 0.25, 0.5, 0.75, 1.0)
-SIZE = (192, 96)
-GAP = 4
+SIZE, GAP, MARGIN, LABEL = (192, 96), 4, 8, 18  # pixels
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +22,7 @@ def run(args: argparse.Namespace) -> None:
     """Generate, mix, draw, save."""
     import numpy as np
     import torch
-    from PIL import Image, ImageDraw
+    from PIL import Image, ImageDraw, ImageFont
 
     from pmcm.mixing import patch_mix
     from synthvi.pictures import person_pictures
@@ -36,12 +35,15 @@ def run(args: argparse.Namespace) -> None:
     generator = torch.Generator().manual_seed(args.seed)
     mixes = [patch_mix(visible, infrared, ratio, args.patch_size, generator)[0] for ratio in RATIOS]
     height, width = SIZE
-    picture = Image.new("RGB", (len(RATIOS) * (width + GAP), 16 + args.persons * (height + GAP)), "white")
-    draw = ImageDraw.Draw(picture)
+    columns, rows = len(RATIOS), args.persons
+    size = columns * (width + GAP) - GAP + 2 * MARGIN, rows * (height + GAP) - GAP + LABEL + 2 * MARGIN
+    picture = Image.new("RGB", size, "white")
+    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(size=12)
     for column, (ratio, mixed) in enumerate(zip(RATIOS, mixes)):
-        draw.text((column * (width + GAP), 2), f"p = {ratio:g}", fill="black")
+        left = MARGIN + column * (width + GAP)
+        pen.text((left, MARGIN), f"p = {ratio:g}", fill="black", font=font)
         for row, image in enumerate(mixed):
-            corner = column * (width + GAP), 16 + row * (height + GAP)
+            corner = left, MARGIN + LABEL + row * (height + GAP)
             picture.paste(Image.fromarray(image.permute(1, 2, 0).numpy()), corner)
     picture.save(args.output)
     print(args.output)

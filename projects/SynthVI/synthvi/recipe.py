@@ -112,7 +112,7 @@ SYNTHVI_1_0_SMALL = Recipe(
     # ten of each identity and camera.
     seen={"train": (Seen(300, 2400),) * 6, "val": (Seen(50, 500),) * 6, "test": (Seen(100, 1000),) * 6},
     conditions=SYNTHVI_1_0_SMALL_CONDITIONS,
-    digest="a1596a07391458b786a8ec11bc9b64853dc44a6ec2bcea31f1a84139ca42d6a9",
+    digest="c80adb3db663e2e1fdf219141e3a5a8440498af57c049df7e0aba38a8597d1e6",
 )
 
 SYNTHVI_1_0 = Recipe(

@@ -36,6 +36,13 @@ def add_vireid_config(cfg: CfgNode) -> None:
     # Same seed, same run: weights, batches, augmentation and patch masks. -1 draws one and logs it.
     add("SEED", 0, integer(-1, 2**31 - 1))
 
+    # What a training writes beside log.txt and metrics.json: "tensorboard"; "csv", the table metrics.csv;
+    # "wandb", Weights & Biases (the extra `wandb`); "curves", the picture curves.png at its end (the extra
+    # `plots`).
+    add("LOGGERS", ("tensorboard", "curves"), listing(choice("tensorboard", "csv", "wandb", "curves")))
+    # Weights & Biases: the project of the run. WANDB_MODE=offline in the environment sends nothing.
+    add("WANDB.PROJECT", "fastreid-vi", text(empty=False))
+
     # Keep weights and activations in channels-last memory: faster with bf16 on CPU and tensor cores.
     add("MODEL.CHANNELS_LAST", False)
     # A MODEL.WEIGHTS file must fit the model exactly. False takes what fits and lists the rest:
@@ -91,6 +98,11 @@ def add_vireid_config(cfg: CfgNode) -> None:
     add("DATASETS.TRIALS", 10, integer(1, 1000))
     # RegDB: which of the ten splits is trained and tested.
     add("DATASETS.REGDB.SPLIT", 1, integer(1, 10))
+    # The dataset List: a CSV file with a line for each image, and the columns path, identity, camera,
+    # modality and subset. `vireid data list` writes one.
+    add("DATASETS.LIST.FILE", "")
+    # How many gallery images of each identity and camera a trial draws; 0: all images, in one trial.
+    add("DATASETS.LIST.SHOTS", 0, integer(0, 10_000))
     # SYSU-MM01: how the galleries of the trials are drawn. "official": by the permutations that come with the
     # dataset, as MCJA's figures; "random": by random.seed(trial), as the figures of AGW, CAJ and DEEN.
     add("DATASETS.SYSUMM01.GALLERY", "official", choice("official", "random"))

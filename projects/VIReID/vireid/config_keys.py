@@ -15,6 +15,8 @@ from yacs.config import CfgNode
 
 from vireid.errors import ConfigError
 
+LONGEST_TEXT = 1000
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -95,7 +97,7 @@ def flag() -> Rule:
 
 def text(*, empty: bool = True) -> Rule:
     """One line of text."""
-    expected = "text" if empty else "text that is not empty"
+    expected = f"text of {0 if empty else 1} to {LONGEST_TEXT} characters"
     return Rule(
         expected, lambda value: _is_text(value) and (empty or bool(value)), ("" if empty else "a", "é")
     )
@@ -218,7 +220,11 @@ def anything(expected: str, *examples: Any) -> Rule:
 
 
 def _is_text(value: Any) -> bool:
-    if not isinstance(value, str) or any(ord(c) < 32 or ord(c) == 127 for c in value):
+    if (
+        not isinstance(value, str)
+        or len(value) > LONGEST_TEXT
+        or any(ord(c) < 32 or ord(c) == 127 for c in value)
+    ):
         return False
     try:
         value.encode()  # fails on bytes of a command line that are not UTF-8

@@ -3,7 +3,6 @@
 import io
 from collections.abc import Sequence
 from os import PathLike
-from pathlib import Path
 from typing import IO
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 from PIL import Image, ImageOps
 
 from vireid.errors import DatasetError, ImageError
+from vireid.files import open_regular
 
 FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -68,7 +68,11 @@ def decode_image(
         ImageError: missing, empty, truncated, not of FORMATS, too large, or not 8 bits a channel.
     """
     try:
-        content = Path(file).read_bytes() if isinstance(file, str | PathLike) else file.read()
+        if isinstance(file, str | PathLike):
+            with open_regular(file) as opened:
+                content = opened.read()
+        else:
+            content = file.read()
         with open_image(content) as image:
             if max_pixels and image.width * image.height > max_pixels:
                 raise ValueError(

@@ -12,3 +12,10 @@ class Modality(IntEnum):
     VISIBLE = 0
     INFRARED = 1
     MIXED = 2
+
+
+# What lists and folders of images call the modalities, in lower case.
+WORDS = {
+    **dict.fromkeys(("visible", "vis", "rgb"), Modality.VISIBLE),
+    **dict.fromkeys(("infrared", "ir", "nir", "thermal"), Modality.INFRARED),
+}

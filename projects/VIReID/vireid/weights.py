@@ -13,6 +13,10 @@ import torch
 from vireid.errors import CheckpointError
 from vireid.files import fault_of_file
 
+# Keys under which published checkpoints hold their state dict.
+WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state", "model")
+MOST_WRAPPERS = 5
+
 
 def read_tensors(path: str | Path, key: str) -> Any:
     """Read a file of tensors to the CPU.
@@ -47,6 +51,28 @@ def read_tensors(path: str | Path, key: str) -> Any:
         if fault:
             raise CheckpointError(f"{key}: {path}: the tensor {name} {fault}")
     return content
+
+
+def read_state_dict(path: str | Path, key: str) -> dict[str, torch.Tensor]:
+    """The tensors of a file by name, whatever they are wrapped in.
+
+    Raises:
+        CheckpointError: see ``read_tensors``; or it holds no dict of tensors.
+    """
+    content = read_tensors(path, key)
+    for _ in range(MOST_WRAPPERS):
+        wrapper = next((w for w in WRAPPERS if isinstance(content, dict) and w in content), None)
+        content = content if wrapper is None else content[wrapper]
+    named = content.items() if isinstance(content, dict) else ()
+    tensors = {
+        name: value for name, value in named if isinstance(name, str) and isinstance(value, torch.Tensor)
+    }
+    if not tensors:
+        raise CheckpointError(
+            f"{key}: {path} holds no state dict: expected a dict of tensors by name, or one under "
+            f"{', '.join(WRAPPERS)}"
+        )
+    return tensors
 
 
 def read_safetensors(path: str | Path, key: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

@@ -13,7 +13,7 @@ import torch
 
 from cache_processes import read_shared
 from processes import run_processes
-from vireid.data import build_dataset, build_test_loader, build_train_loader, cache, image_list, images
+from vireid.data import build_dataset, build_test_loader, build_train_loader, cache, image_list
 from vireid.data.cache import Layout
 from vireid.data.image_list import ImageList, check_cache
 from vireid.errors import ConfigError
@@ -50,7 +50,7 @@ def expected(paths):
 def read(monkeypatch):
     """Which files were read, in order."""
     files = []
-    original = images.read_image
+    original = image_list.read_image
 
     def noted(path, *arguments):
         files.append(path)
@@ -234,6 +234,20 @@ def test_a_full_disk_is_said_once_and_images_come_from_their_files(
         "is not in it is read from the image files"
     ]
     assert len(kept.cache) == 1
+
+
+def test_a_disk_without_place_for_a_header_keeps_nothing(paths, expected, tmp_path, monkeypatch, caplog):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with caplog.at_level(logging.WARNING, "fastreid.vireid.data"):
+        kept = opened(paths, tmp_path / "kept")
+    assert [record.message for record in caplog.records] == [
+        "DATALOADER.CACHE: images are not kept (No space left on device)"
+    ]
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == [".lock"]
+    assert_same(kept, expected)
 
 
 def test_what_does_not_fit_into_memory_or_on_the_disk_is_said_at_the_start(

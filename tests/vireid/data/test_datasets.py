@@ -1,4 +1,5 @@
 import logging
+import os
 import random
 import shutil
 
@@ -366,3 +367,58 @@ def test_unknown_names_are_refused_with_the_known_ones(tmp_path, cfg):
 def test_a_toolkit_dataset_that_is_not_there_is_a_dataset_error(cfg):
     with pytest.raises(DatasetError, match=r"DukeMTMC: .* is not found; FASTREID_DATASETS"):
         build_dataset(cfg, "DukeMTMC")
+
+
+def with_line(name, line):
+    return lambda folder: (folder / name).write_text((folder / name).read_text() + line + "\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            with_line("idx/test_visible_1.txt", "Visible/1/1_1.bmp 0"),
+            "RegDB, test images: .*1_1.bmp is listed twice",
+        ),
+        (
+            with_line("idx/test_visible_1.txt", "./Visible/1/1_1.bmp 1"),
+            "RegDB, test images: .* is listed under two labels, 0 and 1 .and 2 more such faults.",
+        ),
+        (
+            with_line("idx/test_visible_1.txt", "../RegDB_2/Visible/9/1.bmp 0"),
+            "RegDB, test images: .*/Visible/9/1.bmp leads out of ",
+        ),
+        (
+            lambda folder: shutil.copy(folder / "idx/test_thermal_1.txt", folder / "idx/test_visible_1.txt"),
+            "RegDB, test images: 6 of 6 visible images are in Thermal/, not in Visible/",
+        ),
+        (
+            with_line("idx/test_visible_1.txt", "Visible/1/1_1.bmp " + "9" * 5000),
+            "line 7: found .*; expected",
+        ),
+        (with_line("idx/test_visible_1.txt", "a" * 5000 + " 0"), "line 7: found 'a{80}'; expected lines of"),
+    ],
+)
+def test_a_list_that_contradicts_itself_is_refused(tmp_path, change, message):
+    folder = write_regdb(tmp_path)
+    write_image(tmp_path / "RegDB_2/Visible/9/1.bmp", np.random.default_rng(0))
+    change(folder)
+    with pytest.raises(DatasetError, match=message) as error:
+        _ = RegDB(str(tmp_path)).test
+    assert len(str(error.value)) < 500
+
+
+def test_a_training_image_that_is_listed_twice_is_a_counted_warning(tmp_path, caplog):
+    folder = write_regdb(tmp_path)
+    for number in (1, 2):
+        with_line("idx/train_visible_1.txt", f"Visible/2/2_{number}.bmp 0")(folder)
+    assert len(RegDB(str(tmp_path)).train) == 14
+    assert "RegDB: 2 training images are listed twice and count twice, such as " in caplog.text
+
+
+def test_a_pipe_in_the_place_of_a_list_is_not_waited_for(tmp_path):
+    folder = write_sysu(tmp_path)
+    (folder / "exp/test_id.txt").unlink()
+    os.mkfifo(folder / "exp/test_id.txt")
+    with pytest.raises(DatasetError, match="test_id.txt is no regular file, but a pipe, a socket"):
+        _ = SYSUMM01(str(tmp_path)).test

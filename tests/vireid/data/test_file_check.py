@@ -1,6 +1,8 @@
 """Every listed image file is looked at before a training."""
 
 import logging
+import os
+import re
 
 import numpy as np
 import pytest
@@ -9,7 +11,9 @@ from PIL import Image
 
 from vireid.data import build_dataset, build_train_loader
 from vireid.data.file_check import check_files, file_fault, find_faults
+from vireid.data.image_scan import look_at
 from vireid.errors import DatasetError
+from vireid.images import read_image
 
 from .layouts import write_sysu
 
@@ -118,3 +122,12 @@ def test_the_processes_share_the_files(count, tmp_path, monkeypatch):
         shares.append(find_faults(paths, "replace it", "test"))
     assert sum(map(len, shares)) == count
     assert {place: fault for share in shares for place, fault in share.items()} == alone
+
+
+def test_a_pipe_in_the_place_of_an_image_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "image.jpg")
+    words = "the image cannot be read .it is no regular file, but a pipe, a socket or a device."
+    assert re.search(words, file_fault(str(tmp_path / "image.jpg")))
+    assert re.search(words, look_at(str(tmp_path / "image.jpg"), True).fault)
+    with pytest.raises(DatasetError, match=words):
+        read_image(tmp_path / "image.jpg")

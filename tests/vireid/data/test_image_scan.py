@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from vireid import Modality
-from vireid.data.datasets import ImageItem
-from vireid.data.image_scan import Use, color_faults, copy_faults, look_at, scan, sizes
+from vireid.data.datasets import SYSUMM01, ImageItem
+from vireid.data.image_scan import Use, color_faults, copy_faults, look_at, sampled_color_faults, scan, sizes
 from vireid.images import colorfulness
 
 VISIBLE, INFRARED = Modality.VISIBLE, Modality.INFRARED
@@ -89,3 +89,15 @@ def test_sizes_are_height_by_width(tmp_path):
     assert sizes(looks[:1]) == "8x4"
     assert sizes(looks) == "from 2x4 to 8x6"
     assert sizes([look_at(str(tmp_path / "none.bmp"), False)]) == "unknown"
+
+
+def test_images_of_the_other_modality_are_found_by_a_few_of_each_camera(generated_root):
+    dataset = SYSUMM01(str(generated_root))
+    assert sampled_color_faults(dataset.train, 4) == []
+    exchanged = [item._replace(modality=Modality(1 - item.modality)) for item in dataset.train]
+    faults = sampled_color_faults(exchanged, 4)
+    assert len(faults) == 6
+    assert all(
+        fault.startswith(("visible images of camera ", "infrared images of camera ")) for fault in faults
+    )
+    assert sum("that were looked at have no color, such as " in fault for fault in faults) == 2

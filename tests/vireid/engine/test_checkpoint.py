@@ -1,11 +1,15 @@
+import errno
+import io
+import os
 import pickle
+import random
 
 import pytest
 import torch
 from torch import nn
 
 from vireid.engine.checkpoint import AtomicCheckpointer, read_checkpoint
-from vireid.errors import CheckpointError
+from vireid.errors import CheckpointError, MachineError
 
 
 def test_saved_and_loaded_with_optimizer_and_extras(tmp_path):
@@ -47,6 +51,101 @@ def test_a_kill_while_writing_leaves_the_last_one_whole(python, tmp_path):
     assert killed.returncode == 9, killed.stderr
     checkpointer = AtomicCheckpointer(nn.Linear(3, 2), str(tmp_path))
     assert checkpointer.load(checkpointer.get_checkpoint_file())["epoch"] == 0
+
+
+def states(seed=0):
+    """A model and its optimizer after a step, and what a run records."""
+    torch.manual_seed(seed)
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(model.parameters())
+    model(torch.randn(2, 3, 8, 8)).square().sum().backward()
+    optimizer.step()
+    return model, optimizer, {"epoch": 3, "best_metric": 41.5, "config": {"SEED": 0, "OPT": "Adam"}}
+
+
+def same(first, second):
+    """Whether two contents are equal, tensors by their bytes."""
+    if isinstance(first, dict) and isinstance(second, dict):
+        return first.keys() == second.keys() and all(same(first[key], second[key]) for key in first)
+    if isinstance(first, list | tuple) and type(first) is type(second):
+        return len(first) == len(second) and all(map(same, first, second))
+    if isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor):
+        return first.dtype == second.dtype and torch.equal(first.nan_to_num(), second.nan_to_num())
+    return type(first) is type(second) and first == second
+
+
+def test_no_flipped_bit_changes_a_weight_without_a_word(tmp_path):
+    model, optimizer, about = states()
+    AtomicCheckpointer(model, str(tmp_path), optimizer=optimizer).save("model_0003", **about)
+    path = tmp_path / "model_0003.pth"
+    whole, content = path.read_bytes(), read_checkpoint(path)
+    rng, refused = random.Random(0), 0
+    for _ in range(40):
+        flipped = bytearray(whole)
+        flipped[rng.randrange(len(whole))] ^= 1 << rng.randrange(8)
+        path.write_bytes(flipped)
+        try:
+            assert same(read_checkpoint(path), content)  # a byte that says nothing, such as a date
+        except CheckpointError:
+            refused += 1
+    assert refused > 10
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content["model"]["0.bias"].view(torch.int32).bitwise_xor_(1),
+        lambda content: content["optimizer"]["state"][0]["step"].add_(1),
+        lambda content: content.update(epoch=4),
+        lambda content: content.update(best_metric=41.500001),
+        lambda content: content["model"].update({"0.bias": content["model"].pop("0.bias").double()}),
+        lambda content: content["config"].update(SEED="0"),
+        lambda content: content["model"].update({"0.bias": content["model"]["0.bias"].view(2, 4)}),
+    ],
+)
+def test_the_digest_is_of_every_name_and_value(tmp_path, change):
+    model, optimizer, about = states()
+    AtomicCheckpointer(model, str(tmp_path), optimizer=optimizer).save("model_0003", **about)
+    content = torch.load(tmp_path / "model_0003.pth", weights_only=True)
+    change(content)
+    torch.save(content, tmp_path / "model_0003.pth")
+    with pytest.raises(CheckpointError, match="model_0003.pth is damaged: .*its digest differs"):
+        read_checkpoint(tmp_path / "model_0003.pth")
+
+
+def test_a_file_without_a_digest_loads_with_a_line(tmp_path, monkeypatch):
+    torch.save({"weight": torch.ones(2)}, tmp_path / "other.pth")
+    lines = []
+    monkeypatch.setattr("vireid.engine.checkpoint.logger.info", lines.append)
+    assert torch.equal(read_checkpoint(tmp_path / "other.pth")["model"]["weight"], torch.ones(2))
+    assert lines == [f"{tmp_path / 'other.pth'} has no digest: that it is what was saved cannot be checked"]
+
+
+def full_after(room, monkeypatch):
+    """Files of ``write_atomically`` have room for so many bytes."""
+
+    class Full(io.FileIO):
+        def write(self, data):
+            if self.tell() + memoryview(data).nbytes > room:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return super().write(data)
+
+    monkeypatch.setattr("builtins.open", lambda path, mode: Full(path, mode))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.6, 0.9, 0.99, 1.0])
+def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch, share):
+    model, optimizer, about = states()
+    checkpointer = AtomicCheckpointer(model, str(tmp_path), optimizer=optimizer)
+    checkpointer.save("model_0003", **about)
+    whole = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    room = int(share * (len(whole["model_0003.pth"]) - 1))
+    with monkeypatch.context() as patch:
+        full_after(room, patch)
+        with pytest.raises(MachineError, match="model_0003.pth cannot be written: No space left") as error:
+            checkpointer.save("model_0003", **{**about, "epoch": 4})
+    assert error.value.exit_status == 1
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == whole
 
 
 def test_last_checkpoint_that_points_nowhere_is_no_checkpoint(tmp_path):
@@ -118,6 +217,9 @@ def test_the_state_of_another_optimizer_is_refused(tmp_path):
 
 
 def test_files_of_a_killed_write_are_cleared_away(tmp_path):
-    (tmp_path / ".model_0003.pth.4711.tmp").write_bytes(b"half")
+    no_process, running = 10**8, os.getppid()
+    for process in (no_process, running):
+        (tmp_path / f".model_0003.pth.{process}.tmp").write_bytes(b"half")
+    (tmp_path / ".notes.tmp").write_bytes(b"of someone else")
     AtomicCheckpointer(nn.Linear(3, 2), str(tmp_path))
-    assert list(tmp_path.iterdir()) == []
+    assert {path.name for path in tmp_path.iterdir()} == {f".model_0003.pth.{running}.tmp", ".notes.tmp"}

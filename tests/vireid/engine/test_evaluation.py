@@ -1,5 +1,6 @@
 """From a model to rows and pictures: flip, re-ranking, shares of processes, frozen modules, rankings."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -19,8 +20,10 @@ from vireid.engine.evaluation import evaluate_dataset, evaluate_model, extract_t
 from vireid.engine.extraction import extract_features
 from vireid.engine.hooks import PreciseBN
 from vireid.engine.rerankers import ToolkitReranker
+from vireid.errors import UserError
 from vireid.evaluation import evaluate_settings, rank_metrics
 from vireid.visualize import ranking
+from vireid.visualize.scored import choose_queries, scored_trial
 
 
 @pytest.fixture
@@ -131,11 +134,12 @@ def test_the_toolkits_switches_name_their_rows(cfg, model):
 def test_the_picture_shows_the_ranking_that_the_table_scores(cfg, model, monkeypatch, settings, reference):
     cfg.merge_from_list([item for pair in settings.items() for item in pair])
     drawn = []
-    monkeypatch.setattr(ranking, "draw_ranking", lambda *arguments: drawn.append(arguments))
+    monkeypatch.setattr(ranking, "draw_ranking", drawn.extend)
     name = "indoor-search multi-shot"
-    _, line = ranking.ranking_picture(cfg, model, setting_name=name, queries=4, top=5)
-    assert name in line and "4 of" in line
-    ((queries, galleries, right),) = drawn
+    scored = scored_trial(cfg, model, name)
+    rows = choose_queries(scored, "spread", 4).tolist()
+    _, line = ranking.ranking_picture(scored, rows, top=5)
+    assert name in line and "4 of" in line and len(drawn) == 4
 
     dataset = build_dataset(cfg, "SYSUMM01")
     setting = {setting.name: setting for setting in dataset.settings(1)}[name]
@@ -144,11 +148,36 @@ def test_the_picture_shows_the_ranking_that_the_table_scores(cfg, model, monkeyp
     (trial,) = extracted.settings[0].trials
     dist = np.asarray(reranker.bind(extracted.features)(trial, extracted.settings[0]), dtype=np.float64)
     dist = np.where(trial.exclude(), np.inf, dist)
-    for path, gallery, hits in zip(queries, galleries, right):
-        row = next(i for i, item in enumerate(trial.query) if extracted.items[item].path == path)
-        expected = [extracted.items[trial.gallery[i]] for i in np.argsort(dist[row], kind="stable")[:5]]
-        assert gallery == [item.path for item in expected]
-        assert hits == [item.pid == extracted.items[trial.query[row]].pid for item in expected]
+    for shown in drawn:
+        row = next(i for i, item in enumerate(trial.query) if extracted.items[item].path == shown.query.path)
+        order = [i for i in np.argsort(dist[row], kind="stable") if np.isfinite(dist[row][i])]
+        ranked = [extracted.items[trial.gallery[i]] for i in order]
+        assert [item.path for item in shown.first] == [item.path for item in ranked[:5]]
+        right = next(rank for rank, item in enumerate(ranked, start=1) if item.pid == shown.query.pid)
+        assert shown.nearest_right == ((right, ranked[right - 1]) if right > 5 else None)
+
+
+def test_right_and_wrong_images_differ_in_more_than_color(cfg):
+    """In gray: the mark of a right image, and of a wrong one, and the captions."""
+    items = build_dataset(cfg, "SYSUMM01").test
+    query, right = items[0], next(item for item in items[1:] if item.pid == items[0].pid)
+    gray = [
+        np.asarray(ranking.draw_ranking([ranking.RankedList(query, [item], None)]).convert("L"), dtype=int)
+        for item in (right, right._replace(pid=right.pid + 1))
+    ]
+    assert (np.abs(gray[0] - gray[1]) > 100).sum() > 20
+
+
+def test_the_nearest_right_image_is_shown_where_none_is_among_the_first(cfg):
+    items = build_dataset(cfg, "SYSUMM01").test
+    query = items[0]
+    others = [item for item in items if item.pid != query.pid]
+    right = next(item for item in items[1:] if item.pid == query.pid)
+    shown = ranking.ranked_list(query, [*others[:7], right], top=5)
+    assert shown.nearest_right == (8, right) and shown.first == others[:5]
+    assert ranking.ranked_list(query, [right, *others], top=5).nearest_right is None
+    widths = [ranking.draw_ranking([row]).width for row in (shown, replace(shown, nearest_right=None))]
+    assert widths[0] > widths[1]
 
 
 def test_an_empty_share_of_the_images_gives_no_features(cfg, model):
@@ -182,3 +211,14 @@ def test_precise_statistics_are_estimated_on_batches_with_their_labels():
     assert model.seen == [list(range(8))] * 3
     expected = torch.stack([batch["images"].mean(dim=0) for batch in batches]).mean(dim=0)
     torch.testing.assert_close(model.norm.running_mean, expected)
+
+
+def test_the_toolkits_rerankers_refuse_features_whose_distances_overflow():
+    with pytest.raises(UserError, match="features: the largest value is .*: L2-normalize the features"):
+        ToolkitReranker("cosine", reciprocal=(4, 2, 0.3)).bind({"image": torch.randn(6, 3) * 1e20})
+
+
+def test_the_scale_of_features_does_not_matter_to_cosine_distances():
+    query, gallery = torch.randn(3, 4), torch.randn(5, 4)
+    reranker = ToolkitReranker("cosine")
+    torch.testing.assert_close(reranker.rank(query * 1e-14, gallery * 1e14), reranker.rank(query, gallery))

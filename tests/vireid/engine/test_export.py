@@ -1,16 +1,18 @@
 """Exported files run outside PyTorch's modules and agree with the model."""
 
+import errno
 import json
 import os
+from pathlib import Path
 
 import pytest
 import torch
 
 from configs import PROJECTS, TINY, tiny_config
 from vireid.engine import VIReIDTrainer, export, export_graph, load_for_evaluation
-from vireid.engine.export import export_model
+from vireid.engine.export import FORMATS, export_model
 from vireid.engine.export_graph import EmbeddingGraph
-from vireid.errors import CheckpointError, ConfigError, UserError
+from vireid.errors import CheckpointError, ConfigError, MachineError, UserError
 from vireid.preprocessing import Preprocessing
 
 onnx = pytest.importorskip("onnx")
@@ -164,6 +166,19 @@ def test_a_file_that_disagrees_is_not_left(tmp_path, monkeypatch, kind):
         export_model(trained_like(), tmp_path, PREPROCESSING, formats=(kind,))
     assert earlier.read_bytes() == content
     assert sorted(os.listdir(tmp_path)) == sorted([earlier.name, "model-both.json"])
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, monkeypatch, kind):
+    def full(path, data):
+        path.touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (tmp_path / f".model-both.pt.{10**8}.tmp").write_bytes(b"of a process that was killed")
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(MachineError, match=r"model.* cannot be written: No space left on device"):
+        export_model(trained_like(), tmp_path, PREPROCESSING, formats=(kind,))
+    assert os.listdir(tmp_path) == []
 
 
 def test_what_is_not_finite_is_not_written(tmp_path):

@@ -90,3 +90,25 @@ def test_a_key_that_no_plugin_adds_is_refused(folder):
     (folder / "config.yml").write_text("MODEL: {LOSSES: {PLUGIN_C: {SCALE: 3.0}}}")
     with pytest.raises(ConfigError, match="unknown config key MODEL.LOSSES.PLUGIN_C"):
         merge_config(all_keys(), "config.yml", [])
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("raise SystemExit(3)", r"PLUGINS names 'leaves', which cannot be imported \(SystemExit: 3\)"),
+        (
+            "def add_config(cfg):\n    cfg.NOTHING.KEY = 1",
+            r"add_config\(cfg\) fails \(AttributeError: NOTHING",
+        ),
+        ("def add_config(cfg):\n    raise SystemExit", r"whose add_config\(cfg\) fails \(SystemExit: \)"),
+        ("def add_config():\n    pass", r"whose add_config\(cfg\) fails \(TypeError: "),
+    ],
+)
+def test_a_plugin_that_exits_or_whose_add_config_fails_is_named(tmp_path, monkeypatch, source, message):
+    (tmp_path / "leaves.py").write_text(source)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "leaves", raising=False)
+    with pytest.raises(ConfigError, match=message):
+        merge_config(all_keys(), "", ["PLUGINS", '["leaves"]'])
+    sys.modules.pop("leaves", None)

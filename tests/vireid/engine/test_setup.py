@@ -1,6 +1,15 @@
+import io
+import logging
+import sys
+from argparse import Namespace
+from functools import partial
+
 import pytest
+import torch
+from fastreid.utils import logger as toolkit_log
 
 from configs import all_keys, tiny_config
+from vireid.engine import setup
 from vireid.engine.checks import check_config
 from vireid.engine.config_files import merge_config
 from vireid.errors import ConfigError
@@ -101,3 +110,29 @@ def test_each_shipped_config_has_a_folder_of_its_own():
     ]
     folders = [tiny_config(file).OUTPUT_DIR for file in files]
     assert len(set(folders)) == len(files)
+
+
+def test_a_locale_without_utf_8_does_not_lose_the_results(monkeypatch, tmp_path):
+    screen = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setattr(toolkit_log, "_cached_log_stream", partial(open, mode="a", encoding="ascii"))
+    setup(tiny_config(OUTPUT_DIR=str(tmp_path)), Namespace(config_file="pmcm/sysu", eval_only=False))
+    logging.getLogger("fastreid.vireid.evaluation").info("Rank-1 50.00 \u00b1 1.00")
+    screen.seek(0)
+    assert "Rank-1 50.00 \\xb1 1.00" in screen.read()
+    assert "Rank-1 50.00 \\xb1 1.00" in (tmp_path / "log.txt").read_text(encoding="ascii")
+
+
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    check_config(tiny_config(MODEL__DEVICE="cuda:1"))
+    with pytest.raises(ConfigError, match="MODEL.DEVICE is cuda:2, and there are 2 GPUs, which are counted"):
+        check_config(tiny_config(MODEL__DEVICE="cuda:2"))
+
+
+def test_nesterov_without_momentum_is_refused():
+    with pytest.raises(ConfigError, match="SOLVER.NESTEROV True needs SOLVER.MOMENTUM above 0"):
+        check_config(tiny_config(SOLVER__MOMENTUM=0.0))
+    check_config(tiny_config(SOLVER__MOMENTUM=0.0, SOLVER__NESTEROV=False))
+    check_config(tiny_config(SOLVER__MOMENTUM=0.0, SOLVER__OPT="Adam"))

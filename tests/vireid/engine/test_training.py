@@ -1,6 +1,7 @@
 """Training and evaluation end to end, on generated data in each layout."""
 
 import json
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ from configs import PROJECTS, TINY
 from plain_evaluation import METRICS, plain_figures
 from training import train, trainer_of
 from vireid.data import build_dataset
-from vireid.engine import evaluate_weights
+from vireid.engine import evaluate_weights, evaluation, rehearsal
 from vireid.engine.evaluation import evaluate_dataset
 from vireid.engine.loss_log import LossLog
 from vireid.engine.step import OptimizationStep
@@ -108,7 +109,9 @@ def test_eval_only_repeats_its_figures(runs, tmp_path, file):
 def test_the_same_seed_repeats_a_run_and_another_does_not(datasets, tmp_path):
     def weights(folder, seed, workers):
         options = {"SEED": seed, "DATALOADER__NUM_WORKERS": workers, "TEST__EVAL_PERIOD": -1}
-        return train(tmp_path / folder, "PMCM/configs/sysu.yml", **options).trainer.model.state_dict()
+        trained = train(tmp_path / folder, "PMCM/configs/sysu.yml", **options).trainer.model.state_dict()
+        assert not multiprocessing.active_children()  # workers end with the training
+        return trained
 
     first, second, other = weights("a", 3, 0), weights("b", 3, 2), weights("c", 4, 0)
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -260,6 +263,11 @@ def test_evaluation_periods(datasets, tmp_path, evaluations, period, epochs):
             {"TEST__RERANK__ENABLED": True, "TEST__RERANK__K1": 999},
             "TEST.RERANK.K1 is 999; all-search single",
         ),
+        (
+            {"TEST__AQE__ENABLED": True, "TEST__AQE__QE_K": 999},
+            r"SYSUMM01: TEST.AQE.QE_K is 999; all-search single-shot has (\d+) images: set it to 1..\d+",
+        ),
+        ({"DATASETS__TESTS": []}, "DATASETS.TESTS is empty: nothing could be evaluated after the training"),
         ({"TEST__RERANKER": "MSER", "TEST__MSER__K1": 999}, "SYSUMM01: TEST.MSER.K1 is 999; all-search"),
         ({"TEST__RERANKER": "MSER", "TEST__AQE__ENABLED": True}, "asks for another re-ranker"),
         ({"DATASETS__TESTS": ["Market1501"]}, "Market1501"),
@@ -269,6 +277,28 @@ def test_what_an_evaluation_would_fail_at_is_found_before_training(datasets, tmp
     with pytest.raises(UserError, match=message):
         train(tmp_path, **overrides)
     assert not (tmp_path / "model_final.pth").exists()
+
+
+def test_what_no_check_knows_of_fails_in_the_rehearsal(datasets, tmp_path, monkeypatch):
+    def fail(*arguments, **keywords):
+        raise IndexError("index 7 is out of bounds")
+
+    monkeypatch.setattr("vireid.engine.evaluation.verification_rates", fail)
+    message = r"SYSUMM01 could not be evaluated after the training .*\(IndexError: index 7 is out of bounds\)"
+    with pytest.raises(ConfigError, match=message):
+        train(tmp_path, TEST__ROC__ENABLED=True)
+
+
+@pytest.mark.parametrize(("setting", "row"), [({}, 0), ({"TEST__RERANKER": "MSER"}, 1)])
+def test_the_rehearsal_scores_one_trial_of_each_setting(datasets, tmp_path, monkeypatch, setting, row):
+    scored = []
+    score_all = evaluation.score
+    monkeypatch.setattr(rehearsal, "score", lambda *args: scored.extend(score_all(*args)))
+    trainer_of(tmp_path, **setting)
+    names = sorted(RUNS["MCJA/configs/sysu.yml"])
+    expected = [*names, *(f"{name} + MSER" for name in names)] if row else names
+    assert sorted(row.name for row in scored) == sorted(expected)
+    assert {len(row.result.trials) for row in scored} == {1}
 
 
 ANOTHER_SPLIT = "trained on RegDB split 2, but the config says 3"
@@ -295,7 +325,7 @@ def test_a_loss_that_blows_up_names_iteration_losses_and_checkpoint(runs, copy_o
     options = {"DATASETS__REGDB__SPLIT": 2, "TEST__EVAL_PERIOD": -1, "SOLVER__CHECKPOINT_PERIOD": 0}
     message = r"iteration \d+ \(epoch \d\): a loss is not finite: loss_ce .*model_final.pth"
     with pytest.raises(TrainingError, match=message):
-        train(copy_of_run, REGDB, resume=True, SOLVER__MAX_EPOCH=20, SOLVER__BASE_LR=1e30, **options)
+        train(copy_of_run, REGDB, resume=True, SOLVER__MAX_EPOCH=20, SOLVER__BASE_LR=1e3, **options)
     assert (copy_of_run / "model_final.pth").read_bytes() == intact
 
 
@@ -330,9 +360,20 @@ def test_a_step_that_is_not_finite_is_found_before_anything_is_saved(datasets, t
     never_waiting(monkeypatch)
     train(tmp_path, SOLVER__MAX_EPOCH=1, TEST__EVAL_PERIOD=-1)
     before = {path.name: path.read_bytes() for path in tmp_path.glob("*.pth")}
+    step, steps = OptimizationStep.__call__, []
+
+    def spoiling(self, *arguments):
+        losses = step(self, *arguments)
+        steps.append(losses)
+        if len(steps) == 1:
+            self.model.heads.weight.data[0, 0] = float("nan")
+        return losses
+
+    monkeypatch.setattr(OptimizationStep, "__call__", spoiling)
     message = r"iteration 5 \(epoch 1\): a loss is not finite: loss_ce .*model_final.pth"
     with pytest.raises(TrainingError, match=message):
-        train(tmp_path, resume=True, TEST__EVAL_PERIOD=1, SOLVER__MAX_EPOCH=3, SOLVER__BASE_LR=1e30)
+        train(tmp_path, resume=True, TEST__EVAL_PERIOD=1, SOLVER__MAX_EPOCH=3)
+    assert len(steps) == 4
     assert {path.name: path.read_bytes() for path in tmp_path.glob("*.pth")} == before
 
 
@@ -352,6 +393,32 @@ def test_weights_that_the_last_step_of_an_epoch_spoils_are_not_saved(datasets, t
         train(tmp_path, DATALOADER__MAX_BATCHES_PER_EPOCH=1)
     assert [path.name for path in tmp_path.glob("*.pth")] == ["not_finite_0000.pth"]
     assert not (tmp_path / "last_checkpoint").exists()
+
+
+def test_weights_whose_features_overflow_are_kept_beside_and_never_resumed_from(
+    datasets, tmp_path, monkeypatch
+):
+    """They are finite themselves, so that the evaluation is the first to find out."""
+    options = {"SOLVER__MAX_EPOCH": 2, "DATALOADER__MAX_BATCHES_PER_EPOCH": 1, "DATASETS__TRIALS": 1}
+    step, steps = OptimizationStep.__call__, []
+
+    def spoiling(self, *arguments):
+        losses = step(self, *arguments)
+        steps.append(losses)
+        if len(steps) == 2:
+            self.model.backbone.layer4[0].conv2.weight.data.fill_(3e38)
+        return losses
+
+    message = (
+        r"epoch 1: SYSUMM01: \d+ of \d+ features are NaN or infinite: .* \(kept as not_finite_0001.pth\); "
+        r"the last good checkpoint is .*model_0000.pth"
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(OptimizationStep, "__call__", spoiling)
+        with pytest.raises(TrainingError, match=message):
+            train(tmp_path, **options)
+    resumed = train(tmp_path, resume=True, **options)
+    assert resumed.trainer.start == (1, 0)
 
 
 def tiny_options():

@@ -152,3 +152,95 @@ def test_errors():
         Trial(np.arange(2), np.array([3, 3]))
     with pytest.raises(ValueError, match="both or neither"):
         Trial(np.arange(2), np.arange(2, 4), query_keys=np.arange(2))
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("scale", [2e-38, 1e-20, 1e15, 2e19, 1e38])
+def test_the_scale_of_features_does_not_matter(metric, scale):
+    settings = random_settings(1)
+    features, pids = features_and_pids(2)
+    expected = evaluate_settings(features, pids, settings, metric=metric)
+    # A power of two changes no digit of a feature but those at the ends of the range.
+    scaled = features * np.float32(2.0 ** round(np.log2(scale)))
+    if np.isfinite(scaled).all():
+        found = evaluate_settings(scaled, pids, settings, metric=metric)
+        for name in expected:
+            for figure in METRICS:
+                assert found[name].mean[figure] == pytest.approx(expected[name].mean[figure], abs=0.5)
+
+
+def test_rows_of_very_different_length_are_compared_in_double_precision():
+    settings = [Setting("all", (Trial(np.arange(40), np.arange(40, 120)),), False, "i2v")]
+    features, pids = features_and_pids(2)
+    expected = evaluate_settings(features, pids, settings, metric="euclidean")
+    features = np.concatenate(
+        [features[:-1], features[-1:] * np.float32(1e20)]
+    )  # one of the gallery is far away
+    found = evaluate_settings(features, pids, settings, metric="euclidean")
+    assert abs(found["all"].mean["mAP"] - expected["all"].mean["mAP"]) < 3
+    apart = np.concatenate([features[:-1].astype(float) * 1e-200, features[-1:]])
+    with pytest.raises(UserError, match="the largest value of one row is .*e-2.. times that of another"):
+        evaluate_settings(apart, pids, settings, metric="euclidean")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"query_keys": np.arange(3)}, "4 query images and 3 query_keys"),
+        ({"gallery_keys": np.arange(9)}, "5 gallery images and 9 gallery_keys"),
+        (
+            {"query_keys": np.array([0, 1, 2, np.nan])},
+            r"query_keys has shape \(4,\) and type float64",
+        ),
+        ({"query_keys": np.array([0, 1, 2, 0.5])}, "expected whole numbers in one dimension"),
+        ({"gallery": np.array([4, 5, 6, -7, 8])}, "gallery has position -7; expected 0 or more"),
+        ({"gallery": np.array([4, 5, 6, 6, 8])}, "gallery holds an image twice"),
+        ({"query": np.arange(4)[None]}, r"query has shape \(1, 4\)"),
+        ({"query": ["a", "b", "c", "d"]}, "expected whole numbers"),
+    ],
+)
+def test_a_trial_is_checked_when_it_is_made(changes, message):
+    whole = {"query": np.arange(4), "gallery": np.arange(4, 9)}
+    whole |= {"query_keys": np.arange(4), "gallery_keys": np.arange(5)}
+    Trial(**whole)
+    with pytest.raises(UserError, match=message):
+        Trial(**{**whole, **changes})
+
+
+def test_keys_of_other_types_mean_the_same():
+    trial = Trial([0, 1], torch.tensor([2, 3]), np.array([0.0, 1.0]), np.array([1, 0], dtype=np.uint8))
+    assert all(
+        part.dtype == np.int64 for part in (trial.query, trial.gallery, trial.query_keys, trial.gallery_keys)
+    )
+    assert trial.exclude().tolist() == [[False, True], [True, False]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("", (Trial([0], [1]),), True, "i2v"), "a setting's name is ''"),
+        (("a", (), True, "i2v"), 'setting "a": its trials are no tuple of one or more Trial'),
+        (("a", ([0], [1]), True, "i2v"), "its trials are no tuple"),
+        (("a", (Trial([0], [1]),), "yes", "i2v"), "unique_pids is 'yes'; expected True or False"),
+    ],
+)
+def test_a_setting_is_checked_when_it_is_made(arguments, message):
+    with pytest.raises(UserError, match=message):
+        Setting(*arguments)
+
+
+def test_settings_that_do_not_fit_the_images():
+    settings = random_settings(1)
+    features, pids = features_and_pids(2)
+    with pytest.raises(UserError, match='two settings are named "small": one of their results would be lost'):
+        evaluate_settings(features, pids, [settings[0], settings[0]])
+    with pytest.raises(UserError, match='setting "small", trial 0: position 119 is not among the 100 images'):
+        evaluate_settings(features[:100], pids[:100], settings)
+    with pytest.raises(UserError, match=r"pids has shape \(120, 1\)"):
+        evaluate_settings(features, pids[:, None], settings)
+    with pytest.raises(UserError, match="pids has .* type float64; expected whole numbers"):
+        evaluate_settings(features, np.where(pids == 0, np.nan, pids), settings)
+    with pytest.raises(UserError, match="features holds complex numbers"):
+        evaluate_settings(features + 1j, pids, settings)
+    with pytest.raises(UserError, match="features: expected an .n, D. array of numbers"):
+        evaluate_settings(features.astype(str), pids, settings)

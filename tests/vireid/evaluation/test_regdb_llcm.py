@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from plain_ranking import plain_metrics
-from vireid.errors import ConfigError
+from vireid.errors import ConfigError, UserError
 from vireid.evaluation import evaluate_settings, llcm_settings, regdb_settings
 from vireid.evaluation.llcm import AS_RELEASED
 
@@ -91,3 +91,32 @@ def test_llcm_scores_equal_a_plain_loop_for_any_order_of_the_images():
 def test_llcm_needs_a_trial():
     with pytest.raises(ConfigError, match="trials is 0"):
         llcm_settings([1], [1], [0], [1], trials=0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"modalities": [0, 1]}, "4 pids, .*2 modalities.*: there must be as many of each"),
+        ({"modalities": [0, 0, 0, 0]}, r"modalities hold \[0\]; expected 0 .visible. and 1 .infrared."),
+        ({"modalities": [0, 1, 2, 0]}, r"modalities hold \[0, 1, 2\]"),
+        ({"modalities": [0, 1, np.nan, 0]}, "modalities has .* type float64; expected whole numbers"),
+        ({"pids": [[1, 1], [2, 2]]}, r"pids has shape \(2, 2\)"),
+    ],
+)
+def test_labels_that_do_not_fit_each_other(changes, message):
+    whole = {"pids": [1, 1, 2, 2], "modalities": [0, 1, 0, 1]} | changes
+    with pytest.raises(UserError, match=message):
+        regdb_settings(**whole)
+    with pytest.raises(UserError, match=message.replace("4 pids, ", "4 pids, 4 camids, ")):
+        llcm_settings(camids=[1, 2, 1, 2], numbers=[1, 1, 1, 1], **whole)
+
+
+def test_numbers_of_llcm_are_as_many_and_not_too_large():
+    whole = {"pids": [1, 1], "camids": [1, 2], "modalities": [0, 1], "numbers": [1, 1]}
+    with pytest.raises(UserError, match="2 pids and 1 numbers"):
+        llcm_settings(**{**whole, "numbers": [1]})
+    with pytest.raises(UserError, match="pids and camids must be from 0 to 2147483647"):
+        llcm_settings(**{**whole, "pids": [1, 2**40]})
+    for trials in (10**9, 0, 2.5, True):
+        with pytest.raises(ConfigError, match=f"trials is {trials}; it must be at least 1, and at most 1000"):
+            llcm_settings(**whole, trials=trials)

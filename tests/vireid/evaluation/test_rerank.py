@@ -8,6 +8,9 @@ from plain_ranking import plain_k_reciprocal_jaccard
 from vireid.errors import ConfigError, UserError
 from vireid.evaluation import k_reciprocal_jaccard
 from vireid.evaluation.neighbours import lists_and_furthest, neighbour_lists, smallest_columns
+from vireid.evaluation.rank_kernel import rank_matches
+from vireid.evaluation.reciprocal import neighbour_weights, reciprocal_sets
+from vireid.evaluation.sparse_rows import mean_rows
 
 
 def unit_features(count, size=16, identities=8, seed=0):
@@ -114,3 +117,63 @@ def test_blocks_of_distances_give_the_lists_of_a_full_sort(monkeypatch):
 def test_errors(query, gallery, options, error, message):
     with pytest.raises(error, match=message):
         k_reciprocal_jaccard(query, gallery, **options)
+
+
+@pytest.mark.parametrize("scale", [1e-20, 1e20])
+def test_features_whose_distances_overflow_or_vanish_are_refused(scale):
+    features = unit_features(20) * np.float32(scale)
+    with pytest.raises(UserError, match="query: the largest value is .*; re-ranking needs one between"):
+        k_reciprocal_jaccard(features[:5], features[5:], 4, 2)
+
+
+@pytest.mark.parametrize("k1", [True, 2.5])
+def test_k1_is_an_integer(k1):
+    with pytest.raises(ConfigError, match=f"k1 is {k1}; it must be in"):
+        k_reciprocal_jaccard(np.ones((3, 4)), np.ones((5, 4)), k1, 1)
+
+
+def test_items_with_more_copies_than_neighbours_have_finite_distances():
+    """An item's own list then holds its copies alone; far apart, all other weights vanish."""
+    features = np.repeat(np.array([[0.0, 0.0], [1e4, 0.0], [0.0, 1e4]], dtype=np.float32), 8, axis=0)
+    found = k_reciprocal_jaccard(features[::2], features[1::2], 3, 2)
+    assert np.isfinite(found).all()
+
+
+def test_no_loop_reads_beyond_the_end_of_what_it_is_given():
+    features = np.zeros((4, 2), dtype=np.float32)
+    lists = np.zeros((4, 2), dtype=np.int32)
+    with pytest.raises(ValueError, match="lists hold 0 to 4; expected -1 to 3, the rows"):
+        reciprocal_sets(features, lists + np.array([0, 4], dtype=np.int32))
+    with pytest.raises(ValueError, match=r"lists has shape \(4, 2\); expected \(3, 2\)"):
+        reciprocal_sets(features[:3], lists)
+    sets = reciprocal_sets(features, lists)
+    with pytest.raises(ValueError, match=r"scale has shape \(3,\); expected \(4,\)"):
+        neighbour_weights(sets, np.ones(3))
+    with pytest.raises(ValueError, match="members hold 0 to 7"):
+        mean_rows(sets, np.array([[0, 7]], dtype=np.int32), 4)
+    with pytest.raises(ValueError, match="columns hold 0 to 0; expected -1 to -1"):
+        mean_rows(sets, lists, 0)
+    with pytest.raises(ValueError, match="count is 3; expected 1 to 2"):
+        smallest_columns(torch.zeros(4, 2), 3)
+    assert smallest_columns(torch.full((1, 2), torch.inf), 2).tolist() == [[-1, -1]]
+
+
+def test_ranking_with_lengths_that_disagree_is_refused():
+    arrays = {
+        "dist": np.zeros((2, 3)), "query_pids": np.zeros(2), "candidate_pids": np.zeros(3),
+        "query_keys": np.zeros(2), "candidate_keys": np.zeros(3), "exclude": np.zeros((2, 3), bool),
+        "place": np.arange(3, dtype=np.int32)[:, None], "unique": np.array([True]),
+    }  # fmt: skip
+    rank_matches(**arrays)
+    for name in (
+        "query_pids",
+        "candidate_pids",
+        "query_keys",
+        "candidate_keys",
+        "exclude",
+        "place",
+        "unique",
+    ):
+        longer = np.concatenate([arrays[name], arrays[name]])
+        with pytest.raises(ValueError, match=f"{name} has shape .*; expected"):
+            rank_matches(**{**arrays, name: longer})

@@ -118,7 +118,7 @@ def test_a_query_of_camera_3_sees_nothing_of_camera_2():
     [
         (np.zeros((6, 1)), r"is \(6, 1\) of float64; expected a 6x1 cell"),
         (np.empty((5, 1), dtype=object), r"is \(5, 1\) of object"),
-        (np.full((6, 1), None, dtype=object), "camera 1: not a cell"),
+        (np.full((6, 1), None, dtype=object), "camera 1: not an Nx1 cell"),
     ],
 )
 def test_malformed_permutations(cells, message):

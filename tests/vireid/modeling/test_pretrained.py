@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from configs import tiny_config
+from vireid.engine.models import build_model
 from vireid.errors import ConfigError, UserError
 from vireid.modeling.backbones import build_backbone
 from vireid.modeling.pretrained import pretrained_url
@@ -30,6 +31,17 @@ def test_weights_are_loaded_however_they_are_wrapped(tmp_path, wrap):
     loaded = build_backbone(config_with(tmp_path / "weights.pth"))
     expected = source.state_dict()
     assert all(torch.equal(value, expected[name]) for name, value in loaded.state_dict().items())
+
+
+def test_a_two_stream_checkpoint_is_refused_with_the_key_that_takes_both_copies(tmp_path):
+    torch.save({"model": build_model(tiny_config()).state_dict()}, tmp_path / "model.pth")
+    with pytest.raises(ConfigError) as error:
+        build_backbone(config_with(tmp_path / "model.pth"))
+    message = str(error.value)
+    assert (
+        "model.pth is a two-stream checkpoint of this project: backbone.conv1 has a copy for each" in message
+    )
+    assert "set MODEL.WEIGHTS to it instead, with MODEL.WEIGHTS_STRICT False" in message
 
 
 def test_a_regnet_is_loaded_too(tmp_path):

@@ -1,6 +1,7 @@
 """timm's models as backbones: every family through the same matrix, stems, sizes and pretrained weights."""
 
 import importlib
+import socket
 from argparse import Namespace
 
 import pytest
@@ -11,6 +12,7 @@ from mcja import ModalityDistributionAdapter
 from vireid.engine import VIReIDTrainer, evaluate_weights, setup
 from vireid.errors import CheckpointError, ConfigError
 from vireid.modeling.backbones import build_backbone
+from vireid.modeling.timm_models import offline_if_unreachable
 
 timm = pytest.importorskip("timm")
 
@@ -238,7 +240,7 @@ def test_weights_of_timm_are_loaded_and_position_embeddings_resized(tmp_path, su
     [
         ({"other": torch.zeros(2, 2)}, ConfigError, "nothing in .* fits vit_tiny_patch16_224"),
         ({"patch_embed.proj.weight": torch.zeros(9, 3, 16, 16)}, ConfigError, "cannot load .*size mismatch"),
-        ([1], ConfigError, "holds no state dict"),
+        ([1], CheckpointError, "holds no state dict"),
         (None, CheckpointError, "no file"),
     ],
 )
@@ -261,6 +263,24 @@ def test_without_a_network_the_error_names_model_and_key(monkeypatch):
     message = str(error.value)
     assert "resnet10t.c3_in1k" in message and "no network" in message
     assert "set MODEL.BACKBONE.PRETRAIN_PATH to a file" in message
+
+
+@pytest.mark.parametrize("reachable", [True, False])
+def test_the_hub_is_not_asked_again_and_again_where_it_cannot_be_reached(monkeypatch, reachable):
+    def connect(address, timeout):
+        asked.append(address)
+        if not reachable:
+            raise OSError("no network")
+        return socket.socket()
+
+    asked = []
+    monkeypatch.setattr(socket, "create_connection", connect)
+    monkeypatch.setattr("vireid.modeling.timm_models.getproxies", dict)
+    constants = importlib.import_module("huggingface_hub.constants")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    with offline_if_unreachable():
+        assert constants.HF_HUB_OFFLINE is not reachable
+    assert not constants.HF_HUB_OFFLINE and asked == [("huggingface.co", 443)]
 
 
 def test_another_normalization_of_the_pretrained_model_is_mentioned(tmp_path, caplog):

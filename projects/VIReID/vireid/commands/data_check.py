@@ -29,6 +29,7 @@ examples:
   vireid data check --dataset SYSUMM01 --root /data
   vireid data check --dataset RegDB --published     # the ten splits; under $FASTREID_DATASETS
   vireid data check --dataset LLCM --sample all     # decodes every image, a minute or so
+  vireid data check --dataset List DATASETS.LIST.FILE list.csv
   vireid data check --dataset NightWatch --plugin night_watch.dataset
 
 exit status: 0 without faults, 1 with faults, 2 where there is nothing to check.
@@ -60,6 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plugin", action="append", default=[], metavar="MODULE", help="a module that registers the dataset"
     )
+    parser.add_argument(
+        "opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="settings of the dataset, as in a config"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -70,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
     from vireid.data import build_dataset
     from vireid.data.datasets import VisibleInfraredDataset
     from vireid.data.verification import verify
+    from vireid.engine import merge_config
     from vireid.engine.plugins import load_plugins
     from vireid.errors import ConfigError
 
@@ -79,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
     cfg = get_cfg()
     add_vireid_config(cfg)
     load_plugins(cfg, args.plugin)
+    merge_config(cfg, "", args.opts)
     dataset = build_dataset(cfg, args.dataset)
     if not isinstance(dataset, VisibleInfraredDataset):
         raise ConfigError(f"--dataset {args.dataset} is not a visible-infrared dataset, as SYSUMM01 is")

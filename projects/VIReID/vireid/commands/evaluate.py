@@ -17,11 +17,19 @@ examples:
   with re-ranking, and flipped images averaged in:
     vireid evaluate --config-file mcja/sysu MODEL.WEIGHTS logs/sysu/mcja/model_best.pth \\
         TEST.RERANKER MSER TEST.FLIP.ENABLED True
+  the features as well, for numpy.load:
+    vireid evaluate --config-file pmcm/sysu --save-features features.npz \\
+        MODEL.WEIGHTS logs/sysu/pmcm/model_best.pth
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The config, and several processes."""
+    """The config, a file for features, and several processes."""
+    parser.add_argument(
+        "--save-features",
+        metavar="FILE.npz",
+        help="write features, paths, pids, camids and modalities of all test images there",
+    )
     add_launch_arguments(parser)
     add_config_arguments(parser)
 
@@ -34,4 +42,4 @@ def run(args: argparse.Namespace) -> None:
     args.eval_only = True  # the toolkit's setup asks
     cfg = full_config(args.config_file, args.opts)
     cfg.OUTPUT_DIR = os.path.join(cfg.OUTPUT_DIR, "eval")
-    evaluate_weights(joined(cfg, args))
+    evaluate_weights(joined(cfg, args), args.save_features)

@@ -3,6 +3,7 @@
 import argparse
 import ast
 import importlib.metadata
+import io
 import os
 import sys
 import traceback
@@ -40,6 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     # Before torch is imported: threads that wait sleep. Spinning, they slow a busy machine tenfold.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a locale without UTF-8: an escape instead of an error
+            stream.reconfigure(errors="backslashreplace")
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # PyTorch's profiler says when it starts and stops
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["--version"]:
         print(f"fastreid-vi {importlib.metadata.version('fastreid-vi')}")

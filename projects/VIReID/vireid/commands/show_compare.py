@@ -23,9 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--other-config-file", metavar="CONFIG", help="its config (default: the same)")
     parser.add_argument("--names", nargs=2, metavar=("FIRST", "SECOND"), help="default: the folders' names")
     parser.add_argument("--setting", default="", help="a row of the results table; default: the first")
-    parser.add_argument(
-        "--queries", type=int, default=3, metavar="N", help="lists of each kind (default 3)"
-    )
+    parser.add_argument("--queries", type=int, default=3, metavar="N", help="lists of each kind (default 3)")
     parser.add_argument("--top", type=int, default=8, metavar="K", help="gallery images a row (default 8)")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="also write a line for each query")
     add_figure_arguments(parser)
@@ -43,7 +41,10 @@ def run(args: argparse.Namespace) -> None:
     from vireid.visualize.comparison import comparison_figure, write_changes
     from vireid.visualize.scored import scored_trial
 
-    trials = scored_trial(cfg, model, args.setting), scored_trial(second, load_for_evaluation(second), args.setting)
+    trials = (
+        scored_trial(cfg, model, args.setting),
+        scored_trial(second, load_for_evaluation(second), args.setting),
+    )
     names = tuple(args.names or _names(cfg.MODEL.WEIGHTS, args.other_weights))
     drawn = comparison_figure(*trials, names, queries=args.queries, top=args.top)
     if args.csv:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vireid.commands.figures import add_output, finish
+from vireid.commands.figures import add_output
 
 EXAMPLES = """
 examples:
@@ -20,9 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Read, draw."""
-    import vireid  # noqa: F401  (mends the toolkit, which vireid.engine imports)
-    from vireid.visualize.curves import curves_figure
-    from vireid.visualize.style import check_figure_path
+    from vireid import engine  # noqa: F401  (mends the toolkit, which the next ones import)
+    from vireid.engine.curves import draw_curves
+    from vireid.visualize.curves import curves_of_runs
+    from vireid.visualize.style import check_figure_path, require
 
-    check_figure_path(args.output)
-    finish(args, curves_figure(args.runs))
+    path = check_figure_path(args.output)
+    require("matplotlib")
+    draw_curves(curves_of_runs(args.runs), path)
+    print(f"{path}: {', '.join(map(str, args.runs))}")

@@ -1,7 +1,8 @@
 """Draw some queries of a test set with the gallery images that a model ranks first.
 
-The ranking is the one that the results table scores, re-ranked where the config says so. A green frame is the
-query's identity, a red one another; images that the protocol leaves out for a query are left out here too.
+The ranking is the one that the results table scores, re-ranked where the config says so. A green frame and a
+tick are the query's identity, a red frame and a cross another. Images that the protocol leaves out for a
+query are left out here, too. Where none of the first images is right, the nearest right one follows.
 """
 
 import argparse
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--show",
         choices=("spread", "worst", "best", "random"),
         default="spread",
-        help="queries spread over all of them (default), of the lowest or highest average precision, or random",
+        help="which queries: spread over all (default), of the worst or best average precision, random",
     )
     which.add_argument(
         "--query", nargs="+", default=[], metavar="PATH", help="these, by the ends of their paths"

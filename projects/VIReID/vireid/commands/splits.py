@@ -157,9 +157,9 @@ def results_folder(run: Run, weights: str | None) -> Path:
 
 def epochs(found: dict[int, dict[str, Any]]) -> str:
     """Which epoch the figures are of, in words."""
-    chosen = {record.get("selected_by") for record in found.values()} - {None}
+    chosen = {str(record["selected_by"]) for record in found.values() if record.get("selected_by")}
     if chosen:
-        return f"the best epoch of each, chosen on its test set by {' or '.join(map(str, sorted(chosen)))}"
+        return f"the best epoch of each, chosen on its test set by {' or '.join(sorted(chosen))}"
     return "the last epoch of each"
 
 

@@ -34,6 +34,13 @@ class ImageLoader(DataLoader):
     dataset: Any  # TrainSet or TestSet
     batch_sampler: Any  # of a training loader: one of vireid.data.samplers
 
+    def close(self) -> None:
+        """End the worker processes of a training loader, which stay from epoch to epoch."""
+        iterator: Any = self._iterator
+        self._iterator = None
+        if iterator is not None:
+            iterator._shutdown_workers()
+
     def __iter__(self) -> Iterator[dict[str, Any]]:  # type: ignore[override]
         """Go through the batches."""
         for batch in super().__iter__():
@@ -87,7 +94,11 @@ def build_train_loader(cfg: Any) -> ImageLoader:
     train_set = TrainSet(datasets, size, transforms, cfg.INPUT.UNREADABLE, interpolation, cache)
     seed = cfg.SEED if cfg.SEED >= 0 else comm.shared_random_seed()
     sampler = build_sampler(cfg, train_set.items, seed, comm.get_rank(), comm.get_world_size())
-    workers = cfg.DATALOADER.NUM_WORKERS
+    workers = _workers(cfg)
+    if workers < cfg.DATALOADER.NUM_WORKERS:
+        logger.info(
+            f"{workers} workers read images, one for each core (DATALOADER.NUM_WORKERS asks for more)"
+        )
     return ImageLoader(
         train_set,
         batch_sampler=sampler,
@@ -118,11 +129,18 @@ def build_test_loader(cfg: Any, items: Sequence[Any]) -> ImageLoader:
     return ImageLoader(
         TestSet(items, images, first),
         batch_size=batch_size,
-        num_workers=min(cfg.DATALOADER.NUM_WORKERS, -(-len(items) // batch_size)),
+        num_workers=min(_workers(cfg), -(-len(items) // batch_size)),
         collate_fn=as_is,
         pin_memory=torch.cuda.is_available(),
         generator=torch.Generator(),
     )
+
+
+def _workers(cfg: Any) -> int:
+    """DATALOADER.NUM_WORKERS, but no more than the cores of this process: PyTorch warns of more, and
+    what they read does not depend on their number."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cfg.DATALOADER.NUM_WORKERS, cores)
 
 
 def _size(cfg: Any, key: str) -> tuple[int, int]:

@@ -17,7 +17,7 @@ import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.reduction import DupFd
 from typing import Any, BinaryIO
 
@@ -71,7 +71,8 @@ class Layout:
     def write_empty(self, file: BinaryIO) -> None:
         """Make a file a cache without images; it takes space as they come."""
         file.truncate(self.length)
-        _write(file, self.header, 0)
+        # Marks are written out: a hole in a file cannot be looked at through a map where the disk is full.
+        _write(file, self.header + bytes(self.pixels - self.marks), 0)
 
 
 class ImageCache:
@@ -191,8 +192,13 @@ def open_file(folder: str, layout: Layout) -> BinaryIO:
             file.close()
             logger.warning("DATALOADER.CACHE: %s does not fit (%s) and is made anew", path, fault)
         temporary = os.path.join(folder, f".{layout.name}.tmp")
-        with open(temporary, "wb", buffering=0) as file:
-            layout.write_empty(file)
+        try:
+            with open(temporary, "wb", buffering=0) as file:
+                layout.write_empty(file)
+        except OSError:
+            with suppress(FileNotFoundError):
+                os.remove(temporary)
+            raise
         os.replace(temporary, path)  # a process that has the old one open keeps it
         return opened(path)
 

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from vireid.data.common import TEST_ADVICE, TRAIN_ADVICE, TrainSet
 from vireid.errors import DatasetError
+from vireid.files import open_regular
 from vireid.images import REPLACE, check_format, read_image, unreadable
 
 logger = logging.getLogger("fastreid.vireid.data")
@@ -90,7 +91,7 @@ def find_faults(paths: Sequence[str], advice: str, subset: str) -> dict[int, str
 def file_fault(path: str, advice: str = REPLACE) -> str:
     """Why an image file cannot be read, as far as its first and last bytes tell; empty if it can."""
     try:
-        with open(path, "rb", buffering=0) as file:
+        with open_regular(path, buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
             start = file.read(END)
             file.seek(max(0, size - END))

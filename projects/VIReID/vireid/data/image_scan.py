@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from vireid.data.datasets.base import ImageItem
 from vireid.errors import DatasetError
+from vireid.files import open_regular
 from vireid.images import COLORED, GRAY, colorfulness, open_image, read_image, unreadable
 from vireid.modality import Modality
 
@@ -48,7 +49,7 @@ def scan(uses: Mapping[str, Sequence[Use]], sample: int | None, progress: bool |
 def look_at(path: str, decode: bool) -> Look:
     """The header of an image, and its pixels where ``decode``."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             content = file.read()
         with open_image(content) as image:
             width, height = image.size
@@ -86,6 +87,18 @@ def color_faults(uses: Mapping[str, Sequence[Use]], looks: Mapping[str, Look]) -
         else:
             faults += [f"{path}: an infrared image with color; is it a visible one?" for path in colored]
     return faults
+
+
+def sampled_color_faults(items: Sequence[ImageItem], sample: int) -> list[str]:
+    """The same of a list of images, of which a few are read.
+
+    Args:
+        sample: how many images of each modality and camera, evenly spread.
+    """
+    uses = {item.path: [Use("", "", item, None)] for item in items}
+    chosen = _spread(uses, sample)
+    looks = {path: look_at(path, True) for path in chosen}
+    return color_faults({path: uses[path] for path in uses if path in chosen}, looks)
 
 
 def copy_faults(uses: Mapping[str, Sequence[Use]], looks: Mapping[str, Look]) -> list[str]:

@@ -196,12 +196,7 @@ class ModalityFreeIdentitySampler(IdentityBatchSampler):
 
 
 class EpochBatches:
-    """The batches of each epoch of another sampler, from a step on.
-
-    Args:
-        sampler: gives whole epochs.
-        count: of an epoch, the batches after so many are left out; 0: none are.
-    """
+    """The batches of each epoch of another sampler, from a step on; at most ``count`` of them, 0 for all."""
 
     def __init__(self, sampler: BatchSampler, count: int = 0) -> None:
         self.sampler, self.count = sampler, count

@@ -4,15 +4,20 @@
 built model is checked where the model is built (``vireid.modeling.checks.check_head``).
 """
 
+import logging
 from typing import Any
 
+import torch
+from fastreid.utils import comm
 from yacs.config import CfgNode
 
 from vireid import host
 from vireid.config_keys import check_values
 from vireid.data.common import TrainSet
+from vireid.data.datasets.base import ImageItem
 from vireid.data.datasets.separation import check_separation
 from vireid.data.file_check import check_files
+from vireid.data.image_scan import sampled_color_faults
 from vireid.data.transforms import check_transforms
 from vireid.engine.reports import listed, row_name
 from vireid.engine.rerankers import build_reranker
@@ -21,6 +26,10 @@ from vireid.evaluation.metrics import METRICS
 from vireid.evaluation.protocols import Setting
 from vireid.modeling.checks import check_model
 from vireid.precision import autocast_dtype
+
+logger = logging.getLogger("fastreid.vireid.checks")
+
+LOOKED_AT = 8  # images of each modality and camera, for whether they have color
 
 
 def check_config(cfg: CfgNode) -> None:
@@ -36,6 +45,7 @@ def check_config(cfg: CfgNode) -> None:
     build_reranker(cfg)
     autocast_dtype(cfg)
     _check_figures(cfg)
+    _check_device(cfg.MODEL.DEVICE)
 
 
 def check_run(cfg: CfgNode, train_set: TrainSet, test_sets: dict[str, Any]) -> None:
@@ -72,6 +82,14 @@ def check_run(cfg: CfgNode, train_set: TrainSet, test_sets: dict[str, Any]) -> N
                 f"TEST.BEST_METRIC is {cfg.TEST.BEST_METRIC!r}; the rows of the table are {', '.join(rows)}"
             )
     check_files(cfg, train_set, test_sets)
+    if cfg.INPUT.CHECK_FILES and comm.is_main_process():
+        for subset, items in {"DATASETS.NAMES": train_set.items, **_test_items(test_sets)}.items():
+            for fault in sampled_color_faults(items, LOOKED_AT):
+                logger.warning(f"{subset}: {fault}")
+
+
+def _test_items(test_sets: dict[str, Any]) -> dict[str, list[ImageItem]]:
+    return {f"DATASETS.TESTS {name}": dataset.test for name, dataset in test_sets.items()}
 
 
 def dataset_settings(cfg: CfgNode, dataset: Any, name: str) -> tuple[Setting, ...]:
@@ -92,3 +110,12 @@ def dataset_settings(cfg: CfgNode, dataset: Any, name: str) -> tuple[Setting, ..
 def _check_figures(cfg: CfgNode) -> None:
     if any(figure.split("/")[-1] not in METRICS for figure in listed(cfg.TEST.BEST_METRIC)):
         raise ConfigError(f"TEST.BEST_METRIC is {cfg.TEST.BEST_METRIC!r}; it must end in one of {METRICS}")
+
+
+def _check_device(device: str) -> None:
+    index = device.partition(":")[2]
+    if index and torch.cuda.is_available() and int(index) >= torch.cuda.device_count():
+        raise ConfigError(
+            f"MODEL.DEVICE is {device}, and there are {torch.cuda.device_count()} GPUs, which are counted "
+            "from 0"
+        )

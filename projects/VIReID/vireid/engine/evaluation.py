@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,16 @@ from vireid.data.datasets.base import ImageItem
 from vireid.engine.checkpoint import check_tags, load_weights, read_checkpoint
 from vireid.engine.checks import dataset_settings
 from vireid.engine.extraction import NotFiniteFeaturesError, extract_features
+from vireid.engine.feature_files import check_feature_file, feature_file, write_features
 from vireid.engine.models import build_model
 from vireid.engine.reports import RESULTS, Row, flat_means, results_record, results_table, write_results
-from vireid.engine.rerankers import Distance, Reranker, ToolkitReranker, build_reranker
+from vireid.engine.rerankers import Distance, Reranker, ToolkitReranker, build_reranker, with_progress
 from vireid.engine.seeds import seed_everything
-from vireid.errors import UserError
+from vireid.engine.used_images import renumbered, used_positions
+from vireid.errors import ConfigError, UserError
 from vireid.evaluation.protocols import (
     ProtocolResult,
     Setting,
-    Trial,
     evaluate_settings,
     require_finite_features,
 )
@@ -34,8 +35,11 @@ from vireid.evaluation.roc import verification_rates
 logger = logging.getLogger("fastreid.vireid.evaluation")
 
 
-def evaluate_weights(cfg: CfgNode) -> dict[str, Any]:
+def evaluate_weights(cfg: CfgNode, save_features: str | None = None) -> dict[str, Any]:
     """Evaluate MODEL.WEIGHTS on DATASETS.TESTS; the untrained model where it is empty.
+
+    Args:
+        save_features: a file for the features of all test images, see ``vireid.engine.feature_files``.
 
     Returns:
         dataset -> row -> metric in percent.
@@ -43,8 +47,10 @@ def evaluate_weights(cfg: CfgNode) -> dict[str, Any]:
     Raises:
         CheckpointError: it cannot be read or does not fit, or is of another RegDB split.
     """
+    if save_features:
+        check_feature_file(save_features)
     model, about = _load(cfg)
-    return evaluate_model(cfg, model, **about)
+    return evaluate_model(cfg, model, save_features=save_features, **about)
 
 
 def load_for_evaluation(cfg: CfgNode) -> nn.Module:
@@ -78,21 +84,31 @@ def _load(cfg: CfgNode) -> tuple[nn.Module, dict[str, Any]]:
     return model, {"weights": source, **{key: content.get(key) for key in ("epoch", "selected_by")}}
 
 
-def evaluate_model(cfg: CfgNode, model: nn.Module, *, rerank: bool = True, **about: Any) -> dict[str, Any]:
+def evaluate_model(
+    cfg: CfgNode, model: nn.Module, *, rerank: bool = True, save_features: str | None = None, **about: Any
+) -> dict[str, Any]:
     """Evaluate on DATASETS.TESTS: a table in the log, results.json in OUTPUT_DIR.
 
     Args:
         model: the meta-architecture, maybe wrapped for several processes; left in the mode it was in.
         rerank: whether the re-ranker of the config, if any, adds its rows to the plain ones.
+        save_features: as of ``evaluate_weights``.
         about: plain values about the model, such as its epoch, which table and results.json state.
 
     Returns:
         dataset -> row -> metric in percent; empty on every process but the first. A row is a setting, or
         "<setting> + <re-ranker>".
+
+    Raises:
+        ConfigError: there is no test set.
     """
+    if not cfg.DATASETS.TESTS:
+        raise ConfigError("""DATASETS.TESTS is empty; name test sets, such as '["SYSUMM01"]'""")
     rows = {}
     for name in cfg.DATASETS.TESTS:
-        rows[name] = evaluate_dataset(cfg, model, build_dataset(cfg, name), name, rerank=rerank)
+        file = feature_file(save_features, name, len(cfg.DATASETS.TESTS)) if save_features else None
+        dataset = build_dataset(cfg, name)
+        rows[name] = evaluate_dataset(cfg, model, dataset, name, rerank=rerank, save_features=file)
     if not comm.is_main_process():
         return {}
     logger.info(f"Results in percent\n{results_table(rows, about)}")
@@ -128,9 +144,11 @@ def extract_test_set(
     settings: tuple[Setting, ...],
     reranker: Reranker | None,
     name: str,
+    everything: bool = False,
 ) -> Extracted:
-    """Features of the images that ``settings`` use: all on the first process, a share on the others."""
-    used = used_positions(settings)
+    """Features of the images that ``settings`` use, or of all test images: all on the first process, a share
+    on the others."""
+    used = np.arange(len(dataset.test)) if everything else used_positions(settings)
     items = [dataset.test[position] for position in used]
     views = reranker.views if reranker else ("image",)
     features = extract_features(
@@ -140,7 +158,13 @@ def extract_test_set(
 
 
 def evaluate_dataset(
-    cfg: CfgNode, model: nn.Module, dataset: Any, name: str, *, rerank: bool = True
+    cfg: CfgNode,
+    model: nn.Module,
+    dataset: Any,
+    name: str,
+    *,
+    rerank: bool = True,
+    save_features: Path | None = None,
 ) -> list[Row]:
     """Score a model on all settings of a dataset, without re-ranking and, if the config has one, with it.
 
@@ -150,6 +174,7 @@ def evaluate_dataset(
         dataset: of ``vireid.data.build_dataset``.
         name: its name in DATASETS.TESTS.
         rerank: as of ``evaluate_model``.
+        save_features: a file for the features of all test images.
 
     Returns:
         The rows of the table; none on every process but the first.
@@ -160,19 +185,20 @@ def evaluate_dataset(
     reranker = build_reranker(cfg) if rerank else None
     settings = dataset_settings(cfg, dataset, name)
     started = time.perf_counter()
-    extracted = extract_test_set(cfg, model, dataset, settings, reranker, name)
+    everything = save_features is not None
+    extracted = extract_test_set(cfg, model, dataset, settings, reranker, name, everything)
     if not comm.is_main_process():
         return []
     extraction = time.perf_counter() - started
+    if save_features is not None:  # before the ranking: nothing that is computed is lost
+        write_features(save_features, extracted.items, extracted.features["image"])
+        logger.info(f"{name}: features of all {len(extracted.items)} test images in {save_features}")
     try:
         for features in extracted.features.values():
             require_finite_features(features, [item.path for item in extracted.items])
     except UserError as error:
         raise NotFiniteFeaturesError(f"{name}: {error}") from None
-    rows = _rows(cfg, extracted, None)
-    if reranker is not None:
-        ranked = _rows(cfg, extracted, reranker)
-        rows = [row for pair in zip(rows, ranked) for row in pair]
+    rows = score(cfg, extracted, reranker)
     logger.info(
         f"{name}: features of {len(extracted.items)} images in {extraction:.1f} s, "
         f"{sum(len(row.result.trials) for row in rows)} trials in "
@@ -181,9 +207,18 @@ def evaluate_dataset(
     return rows
 
 
+def score(cfg: CfgNode, extracted: Extracted, reranker: Reranker | None) -> list[Row]:
+    """The rows of the table: each setting plain and, where there is a re-ranker, re-ranked."""
+    rows = _rows(cfg, extracted, None)
+    if reranker is None:
+        return rows
+    ranked = _rows(cfg, extracted, reranker)
+    return [row for pair in zip(rows, ranked) for row in pair]
+
+
 def _rows(cfg: CfgNode, extracted: Extracted, reranker: Reranker | None) -> list[Row]:
     settings, pids, metric = extracted.settings, extracted.pids, cfg.TEST.METRIC
-    distance = reranker.bind(extracted.features) if reranker else None
+    distance = with_progress(reranker, extracted.features, settings) if reranker else None
     results = evaluate_settings(
         extracted.features["image"],
         pids,
@@ -215,19 +250,3 @@ def with_verification_rates(
         std = {name: float(np.std(values)) for name, values in columns.items()}
         extended[setting.name] = ProtocolResult(mean, std, rows)
     return extended
-
-
-def used_positions(settings: tuple[Setting, ...]) -> np.ndarray:
-    """Ascending positions of the test images that some trial uses: only those are extracted."""
-    trials = [trial for setting in settings for trial in setting.trials]
-    return np.unique(np.concatenate([part for trial in trials for part in (trial.query, trial.gallery)]))
-
-
-def renumbered(settings: tuple[Setting, ...], used: np.ndarray) -> tuple[Setting, ...]:
-    """The settings with positions that index the images of ``used`` instead of all test images."""
-
-    def renumber(trial: Trial) -> Trial:
-        query, gallery = (np.searchsorted(used, part) for part in (trial.query, trial.gallery))
-        return Trial(query, gallery, trial.query_keys, trial.gallery_keys)
-
-    return tuple(replace(setting, trials=tuple(map(renumber, setting.trials))) for setting in settings)

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,12 +9,13 @@ from typing import Any
 
 import torch
 
-from vireid.engine.checkpoint import write_atomically
 from vireid.engine.export_formats import Run, write_onnx, write_safetensors, write_torchscript
 from vireid.engine.export_graph import EmbeddingGraph, example, random_images
+from vireid.engine.safe_files import clear_temporary_files, whole_file, write_atomically
 from vireid.errors import ConfigError, UserError
 from vireid.modality import Modality
 from vireid.preprocessing import Preprocessing, model_fingerprint
+from vireid.progress import progress_bar
 
 logger = logging.getLogger("fastreid.vireid.export")
 
@@ -65,6 +65,7 @@ def export_model(
     Raises:
         ConfigError: an argument out of its range, or a package that is not installed.
         UserError: the exporter fails, or a file disagrees.
+        MachineError: a file cannot be written.
     """
     for name, value, known in (
         *(("--format", entry, FORMATS) for entry in formats),
@@ -80,6 +81,7 @@ def export_model(
     require_packages(formats, exporter)
     folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
+    clear_temporary_files(folder)
     model = model.eval()
     graph, image_size = EmbeddingGraph(model, modality), preprocessing.size
     with torch.no_grad():  # what is checked once is checked before tracing
@@ -95,11 +97,10 @@ def export_model(
         "fingerprint": model_fingerprint(model, preprocessing),
     }
     files = {}
-    for kind in formats:
+    for kind in progress_bar(formats, title="export", unit="file"):
         stem = "model" if kind == "safetensors" else f"model-{modality}"
         path = folder / f"{stem}{SUFFIXES[kind]}"
-        temporary = path.with_name(f".{os.getpid()}.{path.name}")
-        try:
+        with whole_file(path) as temporary:
             if kind == "torchscript":
                 run = write_torchscript(graph, temporary, image_size, content)
             elif kind == "onnx":
@@ -114,9 +115,6 @@ def export_model(
                     f"{path} was not written: its embeddings differ from PyTorch's by {difference:.2g} "
                     f"(allowed {tolerance:.2g}); try another --exporter, or leave {kind} out"
                 )
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
         files[path.name] = {"max_difference": difference, "bytes": path.stat().st_size}
         logger.info(f"{path}: differs from PyTorch by {difference:.2g} at most, batches of {BATCHES}")
     record = {

@@ -1,6 +1,7 @@
 """The formats of an exported model: each is written, and read again as a function of images."""
 
 import importlib
+import io
 import json
 import warnings
 from collections.abc import Callable
@@ -27,7 +28,9 @@ def write_torchscript(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # constants of the trace: the image size is fixed
         traced = torch.jit.trace(graph, example(graph, size, torch.float32), check_trace=False)
-        torch.jit.save(traced, str(path), _extra_files={RECORD: json.dumps(content)})
+        buffer = io.BytesIO()  # where the disk is full, what writes a file itself ends the process
+        torch.jit.save(traced, buffer, _extra_files={RECORD: json.dumps(content)})
+        path.write_bytes(buffer.getvalue())
         loaded = torch.jit.load(str(path))
     return lambda images, modalities: loaded(*(images, modalities)[: len(graph.inputs)])
 
@@ -47,24 +50,20 @@ def write_onnx(
     Raises:
         UserError: the exporter does not support the model.
     """
-    names = graph.inputs
+    names, buffer = graph.inputs, io.BytesIO()
     options: dict[str, Any] = {"dynamo": exporter == "dynamo"}
     if exporter == "dynamo":
         batch = torch.export.Dim("batch", min=1)
-        options |= {
-            "dynamic_shapes": tuple({0: batch} for _ in names),
-            "external_data": False,
-            "verbose": False,
-        }
+        options |= {"dynamic_shapes": tuple({0: batch} for _ in names), "verbose": False}
     else:
         options["dynamic_axes"] = {name: {0: "batch"} for name in [*names, "embeddings"]}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            torch.onnx.export(
+            program = torch.onnx.export(
                 graph,
                 example(graph, size, dtype),
-                str(path),
+                None if exporter == "dynamo" else buffer,
                 input_names=names,
                 output_names=["embeddings"],
                 opset_version=opset,
@@ -77,9 +76,9 @@ def write_onnx(
             f"--exporter {'trace' if exporter == 'dynamo' else 'dynamo'}"
         ) from None
     onnx = importlib.import_module("onnx")
-    written = onnx.load(str(path))
+    written = onnx.load_from_string(buffer.getvalue()) if program is None else program.model_proto
     written.metadata_props.add(key=RECORD, value=json.dumps(content))
-    onnx.save(written, str(path))
+    path.write_bytes(written.SerializeToString())
     onnx.checker.check_model(str(path))
     session = importlib.import_module("onnxruntime").InferenceSession(
         str(path), providers=["CPUExecutionProvider"]
@@ -101,7 +100,7 @@ def write_safetensors(model: nn.Module, path: Path, about: dict[str, Any]) -> Ru
     """
     tensors = {name: value.detach().contiguous().clone() for name, value in model.state_dict().items()}
     metadata = {"format": "pt", **{key: json.dumps(value) for key, value in about.items()}}
-    importlib.import_module("safetensors.torch").save_file(tensors, str(path), metadata=metadata)
+    path.write_bytes(importlib.import_module("safetensors.torch").save(tensors, metadata=metadata))
     loaded = read_safetensors(path, "--format safetensors")[0]
     if loaded.keys() != tensors.keys():
         raise UserError(f"--format safetensors: {path} holds {len(loaded)} of {len(tensors)} tensors")

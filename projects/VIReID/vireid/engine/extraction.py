@@ -1,17 +1,16 @@
 """Embeddings of a loader's images."""
 
-import sys
 from typing import Any
 
 import torch
 from fastreid.utils import comm
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from vireid.data.build import ImageLoader
 from vireid.errors import TrainingError
 from vireid.modality import Modality
 from vireid.modeling.modes import evaluation_mode
+from vireid.progress import progress_bar
 
 
 class NotFiniteFeaturesError(TrainingError):
@@ -45,13 +44,7 @@ def extract_features(
         the others have their own.
     """
     collected: dict[str, list[Tensor]] = {view: [] for view in views}
-    progress = tqdm(
-        loader,
-        desc=f"{title} features",
-        unit="batch",
-        leave=False,
-        disable=not (comm.is_main_process() and sys.stderr.isatty()),
-    )
+    progress = progress_bar(loader, title=f"{title} features", unit="batch")
     with evaluation_mode(model):
         for batch in progress:
             plain = _embed(model, batch, flip)

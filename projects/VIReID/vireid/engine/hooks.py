@@ -36,20 +36,6 @@ class LearningRate(HookBase):
         self.scheduler.step()
 
 
-class Writers(hooks.PeriodicWriter):
-    """The toolkit's writers every ``period`` iterations and at the end of an epoch, after its evaluation.
-
-    The toolkit's hook also writes before the last evaluation: its JSON writer then drops the figures,
-    which are of an iteration that it has written already.
-    """
-
-    def after_step(self) -> None:
-        done = self.trainer.iter + 1
-        if done % self._period == 0 and done % self.trainer.iters_per_epoch:
-            for writer in self._writers:
-                writer.write()
-
-
 class PreciseBN(hooks.PreciseBN):
     """The toolkit's estimation of batch norm's statistics after the last epoch, on batches with labels.
 

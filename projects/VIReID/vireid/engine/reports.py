@@ -9,6 +9,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from vireid.engine.safe_files import write_atomically
 from vireid.evaluation.protocols import ProtocolResult, Setting
 
 RESULTS = "results.json"  # of the last evaluation
@@ -123,9 +124,8 @@ def results_record(results: Mapping[str, Sequence[Row]], about: Mapping[str, Any
 
 def write_results(path: Path, record: dict[str, Any]) -> None:
     """Write results.json, indented."""
-    temporary = path.with_suffix(".json.tmp")
-    temporary.write_text(json.dumps(record, indent=2) + "\n")
-    temporary.replace(path)
+    text = json.dumps(record, indent=2) + "\n"
+    write_atomically(path, lambda file: file.write(text.encode()))
 
 
 def keep_as_best(folder: Path, selected_by: str) -> None:

@@ -23,6 +23,7 @@ from vireid.errors import ConfigError
 from vireid.evaluation.features import require_scale, unit_rows
 from vireid.evaluation.jaccard import k_reciprocal_jaccard
 from vireid.evaluation.protocols import Setting, Trial
+from vireid.progress import progress_bar
 from vireid.registries import RERANKER_REGISTRY, find
 
 Distance = Callable[[Trial, Setting], Any]
@@ -36,6 +37,24 @@ class Reranker(Protocol):
 
     def check(self, settings: Sequence[Setting]) -> None: ...
     def bind(self, features: dict[str, Tensor]) -> Distance: ...
+
+
+def with_progress(reranker: Reranker, features: dict[str, Tensor], settings: Sequence[Setting]) -> Distance:
+    """``reranker.bind(features)`` with a progress bar, which counts the trials of ``settings`` once."""
+    distance = reranker.bind(features)
+    trials = sum(len(setting.trials) for setting in settings)
+    bar = progress_bar(title=f"{reranker.label} re-ranking", unit="trial", total=trials)
+
+    def counted(trial: Trial, setting: Setting) -> Any:
+        found = distance(trial, setting)
+        if not bar.disable:
+            bar.update()
+            if bar.n == trials:
+                bar.close()
+                bar.disable = True
+        return found
+
+    return counted
 
 
 def reranker_name(cfg: CfgNode) -> str:
@@ -97,9 +116,14 @@ class ToolkitReranker:
         )
 
     def check(self, settings: Sequence[Setting]) -> None:
-        """Raise ConfigError where TEST.RERANK.K1 or K2 is more than a setting has images."""
+        """Raise ConfigError where TEST.AQE.QE_K, TEST.RERANK.K1 or K2 is more than a setting has images."""
         for setting in settings:
             items = min(len(trial.query) + len(trial.gallery) for trial in setting.trials)
+            if self.expansion and not 1 <= self.expansion[1] < items:
+                raise ConfigError(
+                    f"TEST.AQE.QE_K is {self.expansion[1]}; {setting.name} has {items} images: "
+                    f"set it to 1..{items - 1}"
+                )
             for key, value in zip(("K1", "K2"), self.reciprocal or ()):
                 if not 1 <= value <= items:
                     raise ConfigError(

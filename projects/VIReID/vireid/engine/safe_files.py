@@ -2,37 +2,46 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from vireid.errors import MachineError
 
-_TEMPORARY = re.compile(r"\..+\.(\d+)\.tmp")  # of write_atomically: ".<name>.<process>.tmp"
+_TEMPORARY = re.compile(r"\..+\.(\d+)\.tmp")  # of whole_file: ".<name>.<process>.tmp"
 
 
-def write_atomically(path: Path, write: Callable[[Any], object]) -> None:
-    """Call ``write(file)`` on a temporary file beside ``path``, then rename it: a kill leaves the old one.
-
-    Args:
-        write: writes bytes to the file object that it is given.
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A temporary file beside ``path``, which gets its name at the end of the block. Where the block fails,
+    it is removed, and ``path`` is as it was before; so it is after a kill, too.
 
     Raises:
-        MachineError: the disk is full, or the folder has vanished; the old file is left as it was.
+        MachineError: the disk is full, or the folder has vanished.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         try:
-            with open(temporary, "wb") as file:
-                patient = _PatientFile(file)
-                write(patient)
-                patient.finish()
-                os.fsync(file.fileno())
+            yield temporary
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise MachineError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def write_atomically(path: Path, write: Callable[[Any], object]) -> None:
+    """Call ``write(file)`` on the file object of a ``whole_file``, which takes bytes.
+
+    Raises:
+        MachineError: see ``whole_file``.
+    """
+    with whole_file(path) as temporary, open(temporary, "wb") as file:
+        patient = _PatientFile(file)
+        write(patient)
+        patient.finish()
+        os.fsync(file.fileno())
 
 
 class _PatientFile:
@@ -66,7 +75,7 @@ class _PatientFile:
 
 
 def clear_temporary_files(folder: Path) -> None:
-    """Remove what processes of this machine left that were killed inside ``write_atomically``."""
+    """Remove what processes of this machine left that were killed inside ``whole_file``."""
     for left in folder.glob(".*.tmp"):
         found = _TEMPORARY.fullmatch(left.name)
         if found and not _is_running(int(found[1])):

@@ -1,5 +1,6 @@
 """From a merged config to a checked one, a log, a device and seeds."""
 
+import io
 import logging
 import os
 import sys
@@ -67,8 +68,15 @@ def _log_details(cfg: CfgNode, args: Namespace) -> None:
     screens = [
         handler for handler in toolkit_logger.handlers if getattr(handler, "stream", None) is sys.stdout
     ]
+    for handler in toolkit_logger.handlers:
+        # A locale without UTF-8 would lose every line with a ±, and with it the results.
+        stream = getattr(handler, "stream", None)
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     for screen in screens:
         screen.setLevel(logging.WARNING)
-    default_setup(cfg, args)
+    # The toolkit would open the config file, which may be a name, in the encoding of the locale. Its keys are
+    # logged in any case.
+    default_setup(cfg, Namespace(**{**vars(args), "config_file": ""}))
     for screen in screens:
         screen.setLevel(logging.INFO)

@@ -23,12 +23,12 @@ from vireid.engine.hooks import (
     PeriodicEvaluation,
     PreciseBN,
     WithinEpochCheckpoints,
-    Writers,
 )
 from vireid.engine.interruptions import StopSignals, end_with_launcher, keep_working
 from vireid.engine.loss_log import NotFiniteError
 from vireid.engine.models import build_model
 from vireid.engine.processes import distributed, share_buffers
+from vireid.engine.rehearsal import rehearse_evaluation
 from vireid.engine.reports import best_metric, listed
 from vireid.engine.resume import Place, newest_state, refuse_other_run, restore_generators
 from vireid.engine.run_lock import lock_run, unlock_folder
@@ -36,10 +36,9 @@ from vireid.engine.saving import RunCheckpoints, run_record
 from vireid.engine.schedule import build_schedule, fast_forward
 from vireid.engine.seeds import endless_batches, seed_everything
 from vireid.engine.step import OptimizationStep, averaged_model, build_optimizer
+from vireid.engine.writers import LOG_PERIOD, reporting_hooks
 
 logger = logging.getLogger("fastreid.vireid.trainer")
-
-LOG_PERIOD = 200  # iterations; a GPU is asked for its losses that often, and at the end of an epoch
 
 
 class VIReIDTrainer(DefaultTrainer):
@@ -57,7 +56,10 @@ class VIReIDTrainer(DefaultTrainer):
         lock_run(cfg.OUTPUT_DIR)
         data_loader = self.build_train_loader(cfg)
         train_set = data_loader.dataset
-        check_run(cfg, train_set, {name: build_dataset(cfg, name) for name in cfg.DATASETS.TESTS})
+        test_sets = {name: build_dataset(cfg, name) for name in cfg.DATASETS.TESTS}
+        check_run(cfg, train_set, test_sets)
+        if comm.is_main_process():
+            rehearse_evaluation(cfg, test_sets)
         cfg = self.auto_scale_hyperparams(cfg, train_set.num_classes)
         seed_everything(cfg.SEED)  # the same weights whatever was drawn before, on every process
         model = self.build_model(cfg)
@@ -133,7 +135,7 @@ class VIReIDTrainer(DefaultTrainer):
         built.append(PeriodicEvaluation(cfg.TEST.EVAL_PERIOD, self.evaluate, self.signals))
         if comm.is_main_process():
             built.append(Checkpoints(cfg.SOLVER.CHECKPOINT_PERIOD, cfg.TEST.BEST_METRIC))
-            built.append(Writers(self.build_writers(), period=LOG_PERIOD))
+            built += reporting_hooks(cfg, self.max_iter)
         return built
 
     def train(self) -> dict[str, Any]:
@@ -188,6 +190,7 @@ class VIReIDTrainer(DefaultTrainer):
                     self.checkpoints.check_finite(epoch, "after its last iteration")
                     self.after_epoch()
             finally:
+                self.data_loader.close()  # at the end of the process, SIGTERM would let them go on for a while
                 self.after_train()
                 replaced = self.data_loader.dataset.num_unreadable
                 if replaced:

@@ -19,7 +19,7 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for key, _ in node.value:
+        for key, _ in reversed(node.value):
             if isinstance(key, yaml.ScalarNode) and key.value != "<<" and keys.count(key.value) > 1:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key.value} stands twice in one group", key.start_mark
@@ -42,7 +42,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except RecursionError:
         raise ConfigError(f"{path} is nested more than {MOST_LEVELS} levels deep") from None
     except (yaml.YAMLError, ValueError, ArithmeticError, TypeError) as error:  # ValueError: the 40th of May
-        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+        reason = " ".join(str(error).replace('in "<unicode string>", ', "in ").split())
+        raise ConfigError(f"{path} is not YAML: {reason[:400]}") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
     if not isinstance(tree, dict):

@@ -5,6 +5,7 @@ import math
 import os
 import sys
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 import torch
@@ -16,12 +17,9 @@ from yacs.config import CfgNode
 
 from vireid.errors import ConfigError
 from vireid.modeling.families import family_of
-from vireid.weights import read_tensors
+from vireid.weights import read_state_dict
 
 logger = logging.getLogger("fastreid.vireid.pretrained")
-
-# Keys under which published checkpoints hold their state dict.
-WRAPPERS = ("model_state", "state_dict", "model")
 
 
 def load_pretrained(backbone: nn.Module, cfg: CfgNode) -> None:
@@ -33,9 +31,8 @@ def load_pretrained(backbone: nn.Module, cfg: CfgNode) -> None:
     """
     path = cfg.MODEL.BACKBONE.PRETRAIN_PATH
     path = path or str(_download(cfg))
-    weights = read_tensors(path, "MODEL.BACKBONE.PRETRAIN_PATH")
-    while isinstance(weights, dict) and (wrapper := next((w for w in WRAPPERS if w in weights), None)):
-        weights = weights[wrapper]
+    weights = read_state_dict(path, "MODEL.BACKBONE.PRETRAIN_PATH")
+    refuse_two_streams(weights, path)
     own = backbone.state_dict()
     fitting = _fitting(with_resized_positions(weights, backbone), own)
     trained = [name for name in fitting if not name.endswith("num_batches_tracked")]
@@ -54,6 +51,26 @@ def load_pretrained(backbone: nn.Module, cfg: CfgNode) -> None:
     )
 
 
+def refuse_two_streams(weights: Any, path: str) -> None:
+    """Refuse weights whose stem has a copy for each modality, of which a backbone would take none.
+
+    Args:
+        weights: of a file, by name.
+        path: MODEL.BACKBONE.PRETRAIN_PATH.
+
+    Raises:
+        ConfigError: names such a module, and the key that takes both copies.
+    """
+    split = [name for name in weights if ".visible." in name] if isinstance(weights, dict) else []
+    if any(name.replace(".visible.", ".infrared.") in weights for name in split):
+        module = split[0].partition(".visible.")[0]
+        raise ConfigError(
+            f"MODEL.BACKBONE.PRETRAIN_PATH {path} is a two-stream checkpoint of this project: {module} has a "
+            "copy for each modality. To start from it, set MODEL.WEIGHTS to it instead, with "
+            "MODEL.WEIGHTS_STRICT False where it was trained on another dataset"
+        )
+
+
 def with_resized_positions(weights: dict[str, Tensor], backbone: nn.Module) -> dict[str, Tensor]:
     """The weights with a vision transformer's position embeddings, of square images, resized to the grid
     of ``backbone``; other weights as they are. Of a distilled DeiT, the second token's is left out."""
@@ -64,8 +81,8 @@ def with_resized_positions(weights: dict[str, Tensor], backbone: nn.Module) -> d
     for name, positions in weights.items():
         if name.split(".")[-1] != "pos_embed" or positions.shape == own.shape:
             continue
-        count = positions.shape[1]
-        tokens = next((n for n in (1, 2) if math.isqrt(count - n) ** 2 == count - n), None)
+        count = positions.shape[1] if positions.ndim == 3 else 0
+        tokens = next((n for n in (1, 2) if n < count and math.isqrt(count - n) ** 2 == count - n), None)
         if tokens is not None:
             square = torch.cat([positions[:, :1], positions[:, tokens:]], dim=1)
             resized[name] = resize_pos_embed(square, own, grid.num_y, grid.num_x)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from difflib import get_close_matches
 from typing import Any
 
@@ -13,16 +13,18 @@ from yacs.config import CfgNode
 
 from vireid.errors import ConfigError
 from vireid.modeling.modes import evaluation_mode
+from vireid.modeling.pretrained import refuse_two_streams
 from vireid.modeling.timm_layout import final_norm, grid_of, stage_modules, stem_modules
 from vireid.modeling.timm_models import (
     create_model,
     create_or_explain,
     in_short,
+    offline_if_unreachable,
     require_timm,
     size_advice,
     size_options,
 )
-from vireid.weights import read_tensors
+from vireid.weights import read_state_dict
 
 logger = logging.getLogger("fastreid.vireid.timm")
 
@@ -74,20 +76,22 @@ class TimmBackbone(nn.Module):
         names are converted, and position embeddings resized to ``image_size``.
 
         Raises:
-            CheckpointError: no such file, or not a file of tensors.
+            CheckpointError: no such file, or no tensors in it.
             ConfigError: no download, or the weights do not fit.
         """
         path = cfg.MODEL.BACKBONE.PRETRAIN_PATH
         overlay = None
         if path:
-            weights = read_tensors(path, "MODEL.BACKBONE.PRETRAIN_PATH")
-            overlay = {"state_dict": _unwrapped(weights, path), "custom_load": False}
+            weights = read_state_dict(path, "MODEL.BACKBONE.PRETRAIN_PATH")
+            weights = {name.removeprefix("module."): value for name, value in weights.items()}
+            refuse_two_streams(weights, path)
+            overlay = {"state_dict": weights, "custom_load": False}
         source = path or f"timm's weights of {self.name}"
         advice = "" if path else " to a file of its weights (.safetensors or .pth)"
         try:
             with _same_draws():
                 fresh = create_model(cfg, self.image_size, self.options)
-            with _same_draws():
+            with _same_draws(), nullcontext() if path else offline_if_unreachable():
                 model = create_model(
                     cfg, self.image_size, self.options, pretrained=True, pretrained_cfg_overlay=overlay
                 )
@@ -183,15 +187,6 @@ def _check_normalization(cfg: CfgNode, model: nn.Module) -> None:
                 f"{cfg.MODEL.BACKBONE.TIMM.NAME} was pretrained with MODEL.{key} {scaled}; the config has "
                 f"{list(cfg.MODEL[key])}"
             )
-
-
-def _unwrapped(weights: Any, path: str) -> dict[str, Tensor]:
-    wrappers = ("state_dict_ema", "model_ema", "state_dict", "model_state", "model")
-    while isinstance(weights, dict) and (wrapper := next((w for w in wrappers if w in weights), None)):
-        weights = weights[wrapper]
-    if not isinstance(weights, dict) or not any(isinstance(value, Tensor) for value in weights.values()):
-        raise ConfigError(f"MODEL.BACKBONE.PRETRAIN_PATH: {path} holds no state dict")
-    return {name.removeprefix("module."): value for name, value in weights.items()}
 
 
 @contextmanager

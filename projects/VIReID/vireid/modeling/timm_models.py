@@ -1,7 +1,12 @@
 """Making timm's models: the package, a model for a config, and the image sizes it takes."""
 
 import importlib
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from torch import nn
 from yacs.config import CfgNode
@@ -71,6 +76,26 @@ def create_or_explain(cfg: CfgNode, size: tuple[int, int], options: dict[str, An
             f"timm cannot build {settings.NAME} for images of {size[0]}x{size[1]} with KWARGS "
             f"{settings.KWARGS}: {in_short(error)}"
         ) from None
+
+
+@contextmanager
+def offline_if_unreachable() -> Iterator[None]:
+    """Tell the hub's client that it is offline where its host cannot be reached.
+
+    It then takes what it has on disk, or fails at once. Otherwise it asks again for half a minute.
+    """
+    constants: Any = importlib.import_module("huggingface_hub.constants")
+    before = constants.HF_HUB_OFFLINE
+    host = urlsplit(constants.ENDPOINT)
+    if not before and not getproxies().get(host.scheme):
+        try:
+            socket.create_connection((host.hostname, host.port or 443), timeout=5).close()
+        except OSError:
+            constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
 
 
 def size_advice(model: nn.Module) -> str:

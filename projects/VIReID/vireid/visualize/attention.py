@@ -38,7 +38,7 @@ def grad_cam(model: nn.Module, batch: dict[str, Any]) -> Tensor:
     """Which places of the last feature map make the embeddings of a pair alike.
 
     The score of a pair is the cosine of its two embeddings. A channel's weight is the mean, over the places,
-    of the score's gradient with respect to it; a map is the positive part of the weighted sum of the channels.
+    of the score's gradient with respect to it; a map is the positive part of the weighted sum of channels.
 
     Args:
         model, batch: see ``look_maps``.

@@ -78,7 +78,7 @@ def attention_figure(
 
 
 def drawn_pairs(items: list[ImageItem], count: int | None, seed: int) -> list[tuple[ImageItem, ImageItem]]:
-    """A visible and an infrared image, drawn at random, of ``count`` identities that have both; None: of all."""
+    """A visible and an infrared image, drawn at random, of ``count`` identities with both; None: of all."""
     images: dict[int, dict[Modality, list[ImageItem]]] = {}
     for item in items:
         images.setdefault(item.pid, {}).setdefault(item.modality, []).append(item)

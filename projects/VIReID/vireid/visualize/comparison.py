@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vireid.errors import UserError
-from vireid.visualize.ranking import draw_ranking
+from vireid.visualize.ranking import draw_ranking, ranked_list
 from vireid.visualize.scored import ScoredTrial
 from vireid.visualize.style import COLORS, new_figure
 
@@ -156,13 +156,8 @@ def _draw_lists(
     title: str,
     top: int,
 ) -> None:
-    lists = [(row, trial) for row in rows for trial in (first, second)]
-    ranked = [trial.first_ranked(row, top) for row, trial in lists]
-    pids = [trial.queries[row].pid for row, trial in lists]
     picture = draw_ranking(
-        [trial.queries[row].path for row, trial in lists],
-        [[item.path for item in row] for row in ranked],
-        [[item.pid == pid for item in row] for pid, row in zip(pids, ranked)],
+        [ranked_list(trial.queries[row], trial.ranked(row), top) for row in rows for trial in (first, second)]
     )
     axis.imshow(np.asarray(picture))
     axis.axis("off")

@@ -64,7 +64,7 @@ def pair_distances(features: Tensor, pids: np.ndarray, modalities: np.ndarray) -
 
 
 def equal_error_rate(matching: np.ndarray, others: np.ndarray) -> tuple[float, float]:
-    """The error of a threshold that rejects as large a share of the matching pairs as it accepts of the others.
+    """The error of the threshold that rejects the same share of matching pairs as it accepts of others.
 
     A pair is accepted where its distance is at most the threshold. Where no threshold makes the two shares
     equal, the one that makes them most alike counts, and the rate is their mean.

@@ -41,10 +41,10 @@ class ScoredTrial:
     average_precision: np.ndarray
     first_match: np.ndarray
 
-    def first_ranked(self, query: int, count: int) -> list[ImageItem]:
-        """The nearest allowed gallery images of a query, ties in the order of the gallery."""
+    def ranked(self, query: int) -> list[ImageItem]:
+        """The allowed gallery images of a query, nearest first, ties in the order of the gallery."""
         row = self.distances[query]
-        order = np.argsort(row, kind="stable")[: min(count, int(np.isfinite(row).sum()))]
+        order = np.argsort(row, kind="stable")[: int(np.isfinite(row).sum())]
         return [self.gallery[position] for position in order]
 
 

@@ -13,6 +13,7 @@ from vireid.files import fault_of_file
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 MOST_BYTES = 1 << 28  # of a list
+LONGEST_PATH = 1000
 SEE = "see datasets/README.md"
 
 
@@ -71,7 +72,7 @@ def labelled_lines(path: str, report: Report = refuse) -> Iterator[tuple[int, st
         if not line.strip():
             continue
         image, _, label = line.strip().rpartition(" ")
-        if image and is_number(label):
+        if image and len(image) <= LONGEST_PATH and is_number(label):
             yield number, image.strip(), int(label)
         else:
             report(f"{path}, line {number}: found {line[:80]!r}; expected {LABELLED}; {SEE}")

@@ -1,7 +1,8 @@
 """Augmentations of a training image, after the resize.
 
 A transform is a class in TRANSFORM_REGISTRY with ``from_config(cfg)`` and
-``__call__(image: uint8 (3, H, W)) -> uint8 (3, H, W)``, which leaves its input as it is.
+``__call__(image: uint8 (3, H, W)) -> uint8 (3, H, W)``. One that never writes to its input says so by
+``keeps_input = True``, and is given the kept image itself instead of a copy.
 INPUT.VISIBLE_TRANSFORMS and INPUT.INFRARED_TRANSFORMS name those of each modality, in order. A transform
 draws from Python's, NumPy's or torch's global generator: the training set seeds all three for each sample.
 """

@@ -1,0 +1,199 @@
+"""A dataset of your own, from a table: path, identity, camera, modality and subset of each image."""
+
+import csv
+import os
+import random
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from fastreid.data.datasets import DATASET_REGISTRY
+
+from vireid.data.datasets.base import ImageItem, VisibleInfraredDataset
+from vireid.data.datasets.lists import refuse
+from vireid.errors import ConfigError, DatasetError, choices
+from vireid.evaluation.protocols import Setting, Trial
+from vireid.modality import WORDS, Modality
+
+COLUMNS = ("path", "identity", "camera", "modality", "subset")
+SUBSETS = ("train", "query", "gallery", "test")
+TEST = SUBSETS[1:]
+HINT = "vireid data list writes such a file"
+
+
+class Line(NamedTuple):
+    """A line of the table."""
+
+    item: ImageItem
+    subset: str
+
+
+@DATASET_REGISTRY.register()
+class List(VisibleInfraredDataset):
+    """The images of a CSV file with the columns of COLUMNS.
+
+    ``path`` is relative to the file's folder. ``identity`` and ``camera`` are numbers or names. ``modality``
+    is visible or infrared, or another of ``vireid.modality.WORDS``. ``subset`` is train or test; or, to fix
+    which test images are queries and which are the gallery, query or gallery. An image of test is both.
+
+    Args:
+        file: the CSV file.
+        shots: gallery images of each identity and camera, drawn anew for each trial by
+            ``random.seed(trial)``; 0: all of them, in one trial.
+
+    Raises:
+        ConfigError: no such file.
+    """
+
+    folder = ""
+
+    def __init__(self, file: str, shots: int = 0) -> None:
+        self.report = refuse
+        self.file, self.shots = os.path.abspath(os.path.expanduser(file)), shots
+        self.dataset_dir = os.path.dirname(self.file)
+        if not file or not os.path.isfile(self.file):
+            raise ConfigError(
+                f"DATASETS.LIST.FILE is {file!r}; expected a CSV file with the columns {', '.join(COLUMNS)}; "
+                f"{HINT}"
+            )
+
+    @classmethod
+    def from_config(cls, cfg: Any, root: str) -> "List":
+        """Read DATASETS.LIST."""
+        return cls(cfg.DATASETS.LIST.FILE, cfg.DATASETS.LIST.SHOTS)
+
+    def read_train(self) -> list[ImageItem]:
+        """The images of the subset train."""
+        return [line.item for line in self._lines if line.subset == "train"]
+
+    def read_test(self) -> list[ImageItem]:
+        """The other images."""
+        return [line.item for line in self._lines if line.subset != "train"]
+
+    def identity(self, item: ImageItem) -> Hashable:
+        """The file names an identity alike in training and test."""
+        return item.pid
+
+    def settings(self, trials: int = 10) -> tuple[Setting, ...]:
+        """Infrared to visible and visible to infrared, each where there are queries and a gallery.
+
+        Raises:
+            DatasetError: neither has both.
+        """
+        subsets = np.array([line.subset for line in self._lines if line.subset != "train"])
+        modalities = np.array([item.modality for item in self.test])
+        built = []
+        for name, direction, asked, searched in (
+            ("infrared-to-visible", "i2v", Modality.INFRARED, Modality.VISIBLE),
+            ("visible-to-infrared", "v2i", Modality.VISIBLE, Modality.INFRARED),
+        ):
+            query = np.flatnonzero((modalities == asked) & (subsets != "gallery"))
+            gallery = np.flatnonzero((modalities == searched) & (subsets != "query"))
+            if len(query) and len(gallery):
+                drawn = self._galleries(gallery, trials)
+                draw = f"{self.shots} of each identity and camera by random.seed(trial)"
+                built.append(
+                    Setting(
+                        name,
+                        tuple(Trial(query, images) for images in drawn),
+                        unique_pids=False,
+                        direction=direction,
+                        draw=draw if self.shots else "all images",
+                    )
+                )
+        if not built:
+            raise DatasetError(
+                f"{self.file}: no test is possible; expected images of subset test (or query and gallery) of "
+                "both modalities"
+            )
+        return tuple(built)
+
+    def _galleries(self, images: np.ndarray, trials: int) -> list[np.ndarray]:
+        """The gallery of each trial, some of ``images``."""
+        if not self.shots:
+            return [images]
+        groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for position in images.tolist():
+            groups[self.test[position].pid, self.test[position].camid].append(position)
+        drawn = []
+        for trial in range(trials):
+            generator = random.Random(trial)
+            picked = [
+                position
+                for _, group in sorted(groups.items())
+                for position in sorted(generator.sample(group, min(self.shots, len(group))))
+            ]
+            drawn.append(np.array(picked, dtype=np.int64))
+        return drawn
+
+    @cached_property
+    def _lines(self) -> list[Line]:
+        rows = read_table(self.file)
+        identities = numbered([row["identity"] for row in rows])
+        cameras = numbered([row["camera"] for row in rows])
+        lines = [
+            Line(
+                ImageItem(
+                    os.path.join(self.dataset_dir, row["path"]),
+                    identities[row["identity"]],
+                    cameras[row["camera"]],
+                    WORDS[row["modality"]],
+                ),
+                row["subset"],
+            )
+            for row in rows
+        ]
+        # Equal distances are ranked in the order of the test images, which is that of the other datasets.
+        lines.sort(key=lambda line: (line.item.camid, line.item.pid, line.item.path))
+        return lines
+
+
+def read_table(file: str) -> list[dict[str, str]]:
+    """The lines of a list, each with what COLUMNS name.
+
+    Raises:
+        DatasetError: names the line, what was found and what was expected.
+    """
+    try:
+        with open(file, encoding="utf-8-sig", newline="") as text:
+            reader = csv.DictReader(text, skipinitialspace=True)
+            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+            if missing:
+                raise DatasetError(
+                    f"{file}: its first line lacks {', '.join(missing)}; expected the columns "
+                    f"{', '.join(COLUMNS)}; {HINT}"
+                )
+            rows = [_checked(row, f"{file}, line {reader.line_num}") for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(f"{file} cannot be read as CSV: {error}") from None
+    paths: dict[str, int] = {}
+    for number, row in enumerate(rows, start=2):
+        path = os.path.normpath(row["path"])
+        if not os.path.isfile(os.path.join(os.path.dirname(file), path)):
+            raise DatasetError(f"{file}, line {number}: there is no image {row['path']}")
+        if path in paths:
+            raise DatasetError(f"{file}, line {number}: {row['path']} stands in line {paths[path]} already")
+        paths[path] = number
+    return rows
+
+
+def _checked(row: dict[str, Any], where: str) -> dict[str, str]:
+    found = {name: (row[name] or "").strip() for name in COLUMNS}
+    empty = [name for name, value in found.items() if not value]
+    if empty:
+        raise DatasetError(f"{where}: no {' and no '.join(empty)}")
+    found["modality"], found["subset"] = found["modality"].lower(), found["subset"].lower()
+    for name, known in (("modality", list(WORDS)), ("subset", list(SUBSETS))):
+        if found[name] not in known:
+            raise DatasetError(f"{where}: {name} is {found[name]!r}; {choices(found[name], known)}")
+    return found
+
+
+def numbered(names: Sequence[str]) -> dict[str, int]:
+    """Name -> number: its own where all are numbers, else its place among the sorted names."""
+    known = sorted(set(names))
+    if all(name.isascii() and name.isdigit() for name in known):
+        return {name: int(name) for name in known}
+    return {name: place for place, name in enumerate(known)}

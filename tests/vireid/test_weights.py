@@ -1,0 +1,95 @@
+"""Files of weights that are none, or would harm who reads them."""
+
+import os
+import zipfile
+
+import pytest
+import torch
+
+from vireid.errors import CheckpointError
+from vireid.weights import read_safetensors, read_state_dict, read_tensors
+
+
+def test_what_torch_saves_is_read(tmp_path):
+    torch.save(
+        {"model": {"a": torch.arange(6)[::2], "b": torch.ones(2, 3).T}, "epoch": 3}, tmp_path / "a.pth"
+    )
+    content = read_tensors(tmp_path / "a.pth", "MODEL.WEIGHTS")
+    assert content["model"]["a"].tolist() == [0, 2, 4] and content["epoch"] == 3
+
+
+def test_an_archive_that_unpacks_to_more_than_it_is_is_refused_unread(tmp_path, monkeypatch):
+    torch.save({"a": torch.zeros(100_000)}, tmp_path / "whole.pth")
+    packed = zipfile.ZipFile(tmp_path / "packed.pth", "w", zipfile.ZIP_DEFLATED)
+    with zipfile.ZipFile(tmp_path / "whole.pth") as whole, packed:
+        for name in whole.namelist():
+            packed.writestr(name, whole.read(name))
+    assert (tmp_path / "packed.pth").stat().st_size < 10_000
+    monkeypatch.setattr(torch, "load", None)
+    with pytest.raises(CheckpointError, match=r"packed.pth .*\(it unpacks to \d{6} bytes from \d{4}\)"):
+        read_tensors(tmp_path / "packed.pth", "MODEL.WEIGHTS")
+
+
+def shared():
+    """A list of lists of lists, the same one nine times each."""
+    value = [torch.ones(1)]
+    for _ in range(12):
+        value = [value] * 9
+    return value
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"a": torch.ones(3).to_sparse()}, "the tensor a is sparse, quantized, nested or without values"),
+        ({"model": {"a": [torch.ones(3, device="meta")]}}, r"the tensor model.a\[0\] is sparse, quantized"),
+        ({"a": torch.ones(1).expand(10**9)}, r"the tensor a of shape \(1000000000,\) is larger than what is"),
+    ],
+)
+def test_tensors_that_are_no_plain_numbers_are_refused(tmp_path, content, message):
+    torch.save(content, tmp_path / "a.pth")
+    with pytest.raises(CheckpointError, match=message):
+        read_tensors(tmp_path / "a.pth", "MODEL.WEIGHTS")
+
+
+def test_what_is_shared_a_million_times_is_looked_at_once(tmp_path):
+    torch.save(shared(), tmp_path / "a.pth")
+    read_tensors(tmp_path / "a.pth", "MODEL.WEIGHTS")
+
+
+def test_a_pipe_and_a_folder_are_no_weights(tmp_path):
+    os.mkfifo(tmp_path / "a.pth")
+    with pytest.raises(CheckpointError, match="a.pth is no regular file, but a pipe, a socket or a device"):
+        read_tensors(tmp_path / "a.pth", "MODEL.WEIGHTS")
+    with pytest.raises(CheckpointError, match="MODEL.WEIGHTS: .* is a folder"):
+        read_safetensors(tmp_path, "MODEL.WEIGHTS")
+    with pytest.raises(CheckpointError, match="MODEL.WEIGHTS: no file "):
+        read_tensors(tmp_path / "b.pth", "MODEL.WEIGHTS")
+
+
+@pytest.mark.parametrize("value", ["{", "", "[" * 9000])
+def test_metadata_that_are_no_json_are_refused(tmp_path, value):
+    save_file = pytest.importorskip("safetensors.torch").save_file
+    save_file({"a": torch.ones(2)}, tmp_path / "a.safetensors", {"format": "pt", "epoch": value})
+    with pytest.raises(CheckpointError, match="its metadata 'epoch' are .*; expected JSON"):
+        read_safetensors(tmp_path / "a.safetensors", "MODEL.WEIGHTS")
+
+
+def test_a_state_dict_is_found_in_what_it_is_wrapped_in(tmp_path):
+    torch.save(
+        {"model": {"state_dict": {"a": torch.ones(1), "epoch": 3, 4: torch.ones(1)}}}, tmp_path / "a.pth"
+    )
+    assert list(read_state_dict(tmp_path / "a.pth", "MODEL.BACKBONE.PRETRAIN_PATH")) == ["a"]
+
+
+def itself():
+    content = {}
+    content["model"] = content
+    return content
+
+
+@pytest.mark.parametrize("content", [[torch.ones(1)], 3, {"epoch": 3}, {"model": [torch.ones(1)]}, itself()])
+def test_a_file_without_a_state_dict_is_refused(tmp_path, content):
+    torch.save(content, tmp_path / "a.pth")
+    with pytest.raises(CheckpointError, match="PRETRAIN_PATH: .*a.pth holds no state dict: expected"):
+        read_state_dict(tmp_path / "a.pth", "MODEL.BACKBONE.PRETRAIN_PATH")
