@@ -19,6 +19,7 @@ from vireid.errors import ConfigError, MachineError, UserError, choices
 DESCRIPTION = "Visible-infrared person re-identification with FastReID."
 GROUPS = {
     "data": "Datasets: check, list or make one",
+    "search": "Index a gallery, and find who is in an image",
     "show": "Draw a picture",
     "convert": "Convert a checkpoint of another code",
 }
