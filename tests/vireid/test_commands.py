@@ -19,12 +19,14 @@ TOOLS = {
     "export": "vireid export",
     "make_dataset": "vireid data make",
     "model_info": "vireid info",
+    "page": "vireid page",
     "regdb_splits": "vireid splits",
     "show_patch_mix": "vireid show patch-mix",
     "show_ranking": "vireid show ranking",
     "show_transforms": "vireid show transforms",
     "sweep": "vireid sweep",
     "train_net": "vireid train",
+    "visualize": "vireid show",
 }
 
 
