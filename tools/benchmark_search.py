@@ -1,11 +1,11 @@
 """The ``search`` subject of benchmark.py: a gallery of 100,000 and of 1,000,000 images, and embedding them.
 
-Vectors are drawn by the rule of benchmark_vectors.py, because no public gallery of persons is that large: visible
-images of a gallery, and infrared queries.
+Vectors are drawn by the rule of benchmark_vectors.py, because no public gallery of persons is that large: a
+gallery of visible images, and infrared queries.
 
 Each figure is of a process of its own that opens the store, after ten queries that are not counted. Memory is
-what the process holds beyond what it held before it opened the store; most of it is files that are mapped, which
-the system may drop. Recall is the share of the exact ten best that are found.
+what the process holds beyond what it held before it opened the store; most of it is files that are mapped,
+which the system may drop. Recall is the share of the exact ten best that are found.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmark_embedding import embedding_figures
 from benchmark_vectors import DIMENSION, blocks, queries
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -167,47 +168,6 @@ def memory(field: str) -> float:
     """MiB of a field of /proc/self/status."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field + ":"))
-
-
-def embedding_figures(config: str, count: int = 192, rounds: int = 3) -> dict[str, Any]:
-    """Images a second from JPEG files, beside the network alone on images that are ready in memory."""
-    import torch
-    from PIL import Image
-
-    from vireid import Embedder
-    from vireid.engine import full_config
-    from vireid.engine.models import build_model
-
-    opts = ["MODEL.BACKBONE.PRETRAIN", "False", "MODEL.HEADS.NUM_CLASSES", "10", "MODEL.DEVICE", "cpu"]
-    with tempfile.TemporaryDirectory() as folder:
-        weights = Path(folder) / "model.pth"
-        torch.save({"model": build_model(full_config(config, opts)).state_dict()}, weights)
-        embedder = Embedder.from_config(config, weights, opts=opts)
-        generator = np.random.default_rng(0)
-        paths = []
-        for number in range(count):
-            coarse = Image.fromarray(generator.integers(0, 256, (16, 8, 3), dtype=np.uint8))
-            paths.append(str(Path(folder) / f"{number}.jpg"))
-            coarse.resize((144, 288)).save(paths[-1], quality=90)
-        size = embedder.network.preprocessing.size
-        batch = generator.integers(0, 256, (embedder.batch_size, 3, *size), dtype=np.uint8)
-        modalities = np.arange(embedder.batch_size) % 2
-        speeds: dict[str, list[float]] = {"embedder": [], "network": []}
-        for _ in range(rounds):
-            started = time.perf_counter()
-            embedder.embed(paths, "visible")
-            speeds["embedder"].append(count / (time.perf_counter() - started))
-            started = time.perf_counter()
-            for _ in range(count // embedder.batch_size):
-                embedder.network(batch, 0 * modalities)
-            speeds["network"].append(count / (time.perf_counter() - started))
-    share = float(np.median(np.array(speeds["embedder"]) / np.array(speeds["network"])))
-    return {
-        "config": config,
-        "images_per_second": float(np.median(speeds["embedder"])),
-        "network_images_per_second": float(np.median(speeds["network"])),
-        "share": share,
-    }
 
 
 def report(rows: list[dict[str, Any]], embedding: dict[str, Any] | None) -> None:

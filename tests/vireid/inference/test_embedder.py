@@ -2,6 +2,7 @@
 
 import json
 import logging
+import zlib
 
 import numpy as np
 import pytest
@@ -220,6 +221,7 @@ def write_bomb(path):
     Image.new("1", (8, 8)).save(path)
     content = bytearray(path.read_bytes())
     content[16:24] = (60_000).to_bytes(4, "big") * 2
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
     path.write_bytes(bytes(content))
 
 

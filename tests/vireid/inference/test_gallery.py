@@ -139,6 +139,7 @@ def test_a_killed_indexing_goes_on_where_it_was(tmp_path, photos, monkeypatch):
 SHARED = """
 import os, sys, traceback
 from pathlib import Path
+import torch.distributed as dist
 from galleries import mean_colors
 from vireid import Gallery
 from vireid.inference import indexing
