@@ -1,4 +1,4 @@
-"""A small page for tests: a gallery of plain pictures, and a network that embeds an image as its mean color."""
+"""A small page for tests: a gallery of plain pictures, and a network that embeds their mean color."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ LIMITS = Limits(megabytes=1, megapixels=1)
 
 
 class MeanColor:
-    """A ``Network`` whose embedding is the mean color less gray; an infrared image's is that of its brightness."""
+    """A ``Network`` whose embedding is the mean color less gray, and the brightness."""
 
     name, fingerprint, dimension = "mean color", "0" * 16, 4
     preprocessing = Preprocessing((64, 32))

@@ -45,11 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Open or make the gallery, and serve."""
     from vireid.page.limits import Limits
-    from vireid.page.server import quiet_gradio, serve
+    from vireid.page.server import serve
     from vireid.visualize.style import require
 
     limits = Limits(args.max_megabytes, args.max_megapixels)
-    quiet_gradio()
     require("gradio", "page")
     starter: Any = None
     if args.store is None:

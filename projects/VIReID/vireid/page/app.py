@@ -19,16 +19,18 @@ TITLE = "Visible-infrared person search"
 MODALITIES = ("auto", "visible", "infrared")
 # Loaded by Blocks.launch: results flow into as many columns as fit, captions stand below the images.
 STYLE = """
-.gradio-container { max-width: 90rem !important; margin: 0 auto !important; }
+.gradio-container, .gradio-container .fillable {
+    width: 100% !important; max-width: 90rem !important; margin: 0 auto !important; }
 footer { display: none !important; }
 .said p { margin: 0.2rem 0; }
 .error { color: #b3261e; font-weight: 600; }
 .dark .error { color: #ffb4ab; }
-.results .grid-container { grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)) !important; }
+.results .grid-wrap { height: auto !important; max-height: none !important; }
+.results .grid-container { grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)) !important; }
 .results .thumbnail-lg { height: auto !important; aspect-ratio: auto !important; overflow: visible; }
-.results .thumbnail-lg img { height: 12rem; width: 100%; object-fit: contain; }
+.results .thumbnail-lg img { height: 11rem; width: 100%; object-fit: contain; }
 .results .caption-label { position: static !important; display: block; max-width: none !important;
-    white-space: normal !important; text-align: left; opacity: 1; border: none; }
+    white-space: pre-line !important; text-align: left; opacity: 1; border: none; line-height: 1.35; }
 @media (max-width: 40rem) {
     .results .grid-container { grid-template-columns: repeat(auto-fill, minmax(6.5rem, 1fr)) !important; }
     .results .thumbnail-lg img { height: 9rem; }
@@ -68,7 +70,7 @@ def build_page(content: Content) -> gr.Blocks:
             with gr.Tab("Search", id="search"):
                 query, search_by = _search_tab(content)
             with gr.Tab("Mix", id="mix"):
-                _mix_tab(content, tabs, query, search_by)
+                page.load(*_mix_tab(content, tabs, query, search_by))
             if content.figures.names:
                 with gr.Tab("Figures", id="figures"):
                     _figures_tab(content.figures)
@@ -80,14 +82,12 @@ def _search_tab(content: Content) -> tuple[gr.Image, Callable[[gr.Button, gr.Ima
     found = gr.State([])  # paths of the results that are shown
     with gr.Row():
         with gr.Column(scale=1, min_width=260):
-            query = _image("Query: drop an image, or paste one", "query")
+            query = _image("Query", "query")
             with gr.Accordion("Filters", open=True):
                 top = gr.Slider(1, MOST, 12, step=1, label="Results", elem_id="top")
                 cameras = gr.Dropdown(finder.cameras(), multiselect=True, label="Cameras", elem_id="cameras")
-                after = gr.Textbox(
-                    label="Taken at or after", placeholder="2026-01-31 or 2026-01-31 18:30", elem_id="after"
-                )
-                before = gr.Textbox(label="Taken before", placeholder="2026-01-31 19:00", elem_id="before")
+                after = gr.Textbox(label="Taken at or after", placeholder="2026-01-31 18:30", elem_id="after")
+                before = gr.Textbox(label="Taken before", placeholder="2026-02-01", elem_id="before")
                 of = gr.Radio(["any", "visible", "infrared"], value="any", label="Modality of the results")
                 modality = gr.Radio(
                     list(MODALITIES),
@@ -172,13 +172,21 @@ def _mix_tab(
     tabs: gr.Tabs,
     query: gr.Image,
     search_by: Callable[[gr.Button, gr.Image], None],
-) -> None:
+) -> tuple[Callable[..., Any], list[Any], list[Any]]:
+    """Returns what the page does when it is opened: mixes the pair that it starts with."""
     gr.Markdown("Patches of a visible and an infrared image are stitched together, as PMCM trains on them.")
     start = [Image.open(path) for path in content.pair] or [None, None]
     with gr.Row():
         visible = _image("Visible image", "visible", start[0])
         infrared = _image("Infrared image", "infrared", start[1])
-        mixed = gr.Image(label="Mixed image", interactive=False, format="png", height=320, elem_id="mixed")
+        mixed = gr.Image(
+            label="Mixed image",
+            interactive=False,
+            format="png",
+            height=320,
+            buttons=["download"],
+            elem_id="mixed",
+        )
     share = gr.Slider(0, 1, 0.5, step=0.05, label="p, the share of visible patches", elem_id="share")
     with gr.Row():
         again = gr.Button("Draw other patches")
@@ -204,12 +212,20 @@ def _mix_tab(
     mixed.preprocess = lambda payload: payload  # type: ignore[method-assign]
     use.click(lambda: gr.Tabs(selected="search"), None, tabs)
     search_by(use, mixed)
+    return mix, inputs, outputs
 
 
 def _figures_tab(figures: RunFigures) -> None:
     which = gr.Radio(figures.names, label="Figure", elem_id="which")
     said = gr.HTML("A figure takes a few seconds.", elem_id="figure-said", elem_classes="said")
-    shown = gr.Image(label="Figure", show_label=False, interactive=False, format="png", elem_id="figure")
+    shown = gr.Image(
+        label="Figure",
+        show_label=False,
+        interactive=False,
+        format="png",
+        buttons=["download", "fullscreen"],
+        elem_id="figure",
+    )
 
     def draw(name: str) -> tuple[Any, str]:
         try:

@@ -128,9 +128,9 @@ class Finder:
 
 
 def caption(rank: int, match: Match) -> str:
-    """Rank, score, camera, identity and time of a result, as far as they are known."""
-    words = [f"{rank}.  {match.score:.3f}"]
-    words += [f"camera {match.camera}"] if match.camera is not None else []
-    words += [f"id {match.identity}"] if match.identity is not None else []
-    words += [f"{match.time:%Y-%m-%d %H:%M}"] if match.time else []
-    return " · ".join(words)
+    """Rank, score, camera, identity and time of a result, as far as they are known, a line each."""
+    lines = [f"{rank}. score {match.score:.3f}"]
+    lines += [f"camera {match.camera}"] if match.camera is not None else []
+    lines += [f"id {match.identity}"] if match.identity is not None else []
+    lines += [f"{match.time:%Y-%m-%d %H:%M}"] if match.time else []
+    return "\n".join(lines)

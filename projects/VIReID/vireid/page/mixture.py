@@ -35,6 +35,7 @@ def mix_images(
     batch = {
         "images": torch.stack([resized(image, whole, "bicubic") for image in (visible, infrared)]),
         "targets": torch.zeros(2, dtype=torch.int64),
+        "camids": torch.zeros(2, dtype=torch.int64),
         "modalities": torch.tensor([int(Modality.VISIBLE), int(Modality.INFRARED)]),
     }
     mixer = BATCH_TRANSFORM_REGISTRY[MIXER](float(share), PATCH)

@@ -1,8 +1,6 @@
 """Serving the page: to this machine alone, without anything from outside, without telling anyone."""
 
-import os
 import re
-import tempfile
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
@@ -38,16 +36,6 @@ HEADERS = {
 OUTSIDE = re.compile(
     rb"<(?:link|script)\b[^>]*?(?:href|src)=\"https?://[^>]*?>(?:\s*</script>)?", re.IGNORECASE
 )
-
-
-def quiet_gradio() -> None:
-    """Before Gradio is imported: no analytics, no look for a newer version, and a cache of this process."""
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    os.environ.setdefault("GRADIO_TEMP_DIR", tempfile.mkdtemp(prefix="vireid-page-"))
-    for name in ("NO_PROXY", "no_proxy"):  # Gradio asks its own server whether it is up
-        known = os.environ.get(name, "")
-        os.environ[name] = ",".join(filter(None, [known, "127.0.0.1", "localhost"]))
 
 
 class OnlyThisServer:
