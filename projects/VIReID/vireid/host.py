@@ -43,7 +43,8 @@ def on_import(register: Callable[[], object]) -> None:
     """
     if not is_installed():
         warnings.warn(
-            f"FastReID is not installed, so nothing is registered: run `{INSTALL_COMMAND}` "
+            "FastReID is not installed; only vireid.evaluation and exported models work: run "
+            f"`{INSTALL_COMMAND}` "
             "(--no-deps, because its metadata pins torch 1.13.1; fastreid-vi lists its other needs)",
             stacklevel=3,
         )

@@ -188,6 +188,7 @@ class VIReIDTrainer(DefaultTrainer):
                     self.checkpoints.check_finite(epoch, "after its last iteration")
                     self.after_epoch()
             finally:
+                self.data_loader.close()  # its workers would outlive a SIGTERM at the end of the process
                 self.after_train()
                 replaced = self.data_loader.dataset.num_unreadable
                 if replaced:

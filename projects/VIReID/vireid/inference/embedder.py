@@ -7,11 +7,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vireid.errors import ImageError
+from vireid.errors import ConfigError, ImageError
 from vireid.inference.inputs import AUTO, AnyImage, Ready, make_ready, one_by_one, one_modality_each
 from vireid.inference.network import Network
 from vireid.inference.progress import Counts, progress_bar
@@ -36,13 +36,15 @@ class Embedder:
     def __init__(self, network: Network, batch_size: int = BATCH_SIZE, threads: int | None = None) -> None:
         self.network = network
         self.batch_size = batch_size
-        self.threads = threads or min(8, len(os.sched_getaffinity(0)))
+        self.threads = threads or min(8, os.cpu_count() or 1)
+        # What ``from_source`` takes; empty where the model was made in another way.
+        self.source: dict[str, Any] = {}
 
     @classmethod
     def from_config(
         cls,
         config_file: "str | Path | CfgNode",
-        weights: str | Path,
+        weights: str | Path | None = None,
         device: str | None = None,
         *,
         opts: Sequence[str] = (),
@@ -52,8 +54,8 @@ class Embedder:
 
         Args:
             config_file: a file, a name such as "pmcm/sysu", or a config.
-            weights: a checkpoint, or a safetensors file.
-            device: such as "cpu" or "cuda:1"; None: a GPU where there is one.
+            weights: a checkpoint, or a safetensors file; None: MODEL.WEIGHTS.
+            device: such as "cpu" or "cuda:1"; None: MODEL.DEVICE, where there is such a device.
             opts: settings that replace those of the config, keys and values in turn.
             batch_size: images that go through the network together.
 
@@ -69,8 +71,16 @@ class Embedder:
             cfg = config_file.clone()
             cfg.defrost()
             cfg.merge_from_list(list(opts))
-        cfg.MODEL.WEIGHTS = str(weights)
-        return cls(TrainedNetwork(cfg, device), batch_size)
+        if weights is not None:
+            cfg.MODEL.WEIGHTS = str(weights)
+        if not cfg.MODEL.WEIGHTS:
+            raise ConfigError("MODEL.WEIGHTS is empty; name the checkpoint of the model")
+        self = cls(TrainedNetwork(cfg, device), batch_size)
+        if isinstance(config_file, (str, Path)):
+            config = os.path.abspath(config_file) if os.path.exists(config_file) else str(config_file)
+            weights = os.path.abspath(cfg.MODEL.WEIGHTS)
+            self.source = {"config_file": config, "weights": weights, "opts": [*map(str, opts)]}
+        return self
 
     @classmethod
     def from_exported(
@@ -95,7 +105,21 @@ class Embedder:
         """
         from vireid.inference.exported import ExportedNetwork
 
-        return cls(ExportedNetwork(path, device, preprocessing), batch_size)
+        self = cls(ExportedNetwork(path, device, preprocessing), batch_size)
+        if preprocessing is None:
+            self.source = {"path": os.path.abspath(path)}
+        return self
+
+    @classmethod
+    def from_source(cls, source: dict[str, Any], device: str | None = None) -> "Embedder":
+        """The model that another embedder had, by its ``source``.
+
+        Raises:
+            CheckpointError, ConfigError: a file is not there any more, or has changed.
+        """
+        if "path" in source:
+            return cls.from_exported(**source, device=device)
+        return cls.from_config(**source, device=device)
 
     @property
     def dimension(self) -> int:

@@ -30,9 +30,7 @@ def make_tables(folder: Path, about: About, exact_up_to: int) -> None:
         temporary,
         {
             "format": FORMAT,
-            "fingerprint": about.fingerprint,
-            "dimension": about.dimension,
-            "model": about.model,
+            **vars(about),
             "exact_up_to": exact_up_to,
             "next_file": 1,
             "codes": None,

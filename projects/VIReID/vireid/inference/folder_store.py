@@ -49,7 +49,7 @@ class FolderStore:
                 f"{folder} is a store of form {known.get('format')}, and this version reads form {FORMAT}; "
                 "use the version that made it, or index the gallery into another store"
             )
-        self.about = About(known["fingerprint"], known["dimension"], known["model"])
+        self.about = About(known["fingerprint"], known["dimension"], known["model"], known["source"])
         check_model(folder, self.about, about)
         if exact_up_to is not None and exact_up_to != known["exact_up_to"]:
             with self.writing(), self._tables.transaction("IMMEDIATE"):

@@ -1,5 +1,6 @@
 """A gallery: images in a store, found by an image."""
 
+import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,8 +11,8 @@ from vireid.inference.embedder import Embedder
 from vireid.inference.indexing import Indexed, entry_of, index_folder, task_of
 from vireid.inference.inputs import AUTO, AnyImage, one_by_one
 from vireid.inference.labels import Labels, labels_of_name, merged
-from vireid.inference.records import About, Entry, Match, Names, Time, Where, as_time, conditions
-from vireid.inference.sharding import joined_processes
+from vireid.inference.records import About, Entry, Match, Names, Time, Where, as_names, as_time, conditions
+from vireid.inference.sharding import joined_processes, process_rank
 from vireid.inference.store import Store, open_store
 
 
@@ -41,11 +42,12 @@ class Gallery:
         Raises:
             StoreError: there is none, or it is damaged, of another model, or does not answer.
         """
-        if int(os.environ.get("RANK", 0)) > 0:  # the first process keeps the store
+        if process_rank() > 0:  # the first process keeps the store
             return cls(None, embedder)
         about = None
         if embedder is not None:
-            about = About(embedder.fingerprint, embedder.dimension, embedder.network.name)
+            network = embedder.network
+            about = About(network.fingerprint, network.dimension, network.name, json.dumps(embedder.source))
         opened = open_store(store, about, create=embedder is not None, exact_up_to=exact_up_to)
         return cls(opened, embedder)
 
@@ -171,7 +173,7 @@ class Gallery:
             UserError: no condition is given.
             StoreError: another process is writing.
         """
-        paths = [os.path.abspath(path) for path in _names(paths)]
+        paths = [os.path.abspath(path) for path in as_names(paths)]
         where = conditions(camera=camera, identity=identity, after=after, before=before, paths=paths)
         if not where:
             raise UserError("nothing says what to delete: give paths, a camera, an identity or a time")
@@ -217,6 +219,11 @@ class Gallery:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def is_kept_here(self) -> bool:
+        """Whether this process has the store: of several of torchrun, the first one alone."""
+        return self._store is not None
 
     @property
     def store(self) -> Store:

@@ -125,9 +125,7 @@ def find_tasks(store: Store, folder: Path, labels: Mapping[str, Labels], counts:
         raise UserError(f"{folder} holds no images: no file below it has a name such as 0001.jpg or a.png")
     missing = [path for path in labels if not os.path.isfile(path)]
     if missing:
-        raise UserError(
-            f"the table names {missing[0]}, and there is no such file; its paths begin at {folder}"
-        )
+        raise UserError(f"the table names {missing[0]}, which does not exist; its paths begin at {folder}")
     stamps, tasks = store.stamps(), []
     for path in paths:
         if not _is_text(path):

@@ -16,7 +16,7 @@ IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".p
 # Market-1501, DukeMTMC, LLCM: 0002_c1s1_000451_03.jpg, 0005_c2_f0046985.jpg, 0001_c03_s171429_f12990_nir.jpg
 PERSON_AND_CAMERA = re.compile(r"^(-?\d+)_c(\d+)")
 NOBODY = {"-1", "0000"}  # Market-1501: no person, and persons without a number
-CAMERA_FOLDER = re.compile(r"^(?:cam|camera)[-_ ]?(\w+)$", re.IGNORECASE)
+CAMERA_FOLDER = re.compile(r"^cam(?:era)?(?:[-_ ](\w+)|(\d+))$", re.IGNORECASE)
 WORDS = {
     "visible": {"visible", "vis", "rgb", "color"},
     "infrared": {"infrared", "ir", "nir", "thermal"},
@@ -51,7 +51,7 @@ def labels_of_name(path: PurePath) -> Labels:
     identity, camera = named.groups() if named else (None, None)
     folders = path.parts[:-1]
     if camera is None:
-        found = [match.group(1) for folder in folders if (match := CAMERA_FOLDER.match(folder))]
+        found = [match[1] or match[2] for folder in folders if (match := CAMERA_FOLDER.match(folder))]
         camera = found[-1] if found else None
     if identity is None and folders and folders[-1].isascii() and folders[-1].isdigit():
         identity = folders[-1]

@@ -56,8 +56,8 @@ class MilvusStore:
             self.client.load_collection(self.name)
         try:
             held = json.loads(known["vireid"])
-            self.about = About(held["fingerprint"], held["dimension"], held["model"])
-        except (KeyError, ValueError):
+            self.about = About(**held)
+        except (KeyError, TypeError, ValueError):
             raise StoreError(
                 f"{address}: the collection {self.name} was not made by `vireid search index`; name another "
                 "one, such as http://host:19530/gallery"

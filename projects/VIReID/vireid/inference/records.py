@@ -89,11 +89,13 @@ class About:
         fingerprint: of the model.
         dimension: of its embeddings.
         model: its name.
+        source: what opens it again, see ``Embedder.source``, as JSON.
     """
 
     fingerprint: str
     dimension: int
     model: str = ""
+    source: str = "{}"
 
 
 def seconds(time: datetime.datetime | None) -> int | None:
@@ -135,10 +137,10 @@ def conditions(
 ) -> Where:
     """A condition from what a person writes."""
     return Where(
-        cameras=_names(camera),
-        identities=_names(identity),
+        cameras=as_names(camera),
+        identities=as_names(identity),
         modalities=(of,) if of else (),
-        paths=_names(paths),
+        paths=as_names(paths),
         after=as_time(after, "after"),
         before=as_time(before, "before"),
     )
@@ -149,5 +151,6 @@ def as_time(time: Time | None, name: str) -> datetime.datetime | None:
     return parse_time(time, name) if isinstance(time, str) else time
 
 
-def _names(names: Names) -> tuple[str, ...]:
+def as_names(names: Names) -> tuple[str, ...]:
+    """One name or several."""
     return (names,) if isinstance(names, str) else tuple(map(str, names))

@@ -1,6 +1,7 @@
 """Several processes that share the work, as torchrun starts them: the first one keeps what all have made."""
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -46,19 +47,29 @@ class Processes:
         return values or []
 
 
+def process_rank() -> int:
+    """The number of this process among those of torchrun; 0 without it."""
+    if "torch.distributed" in sys.modules:
+        import torch.distributed as dist
+
+        if dist.is_available() and dist.is_initialized():
+            return dist.get_rank()
+    return int(os.environ.get("RANK", 0))
+
+
 @contextmanager
 def joined_processes() -> Iterator[Processes]:
     """The processes of torchrun, which exchange their results by gloo; alone without it."""
-    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
-        yield Processes()
-        return
     import torch.distributed as dist
 
-    own = not dist.is_initialized()
-    if own:
+    joined = dist.is_available() and dist.is_initialized()
+    if not joined and int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        yield Processes()
+        return
+    if not joined:
         dist.init_process_group("gloo")
     try:
         yield Processes(dist.get_rank(), dist.get_world_size())
     finally:
-        if own:
+        if not joined:
             dist.destroy_process_group()

@@ -19,7 +19,8 @@ class TrainedNetwork:
 
     Args:
         cfg: merged; MODEL.WEIGHTS names the weights.
-        device: such as "cuda:1"; None: the GPU of this process, or the CPU where there is none.
+        device: such as "cuda:1"; None: MODEL.DEVICE, where "cuda" is the GPU of this process, and the CPU
+            where there is none.
 
     Raises:
         ConfigError, CheckpointError: as for an evaluation.
@@ -30,7 +31,7 @@ class TrainedNetwork:
     def __init__(self, cfg: CfgNode, device: str | None = None) -> None:
         cfg = cfg.clone()
         cfg.defrost()
-        cfg.MODEL.DEVICE = device or default_device()
+        cfg.MODEL.DEVICE = device or default_device(cfg.MODEL.DEVICE)
         cfg.DATASETS.TESTS = ()  # which data a model was tested on does not matter here
         check_config(cfg)
         self.model: Any = load_for_evaluation(cfg).eval()
@@ -48,8 +49,10 @@ class TrainedNetwork:
         return embeddings.float().cpu().numpy()
 
 
-def default_device() -> str:
-    """A GPU, of several processes on a machine each its own; else the CPU."""
-    if not torch.cuda.is_available():
+def default_device(device: str) -> str:
+    """For "cuda" a GPU, of several processes on a machine each its own; the CPU where there is none."""
+    if not device.startswith("cuda") or not torch.cuda.is_available():
         return "cpu"
+    if device != "cuda":
+        return device
     return f"cuda:{int(os.environ.get('LOCAL_RANK', 0)) % torch.cuda.device_count()}"
