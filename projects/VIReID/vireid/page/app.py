@@ -17,25 +17,6 @@ from vireid.page.mixture import mix_images
 
 TITLE = "Visible-infrared person search"
 MODALITIES = ("auto", "visible", "infrared")
-# Loaded by Blocks.launch: results flow into as many columns as fit, captions stand below the images.
-STYLE = """
-.gradio-container, .gradio-container .fillable {
-    width: 100% !important; max-width: 90rem !important; margin: 0 auto !important; }
-footer { display: none !important; }
-.said p { margin: 0.2rem 0; }
-.error { color: #b3261e; font-weight: 600; }
-.dark .error { color: #ffb4ab; }
-.results .grid-wrap { height: auto !important; max-height: none !important; }
-.results .grid-container { grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)) !important; }
-.results .thumbnail-lg { height: auto !important; aspect-ratio: auto !important; overflow: visible; }
-.results .thumbnail-lg img { height: 11rem; width: 100%; object-fit: contain; }
-.results .caption-label { position: static !important; display: block; max-width: none !important;
-    white-space: pre-line !important; text-align: left; opacity: 1; border: none; line-height: 1.35; }
-@media (max-width: 40rem) {
-    .results .grid-container { grid-template-columns: repeat(auto-fill, minmax(6.5rem, 1fr)) !important; }
-    .results .thumbnail-lg img { height: 9rem; }
-}
-"""
 
 
 @dataclass(frozen=True, eq=False)
