@@ -64,6 +64,18 @@ def _search_tab(content: Content) -> tuple[gr.Image, Callable[[gr.Button, gr.Ima
     with gr.Row():
         with gr.Column(scale=1, min_width=260):
             query = _image("Query", "query")
+            if content.examples:
+                examples = gr.Gallery(
+                    [Image.open(path) for path in content.examples],
+                    label="Or click one of these infrared images",
+                    columns=4,
+                    height="auto",
+                    object_fit="contain",
+                    allow_preview=False,
+                    interactive=False,
+                    buttons=[],
+                    elem_id="examples",
+                )
             with gr.Accordion("Filters", open=True):
                 top = gr.Slider(1, MOST, 12, step=1, label="Results", elem_id="top")
                 cameras = gr.Dropdown(finder.cameras(), multiselect=True, label="Cameras", elem_id="cameras")
@@ -75,17 +87,6 @@ def _search_tab(content: Content) -> tuple[gr.Image, Callable[[gr.Button, gr.Ima
                     value="auto",
                     label="Modality of the query",
                     info="auto: infrared where it has no color",
-                )
-            if content.examples:
-                examples = gr.Gallery(
-                    [Image.open(path) for path in content.examples],
-                    label="Or click one of these infrared images",
-                    columns=4,
-                    height="auto",
-                    allow_preview=False,
-                    interactive=False,
-                    buttons=[],
-                    elem_id="examples",
                 )
         with gr.Column(scale=3, min_width=300):
             said = gr.HTML("Drop an image to search.", elem_id="said", elem_classes="said")

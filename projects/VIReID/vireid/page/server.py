@@ -18,7 +18,11 @@ footer { display: none !important; }
 .said p { margin: 0.2rem 0; }
 .error { color: #b3261e; font-weight: 600; }
 .dark .error { color: #ffb4ab; }
-.results .grid-wrap { height: auto !important; max-height: none !important; }
+#examples .grid-wrap, .results .grid-wrap {
+    min-height: 0 !important; height: auto !important; max-height: none !important; }
+#examples .grid-wrap { padding-top: 1.8rem; overflow-x: hidden; }
+#examples .grid-container { grid-template-columns: repeat(4, minmax(0, 1fr)) !important; }
+#examples .thumbnail-item { min-width: 0; }
 .results .grid-container { grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)) !important; }
 .results .thumbnail-lg { height: auto !important; aspect-ratio: auto !important; overflow: visible; }
 .results .thumbnail-lg img { height: 11rem; width: 100%; object-fit: contain; }
