@@ -46,7 +46,7 @@ def read_vectors(folder: Path, segment: Segment, dimension: int) -> np.ndarray:
     """
     path = folder / segment.file
     try:
-        vectors: np.ndarray = np.load(path, mmap_mode="r")
+        vectors = np.asarray(np.load(path, mmap_mode="r"))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise StoreError(damaged(folder, f"{segment.file} cannot be read: {reason}")) from None
