@@ -1,5 +1,4 @@
-"""Draw how far apart images of one person are, and of two, within and across modalities, with the equal
-error rate.
+"""Draw distances of pairs of images, of one person and of two, with the equal error rate.
 
 All pairs of two different images of the set are counted, each once; those of one camera, too.
 """

@@ -17,25 +17,6 @@ from vireid.page.mixture import mix_images
 
 TITLE = "Visible-infrared person search"
 MODALITIES = ("auto", "visible", "infrared")
-# Loaded by Blocks.launch: results flow into as many columns as fit, captions stand below the images.
-STYLE = """
-.gradio-container, .gradio-container .fillable {
-    width: 100% !important; max-width: 90rem !important; margin: 0 auto !important; }
-footer { display: none !important; }
-.said p { margin: 0.2rem 0; }
-.error { color: #b3261e; font-weight: 600; }
-.dark .error { color: #ffb4ab; }
-.results .grid-wrap { height: auto !important; max-height: none !important; }
-.results .grid-container { grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)) !important; }
-.results .thumbnail-lg { height: auto !important; aspect-ratio: auto !important; overflow: visible; }
-.results .thumbnail-lg img { height: 11rem; width: 100%; object-fit: contain; }
-.results .caption-label { position: static !important; display: block; max-width: none !important;
-    white-space: pre-line !important; text-align: left; opacity: 1; border: none; line-height: 1.35; }
-@media (max-width: 40rem) {
-    .results .grid-container { grid-template-columns: repeat(auto-fill, minmax(6.5rem, 1fr)) !important; }
-    .results .thumbnail-lg img { height: 9rem; }
-}
-"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +64,18 @@ def _search_tab(content: Content) -> tuple[gr.Image, Callable[[gr.Button, gr.Ima
     with gr.Row():
         with gr.Column(scale=1, min_width=260):
             query = _image("Query", "query")
+            if content.examples:
+                examples = gr.Gallery(
+                    [Image.open(path) for path in content.examples],
+                    label="Or click one of these infrared images",
+                    columns=4,
+                    height="auto",
+                    object_fit="contain",
+                    allow_preview=False,
+                    interactive=False,
+                    buttons=[],
+                    elem_id="examples",
+                )
             with gr.Accordion("Filters", open=True):
                 top = gr.Slider(1, MOST, 12, step=1, label="Results", elem_id="top")
                 cameras = gr.Dropdown(finder.cameras(), multiselect=True, label="Cameras", elem_id="cameras")
@@ -94,17 +87,6 @@ def _search_tab(content: Content) -> tuple[gr.Image, Callable[[gr.Button, gr.Ima
                     value="auto",
                     label="Modality of the query",
                     info="auto: infrared where it has no color",
-                )
-            if content.examples:
-                examples = gr.Gallery(
-                    [Image.open(path) for path in content.examples],
-                    label="Or click one of these infrared images",
-                    columns=4,
-                    height="auto",
-                    allow_preview=False,
-                    interactive=False,
-                    buttons=[],
-                    elem_id="examples",
                 )
         with gr.Column(scale=3, min_width=300):
             said = gr.HTML("Drop an image to search.", elem_id="said", elem_classes="said")

@@ -10,6 +10,29 @@ if TYPE_CHECKING:
     from gradio import Blocks
 
 Message = MutableMapping[str, Any]
+# Results flow into as many columns as fit, captions stand below the images.
+STYLE = """
+.gradio-container, .gradio-container .fillable {
+    width: 100% !important; max-width: 90rem !important; margin: 0 auto !important; }
+footer { display: none !important; }
+.said p { margin: 0.2rem 0; }
+.error { color: #b3261e; font-weight: 600; }
+.dark .error { color: #ffb4ab; }
+#examples .grid-wrap, .results .grid-wrap {
+    min-height: 0 !important; height: auto !important; max-height: none !important; }
+#examples .grid-wrap { padding-top: 1.8rem; overflow-x: hidden; }
+#examples .grid-container { grid-template-columns: repeat(4, minmax(0, 1fr)) !important; }
+#examples .thumbnail-item { min-width: 0; }
+.results .grid-container { grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)) !important; }
+.results .thumbnail-lg { height: auto !important; aspect-ratio: auto !important; overflow: visible; }
+.results .thumbnail-lg img { height: 11rem; width: 100%; object-fit: contain; }
+.results .caption-label { position: static !important; display: block; max-width: none !important;
+    white-space: pre-line !important; text-align: left; opacity: 1; border: none; line-height: 1.35; }
+@media (max-width: 40rem) {
+    .results .grid-container { grid-template-columns: repeat(auto-fill, minmax(6.5rem, 1fr)) !important; }
+    .results .thumbnail-lg img { height: 9rem; }
+}
+"""
 LOOPBACK = "127.0.0.1"
 # A browser refuses what these do not allow, whatever Gradio's files ask for.
 POLICY = "; ".join(
@@ -99,8 +122,6 @@ def serve(
     """
     import gradio as gr
     from starlette.middleware import Middleware
-
-    from vireid.page.app import STYLE
 
     theme = gr.themes.Default(
         font=[gr.themes.Font("system-ui"), gr.themes.Font("sans-serif")],

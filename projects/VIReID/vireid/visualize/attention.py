@@ -166,4 +166,6 @@ def _grid(model: nn.Module, batch: dict[str, Any]) -> tuple[int, int, bool]:
         hook.remove()
     if len(shapes[0]) == 4 and shapes[0][2:].numel() > 1:
         return shapes[0][2], shapes[0][3], True
-    return backbone.patch_embed.num_y, backbone.patch_embed.num_x, False
+    # Of two streams, each has a patch embedding of its own; their grids are the same.
+    patches: Any = next(module for module in backbone.modules() if hasattr(module, "num_y"))
+    return patches.num_y, patches.num_x, False

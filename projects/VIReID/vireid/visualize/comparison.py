@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
 from vireid.errors import UserError
 from vireid.visualize.ranking import draw_ranking, ranked_list
@@ -60,7 +61,7 @@ def compare_trials(first: ScoredTrial, second: ScoredTrial) -> Comparison:
 
 
 def comparison_figure(
-    first: ScoredTrial, second: ScoredTrial, names: tuple[str, str], *, queries: int = 3, top: int = 8
+    first: ScoredTrial, second: ScoredTrial, names: tuple[str, str], *, queries: int = 2, top: int = 8
 ) -> tuple["Figure", str]:
     """Draw the average precision of all queries, and the ranked lists of those that changed most.
 
@@ -84,15 +85,19 @@ def comparison_figure(
         f"{len(change) - better - worse} the same; mAP {compared.first.mean():.2f} with {names[0]}, "
         f"{compared.second.mean():.2f} with {names[1]}"
     )
-    most = [(title, rows) for title, rows in zip(("better", "worse"), compared.most_changed(queries))]
+    most = [(title, rows) for title, rows in zip(("gained", "lost"), compared.most_changed(queries))]
     most = [(title, rows) for title, rows in most if len(rows)]
-    figure = new_figure(9.5, 3.4 + 1.75 * sum(2 * len(rows) for _, rows in most) / max(1, len(most)))
-    heights = [3.2, max([1.75 * 2 * len(rows) for _, rows in most], default=0.01)]
-    grid = figure.add_gridspec(2, 2, height_ratios=heights)
+    pictures = [_lists(first, second, rows, top) for _, rows in most]
+    below = max([4.6 * picture.height / picture.width for picture in pictures], default=0.1) + 0.2
+    figure = new_figure(9.5, 3.4 + below)
+    grid = figure.add_gridspec(2, 2, height_ratios=[3.2, below])
     _draw_pairs(figure.add_subplot(grid[0, 0]), compared, names)
     _draw_changes(figure.add_subplot(grid[0, 1]), np.sort(change), better, worse)
-    for column, (title, rows) in enumerate(most):
-        _draw_lists(figure.add_subplot(grid[1, column]), first, second, rows, names, title, top)
+    for column, ((title, _), picture) in enumerate(zip(most, pictures)):
+        axis = figure.add_subplot(grid[1, column], anchor="N")
+        axis.imshow(np.asarray(picture))
+        axis.axis("off")
+        axis.set_title(f"most {title}: {names[0]} above {names[1]} for each query", loc="left", fontsize=8)
     figure.suptitle(first.title, fontsize=9)
     return figure, said
 
@@ -147,18 +152,7 @@ def _draw_changes(axis: Any, change: np.ndarray, better: int, worse: int) -> Non
     axis.set(xlabel="queries, sorted", ylabel="change of the average precision")
 
 
-def _draw_lists(
-    axis: Any,
-    first: ScoredTrial,
-    second: ScoredTrial,
-    rows: np.ndarray,
-    names: tuple[str, str],
-    title: str,
-    top: int,
-) -> None:
-    picture = draw_ranking(
-        [ranked_list(trial.queries[row], trial.ranked(row), top) for row in rows for trial in (first, second)]
-    )
-    axis.imshow(np.asarray(picture))
-    axis.axis("off")
-    axis.set_title(f"most {title}: of each query above {names[0]}, below {names[1]}", loc="left")
+def _lists(first: ScoredTrial, second: ScoredTrial, rows: np.ndarray, top: int) -> Image.Image:
+    """The lists of both models, one below the other, for each of some queries."""
+    trials = [(trial, row) for row in rows for trial in (first, second)]
+    return draw_ranking([ranked_list(trial.queries[row], trial.ranked(row), top) for trial, row in trials])

@@ -77,10 +77,12 @@ def equal_error_rate(matching: np.ndarray, others: np.ndarray) -> tuple[float, f
     """
     matching, others = np.sort(matching), np.sort(others)
     thresholds = np.unique(np.concatenate([matching, others]))
-    rejected = 1 - np.searchsorted(matching, thresholds, side="right") / len(matching)
-    accepted = np.searchsorted(others, thresholds, side="right") / len(others)
-    best = int(np.abs(rejected - accepted).argmin())
-    return float(rejected[best] + accepted[best]) / 2, float(thresholds[best])
+    rejected = len(matching) - np.searchsorted(matching, thresholds, side="right")
+    accepted = np.searchsorted(others, thresholds, side="right")
+    # In whole numbers, so that rounding decides nothing.
+    best = int(np.abs(rejected * len(others) - accepted * len(matching)).argmin())
+    rate = (rejected[best] / len(matching) + accepted[best] / len(others)) / 2
+    return float(rate), float(thresholds[best])
 
 
 def distance_figure(images: ImageSet) -> tuple["Figure", str]:
@@ -120,7 +122,8 @@ def distance_figure(images: ImageSet) -> tuple["Figure", str]:
         axis.axvline(threshold, color="black", linestyle="--", linewidth=1)
         axis.set_title(f"{kind}: equal error rate {100 * rate:.1f}%", loc="left")
         axis.set_ylabel("% of the pairs")
-        axis.legend(frameon=False, fontsize=8, loc="upper left")
+        axis.set_ylim(0, 1.35 * axis.get_ylim()[1])
+        axis.legend(frameon=False, fontsize=8, loc="upper right")
     axes[-1].set_xlabel("cosine distance (dashed: the threshold of the equal error rate)")
     figure.suptitle(images.title, fontsize=9)
     return figure, f"{images.title}; equal error rates: {', '.join(rates)}"

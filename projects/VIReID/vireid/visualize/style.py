@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from PIL import Image
 
 from vireid.errors import ConfigError
@@ -16,7 +17,7 @@ SUFFIXES = (".png", ".svg", ".pdf")
 # Eight colors that remain different for the color-blind (Okabe and Ito, 2008).
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
 MARKERS = {"visible": "o", "infrared": "^"}
-TEXT = {
+TEXT: Any = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -71,5 +72,5 @@ def save(drawn: "Figure | Image.Image", path: Path) -> None:
         drawn.save(path)
     else:
         figure = new_figure(drawn.width / 100, drawn.height / 100)
-        figure.figimage(drawn)
+        figure.figimage(np.asarray(drawn))
         figure.savefig(path, dpi=100)
