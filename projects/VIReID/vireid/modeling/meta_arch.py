@@ -81,7 +81,8 @@ class VIReID(Baseline):
             "batch_transforms": build_batch_transforms(cfg),
             "layout": layout,
             "modality_specific": specific,
-            "channels_last": cfg.MODEL.CHANNELS_LAST and not fails_in_channels_last(backbone, cfg.MODEL.DEVICE),
+            "channels_last": cfg.MODEL.CHANNELS_LAST
+            and not fails_in_channels_last(backbone, cfg.MODEL.DEVICE),
             "pixel_mean": cfg.MODEL.PIXEL_MEAN,
             "pixel_std": cfg.MODEL.PIXEL_STD,
         }
@@ -151,8 +152,9 @@ class VIReID(Baseline):
 def fails_in_channels_last(backbone: nn.Module, device: str) -> bool:
     """Whether a training in channels-last memory would end the process.
 
-    On the CPU, the backward pass of a strided 1x1 convolution of few channels, as in RepVGG's stem, then writes
-    past the end of its memory (PyTorch 2.13: 3 and 4 channels do, 16 do not).
+    On the CPU, the backward pass of a strided 1x1 convolution of few channels, as in RepVGG's stem, then
+    writes past the end of its memory (PyTorch 2.13 with AVX2: of 7 channels and fewer;
+    vectors of AVX-512 hold 16 numbers instead of 8).
     """
     return torch.device(device).type == "cpu" and any(
         isinstance(module, nn.Conv2d)

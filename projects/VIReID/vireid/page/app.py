@@ -140,8 +140,8 @@ def _search_tab(content: Content) -> tuple[gr.Image, Callable[[gr.Button, gr.Ima
         control.change(
             search, [query, *filters], outputs, trigger_mode="always_last", show_progress="minimal"
         )
-    for control in (after, before):
-        for event in (control.submit, control.blur):
+    for moment in (after, before):
+        for event in (moment.submit, moment.blur):
             event(search, [query, *filters], outputs, show_progress="minimal")
     results.select(search_by_result, [found, *filters], [query, *outputs], show_progress="minimal")
     if content.examples:
@@ -157,7 +157,7 @@ def _mix_tab(
 ) -> tuple[Callable[..., Any], list[Any], list[Any]]:
     """Returns what the page does when it is opened: mixes the pair that it starts with."""
     gr.Markdown("Patches of a visible and an infrared image are stitched together, as PMCM trains on them.")
-    start = [Image.open(path) for path in content.pair] or [None, None]
+    start: list[Any] = [Image.open(path) for path in content.pair] or [None, None]
     with gr.Row():
         visible = _image("Visible image", "visible", start[0])
         infrared = _image("Infrared image", "infrared", start[1])
@@ -180,8 +180,8 @@ def _mix_tab(
         if first is None or second is None:
             return None, "Drop a visible and an infrared image."
         try:
-            images = [content.limits.read(upload.path, _name(upload)) for upload in (first, second)]
-            picture = mix_images(*images, value, content.size, number)
+            one, other = (content.limits.read(upload.path, _name(upload)) for upload in (first, second))
+            picture = mix_images(one, other, value, content.size, number)
         except UserError as error:
             return None, error_line(error)
         large = picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.NEAREST)
@@ -191,7 +191,7 @@ def _mix_tab(
     for control in (visible, infrared, share, seed):
         control.change(mix, inputs, outputs, trigger_mode="always_last", show_progress="hidden")
     again.click(lambda number: number + 1, seed, seed)
-    mixed.preprocess = lambda payload: payload  # type: ignore[method-assign]
+    mixed.preprocess = _as_it_is  # type: ignore[method-assign]
     use.click(lambda: gr.Tabs(selected="search"), None, tabs)
     search_by(use, mixed)
     return mix, inputs, outputs
@@ -231,8 +231,12 @@ def _image(label: str, name: str, value: Image.Image | None = None) -> gr.Image:
         buttons=[],
         elem_id=name,
     )
-    image.preprocess = lambda payload: payload  # type: ignore[method-assign]
+    image.preprocess = _as_it_is  # type: ignore[method-assign]
     return image
+
+
+def _as_it_is(payload: Any) -> Any:
+    return payload
 
 
 def _kept(content: Content, upload: Any) -> Image.Image | None:

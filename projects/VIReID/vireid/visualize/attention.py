@@ -164,7 +164,7 @@ def _grid(model: nn.Module, batch: dict[str, Any]) -> tuple[int, int, bool]:
             model(batch)
     finally:
         hook.remove()
-    if len(shapes[0]) == 4 and shapes[0][2:].numel() > 1:
+    if len(shapes[0]) == 4 and shapes[0][2] * shapes[0][3] > 1:
         return shapes[0][2], shapes[0][3], True
     # Of two streams, each has a patch embedding of its own; their grids are the same.
     patches: Any = next(module for module in backbone.modules() if hasattr(module, "num_y"))

@@ -69,7 +69,8 @@ def embedding_figure(images: ImageSet, method: str = "t-SNE", seed: int = 0) -> 
             infrared = modality == Modality.INFRARED
             color = COLORS[number % len(COLORS)]
             axis.scatter(
-                *places[shown].T,
+                places[shown, 0],
+                places[shown, 1],
                 s=26,
                 marker=MARKERS[modality.name.lower()],
                 facecolor=color if infrared else "white",
