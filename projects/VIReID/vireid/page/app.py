@@ -161,14 +161,7 @@ def _mix_tab(
     with gr.Row():
         visible = _image("Visible image", "visible", start[0])
         infrared = _image("Infrared image", "infrared", start[1])
-        mixed = gr.Image(
-            label="Mixed image",
-            interactive=False,
-            format="png",
-            height=320,
-            buttons=["download"],
-            elem_id="mixed",
-        )
+        mixed = _picture("Mixed image", "mixed", height=320, buttons=["download"])
     share = gr.Slider(0, 1, 0.5, step=0.05, label="p, the share of visible patches", elem_id="share")
     with gr.Row():
         again = gr.Button("Draw other patches")
@@ -200,14 +193,7 @@ def _mix_tab(
 def _figures_tab(figures: RunFigures) -> None:
     which = gr.Radio(figures.names, label="Figure", elem_id="which")
     said = gr.HTML("A figure takes a few seconds.", elem_id="figure-said", elem_classes="said")
-    shown = gr.Image(
-        label="Figure",
-        show_label=False,
-        interactive=False,
-        format="png",
-        buttons=["download", "fullscreen"],
-        elem_id="figure",
-    )
+    shown = _picture("Figure", "figure", show_label=False, buttons=["download", "fullscreen"])
 
     def draw(name: str) -> tuple[Any, str]:
         try:
@@ -217,6 +203,11 @@ def _figures_tab(figures: RunFigures) -> None:
         return picture, escape(line)
 
     which.change(draw, which, [shown, said])
+
+
+def _picture(label: str, name: str, **options: Any) -> gr.Image:
+    """A picture that the page makes."""
+    return gr.Image(label=label, elem_id=name, interactive=False, format="png", **options)
 
 
 def _image(label: str, name: str, value: Image.Image | None = None) -> gr.Image:
