@@ -4,7 +4,7 @@ Uniform random vectors have no near neighbours, and say nothing of an approximat
 
 - 20 images a person. A person's center is normal, with variances 1/k in a random rotation of the axes. An
   image is its center, plus the mean of its modality (a quarter as long), plus noise with variances 1/sqrt(k),
-  0.9 times as long as the center for a visible image and 1.6 times for an infrared one; then it is normalized.
+  0.9 times as long as the center for a visible image, 1.6 times for an infrared one. Then it is normalized.
 - So the cosine of two visible images of a person is 0.56 on average, of an infrared and a visible one 0.36,
   and of two persons 0.0 with a standard deviation of 0.1. Of the AGW baseline, trained for nine short epochs
   on SynthVI (256 numbers), they are 0.48, 0.20, and 0.05 or 0.02 with deviations of 0.18 and 0.14.
