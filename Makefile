@@ -4,10 +4,11 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0 torchvision==0.28.0
 BIN := .venv/bin
 
-.PHONY: help demo test test-all fuzz lint clean
+.PHONY: help demo page test test-all fuzz lint clean
 
 help:
 	@echo "make demo      generate a small dataset, train PMCM on it, show what it learned (6 minutes on 2 cores)"
+	@echo "make page      search generated persons by an image in the browser (three minutes the first time)"
 	@echo "make test      run the test suite"
 	@echo "make test-all  the same, every variant of every backbone, and the README's commands (more than half an hour)"
 	@echo "make fuzz      10,000 damaged files, wrong values and odd calls, and a few killed trainings"
@@ -29,6 +30,9 @@ help:
 
 demo: .venv/ready
 	$(BIN)/python tools/demo.py
+
+page: .venv/ready
+	$(BIN)/python tools/page.py --folder demo/page
 
 test: .venv/ready
 	$(BIN)/python -m pytest -n auto --dist loadfile

@@ -128,11 +128,13 @@ def share_of(batch, axes=None):
     share = {
         name: value.index_select((axes or {}).get(name, 0), mine)
         for name, value in batch.items()
-        if name != "mixed_sources"
+        if not name.startswith("mixed_")
     }
     if "mixed_sources" in batch:
         sources = batch["mixed_sources"]
-        share["mixed_sources"] = torch.searchsorted(mine, sources[owner[sources[:, 0]] == comm.get_rank()])
+        here = owner[sources[:, 0]] == comm.get_rank()
+        share["mixed_sources"] = torch.searchsorted(mine, sources[here])
+        share["mixed_mask"] = batch["mixed_mask"][here]
     return share
 
 

@@ -36,6 +36,7 @@ LAYERS = [
     {"vireid.engine"},
     {"synthvi"},
     {"pmcm", "mcja", "vireid.visualize", "vireid.ablation", "vireid.inference"},
+    {"vireid.page"},
     {"vireid.commands"},
     {"tools", "vireid.__main__"},
 ]

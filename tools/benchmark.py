@@ -8,7 +8,9 @@ import argparse
 import benchmark_data
 import benchmark_processes
 import benchmark_ranking
+import benchmark_resume
 import benchmark_search
+import benchmark_step
 
 
 def main() -> None:
@@ -17,7 +19,9 @@ def main() -> None:
     benchmark_data.add_parser(subparsers)
     benchmark_processes.add_parser(subparsers)
     benchmark_ranking.add_parser(subparsers)
+    benchmark_resume.add_parser(subparsers)
     benchmark_search.add_parser(subparsers)
+    benchmark_step.add_parser(subparsers)
     arguments = parser.parse_args()
     arguments.run(arguments)
 

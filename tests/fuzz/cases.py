@@ -9,7 +9,7 @@ from typing import Any
 
 from vireid.errors import UserError
 
-SECONDS = 60  # a case that takes longer hangs
+SECONDS = 120  # a case that takes longer hangs
 
 
 @dataclass
@@ -18,7 +18,6 @@ class Tally:
 
     Attributes:
         failures: cases that ended in anything but a refusal or an acceptance, and how.
-        messages: of the refusals, without what differs between cases, and how often.
     """
 
     tried: int = 0
@@ -27,17 +26,18 @@ class Tally:
     failures: list[str] = field(default_factory=list)
 
 
-def attempt(tally: Tally, case: str, act: Callable[[], Any]) -> None:
+def attempt(tally: Tally, case: str, act: Callable[[], Any], seconds: int = SECONDS) -> None:
     """Try a case and count how it ends.
 
     Args:
         case: what it is, for the list of failures.
         act: does it. A UserError of one line is a refusal; any other exception is a failure, also the
             AssertionError by which it says that what was accepted is wrong.
+        seconds: how long it may take.
     """
     tally.tried += 1
     try:
-        with limited(SECONDS):
+        with limited(seconds):
             act()
     except UserError as error:
         message = str(error)
@@ -59,11 +59,11 @@ def limited(seconds: int) -> Any:
         raise TimeoutError(f"it takes more than {seconds} seconds")
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 10)  # again: a callback from compiled code ignores it
     try:
         yield
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
 
 

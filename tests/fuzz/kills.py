@@ -54,7 +54,7 @@ def fuzz(cases: int, seed: int, folder: Path) -> Tally:
     for number in range(cases):
         moments = [draw.uniform(0.2, 1.0) * seconds for _ in range(draw.choice([1, 2]))]
         case = f"killed after {', '.join(f'{moment:.1f}' for moment in moments)} s"
-        attempt(tally, case, lambda n=number, m=moments: resumed(folder, n, m, expected))
+        attempt(tally, case, lambda n=number, m=moments: resumed(folder, n, m, expected), 4 * LONGEST)
     return tally
 
 
@@ -83,10 +83,12 @@ def train(folder: Path, output: Path, what: str, kill_after: float | None = None
     try:
         _, errors = child.communicate(timeout=kill_after if kill_after is not None else LONGEST)
     except subprocess.TimeoutExpired:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.communicate()
         assert kill_after is not None, f"{what}: it takes more than {LONGEST} seconds"
         return output
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.communicate()
     lines = errors.decode(errors="replace").strip().splitlines()
     if child.returncode:
         refusal = lines[-1] if lines else f"status {child.returncode}"

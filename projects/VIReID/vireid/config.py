@@ -136,6 +136,10 @@ def add_vireid_config(cfg: CfgNode) -> None:
     # SIGINT (Ctrl-C) and SIGTERM save in any case.
     add("SOLVER.CHECKPOINT_MINUTES", 10.0, number(0, 10_000))
 
+    # Compile the backbone (torch.compile): its first steps take minutes, the others less time. It needs a C++
+    # compiler, and triton on a GPU.
+    add("SOLVER.COMPILE", False)
+
     # With SOLVER.AMP.ENABLED: "bf16"; "fp16" (GPUs only, with loss scaling); "auto": bf16 where the device
     # computes in it, and float32 elsewhere.
     add("SOLVER.AMP.DTYPE", "auto", choice("auto", "bf16", "fp16"))

@@ -266,6 +266,16 @@ def test_what_does_not_fit_into_memory_or_on_the_disk_is_said_at_the_start(
     ]
 
 
+def test_memory_that_other_lists_will_fill_is_not_given_twice(paths, monkeypatch):
+    length = Layout(paths, SIZE, "bicubic").length
+    monkeypatch.setattr(image_list, "_free_memory", lambda: 2 * length - 1)
+    first = ImageList(paths, SIZE, cache="ram")
+    assert ImageList(paths[::-1], SIZE, cache="ram").cache is None
+    assert [first[index] for index in range(len(paths))]
+    monkeypatch.setattr(image_list, "_free_memory", lambda: 2 * length - 6 * 975)  # what the first took
+    assert ImageList(paths[::-1], SIZE, cache="ram").cache is not None
+
+
 def test_a_place_that_nothing_can_be_written_to_is_refused(paths):
     with pytest.raises(
         ConfigError, match=r"DATALOADER.CACHE is '.*0.jpg', and nothing can be written there \("

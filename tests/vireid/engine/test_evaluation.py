@@ -23,6 +23,7 @@ from vireid.engine.rerankers import ToolkitReranker
 from vireid.errors import UserError
 from vireid.evaluation import evaluate_settings, rank_metrics
 from vireid.visualize import ranking
+from vireid.visualize.scored import choose_queries, scored_trial
 
 
 @pytest.fixture
@@ -135,7 +136,9 @@ def test_the_picture_shows_the_ranking_that_the_table_scores(cfg, model, monkeyp
     drawn = []
     monkeypatch.setattr(ranking, "draw_ranking", drawn.extend)
     name = "indoor-search multi-shot"
-    _, line = ranking.ranking_picture(cfg, model, setting_name=name, queries=4, top=5)
+    scored = scored_trial(cfg, model, name)
+    rows = choose_queries(scored, "spread", 4).tolist()
+    _, line = ranking.ranking_picture(scored, rows, top=5)
     assert name in line and "4 of" in line and len(drawn) == 4
 
     dataset = build_dataset(cfg, "SYSUMM01")

@@ -19,7 +19,7 @@ def options(**more):
 
 def test_saved_features_are_scored_as_the_evaluation_scored_them(command, datasets, tmp_path):
     file = tmp_path / "features.npz"
-    config = ["--config-file", PROJECTS / "VIReID/configs/sysu.yml", "--save-features", file]
+    config = ["--config-file", "vireid/sysu", "--save-features", file]
     status, _, error = command("evaluate", *config, *options(OUTPUT_DIR=tmp_path))
     assert status == 0, error
     scored = json.loads((tmp_path / "eval" / "results.json").read_text())["results"]["SYSUMM01"]

@@ -8,13 +8,15 @@ import shutil
 import signal
 import socket
 import time
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 import torch
 
-from configs import PROJECTS, TINY
+from configs import PROJECTS, TINY, tiny_config
 from training import SHORT, train, trainer_of
+from vireid.engine import setup
 from vireid.engine.interruptions import Interrupted
 from vireid.engine.resume import Place, checkpoints_of_run, restore_generators
 from vireid.engine.run_lock import lock_folder, unlock_folder
@@ -151,6 +153,39 @@ def test_a_signal_stops_an_evaluation_which_is_repeated(whole, datasets, tmp_pat
     assert resumed.trainer.start == (EPOCHS - 1, STEPS)
     assert resumed.results["SYSUMM01"]
     assert_equal_weights(weights_of(resumed), weights_of(whole[0]))
+
+
+def test_accumulated_and_averaged_runs_go_on_as_well(datasets, tmp_path, at_step):
+    """A signal in the middle of an update is heeded after it; what is evaluated and stored is the average."""
+    options = {**OPTIONS, "SOLVER__ACCUMULATE": 2, "SOLVER__EMA__ENABLED": True, "SOLVER__EMA__DECAY": 0.5}
+    expected = train(tmp_path / "whole", PMCM, **options).trainer.checkpointer
+    at_step(3, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(Interrupted, match="after 2 of the 3 iterations of epoch 1"):
+        train(tmp_path / "run", PMCM, **options)
+    resumed = train(tmp_path / "run", PMCM, resume=True, **options).trainer
+    for model, other in zip(resumed.checkpointer.models, expected.models, strict=True):
+        assert_equal_weights(model.state_dict(), other.state_dict())
+    stored = torch.load(tmp_path / "run/model_final.pth", weights_only=True)
+    assert_equal_weights(stored["model"], resumed.evaluated.state_dict())
+    assert_equal_weights(stored["training_model"], resumed.model.state_dict())
+    assert stored["averaged_updates"] == 4
+    assert not torch.equal(stored["model"]["heads.weight"], stored["training_model"]["heads.weight"])
+    weights = str(tmp_path / "run/model_final.pth")
+    started = trainer_of(tmp_path / "next", PMCM, MODEL__WEIGHTS=weights)
+    started.resume_or_load(resume=False)
+    assert_equal_weights(started.model.state_dict(), stored["model"])
+
+
+def test_frozen_layers_are_set_free_at_the_same_iteration(datasets, tmp_path, at_step):
+    options = {**OPTIONS, "MODEL__FREEZE_LAYERS": ["backbone"], "SOLVER__FREEZE_ITERS": 4}
+    expected = train(tmp_path / "whole", PMCM, **options)
+    at_step(2, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(Interrupted):
+        train(tmp_path / "run", PMCM, **options)
+    resumed = train(tmp_path / "run", PMCM, resume=True, **options)
+    assert resumed.trainer.start == (0, 3)
+    assert resumed.unmoved == []
+    assert_equal_weights(weights_of(resumed), weights_of(expected))
 
 
 SECOND_SIGNAL = """
@@ -303,6 +338,14 @@ def test_a_changed_config_is_said_or_refused(datasets, short, said):
     assert said[1:] == [f"Resuming with a changed config: {changes}"]
     trainer_of(short, PMCM, **OPTIONS).resume_or_load(resume=True)
     assert said[2:] == []
+
+
+def test_a_run_whose_seed_was_drawn_keeps_it(datasets, short):
+    arguments = Namespace(config_file="", eval_only=False, resume=True)
+    cfg = tiny_config(PMCM, SEED=-1, OUTPUT_DIR=str(short))
+    assert setup(cfg.clone(), arguments).SEED == 0
+    arguments.resume = False
+    assert setup(cfg.clone(), arguments).SEED > 0
 
 
 def test_another_training_set_is_refused(datasets, short):

@@ -5,7 +5,7 @@ from fastreid.solver import build_optimizer as build_toolkit_optimizer
 
 from configs import PROJECTS, tiny_config
 from vireid.engine.loss_log import LossLog, NotFiniteError
-from vireid.engine.step import OptimizationStep, build_optimizer
+from vireid.engine.step import OptimizationStep, averaged_model, build_optimizer
 from vireid.precision import autocast_dtype, computes_in_bf16
 
 BF16 = {"SOLVER__AMP__ENABLED": True, "SOLVER__AMP__DTYPE": "bf16"}
@@ -41,7 +41,7 @@ def test_every_trainable_tensor_moves_in_one_step(overrides):
 
 def test_the_toolkits_contiguous_buffer_moves_none():
     """The fault that build_optimizer avoids; where this fails, the toolkit is mended and it may go."""
-    cfg = tiny_config()
+    cfg = tiny_config(MODEL__CHANNELS_LAST=False)
     model = build_model(cfg).train()
     optimizer, _ = build_toolkit_optimizer(cfg, model, contiguous=True)
     step = OptimizationStep(model, None, optimizer, cfg)
@@ -65,6 +65,59 @@ def test_joined_groups_keep_every_parameters_settings():
 
     assert settings(joined) == settings(apart)
     assert len(joined.param_groups) < len(apart.param_groups) / 3
+
+
+def gradients_of(model):
+    return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+def test_an_update_takes_the_mean_gradient_of_its_batches():
+    """The second batch is another one; batch norm and losses see one batch at a time."""
+    batches = [batch(), {**batch(), "images": batch()["images"].flip(0)}]
+    found = []
+    for images in batches:
+        model, step = model_and_step(SOLVER__BASE_LR=0.0)
+        torch.manual_seed(3)
+        step(images)
+        found.append(gradients_of(model))
+    model, step = model_and_step(SOLVER__BASE_LR=0.0, SOLVER__ACCUMULATE=2)
+    for place, images in enumerate(batches):
+        torch.manual_seed(3)
+        step(images, (place, 2))
+    for name, value in gradients_of(model).items():
+        mean = (found[0][name] + found[1][name]) / 2
+        torch.testing.assert_close(value, mean, rtol=1e-4, atol=1e-5 * float(mean.abs().max()))
+
+
+def test_weights_change_at_the_last_batch_of_an_update_alone():
+    model, step = model_and_step(SOLVER__ACCUMULATE=3, SOLVER__EMA__ENABLED=True)
+    places = [step.group_of(number, 5) for number in range(5)]
+    assert places == [(0, 3), (1, 3), (2, 3), (0, 2), (1, 2)]
+    changed = []
+    for place in places:
+        before = model.heads.weight.detach().clone()
+        step(batch(), place)
+        changed.append(not torch.equal(model.heads.weight, before))
+    assert changed == [False, False, True, False, True]
+
+
+def test_the_average_is_that_of_the_weights_after_each_update():
+    torch.manual_seed(0)
+    cfg = tiny_config(SOLVER__EMA__ENABLED=True, SOLVER__EMA__DECAY=0.75)
+    model = build_model(cfg).train()
+    averaged = averaged_model(cfg, model)
+    step = OptimizationStep(model, None, build_optimizer(cfg, model), cfg, averaged)
+    expected = None
+    for _ in range(3):
+        step(batch())
+        now = {name: value.clone() for name, value in model.state_dict().items() if value.is_floating_point()}
+        if expected is not None:
+            now = {name: 0.75 * expected[name] + 0.25 * value for name, value in now.items()}
+        expected = now
+    found = averaged.module.state_dict()
+    assert any(name.endswith("running_var") for name in expected)
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value)
 
 
 def test_bf16_follows_fp32():

@@ -1,6 +1,7 @@
 """Training and evaluation end to end, on generated data in each layout."""
 
 import json
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -108,7 +109,9 @@ def test_eval_only_repeats_its_figures(runs, tmp_path, file):
 def test_the_same_seed_repeats_a_run_and_another_does_not(datasets, tmp_path):
     def weights(folder, seed, workers):
         options = {"SEED": seed, "DATALOADER__NUM_WORKERS": workers, "TEST__EVAL_PERIOD": -1}
-        return train(tmp_path / folder, "PMCM/configs/sysu.yml", **options).trainer.model.state_dict()
+        trained = train(tmp_path / folder, "PMCM/configs/sysu.yml", **options).trainer.model.state_dict()
+        assert not multiprocessing.active_children()  # workers end with the training
+        return trained
 
     first, second, other = weights("a", 3, 0), weights("b", 3, 2), weights("c", 4, 0)
     assert all(torch.equal(first[name], second[name]) for name in first)

@@ -266,7 +266,6 @@ class TestVisionTransformer:
             "WITH_NL True has no effect in build_osnet",
         ),
         ({"NAME": "build_resnext_backbone", "DEPTH": "50x", "WITH_SE": True}, "WITH_SE True has no effect"),
-        ({"NORM": "BatchNorm"}, "BACKBONE.NORM is 'BatchNorm'"),
     ],
 )
 def test_variants_that_cannot_be_are_refused(overrides, message):

@@ -1,10 +1,12 @@
 import pytest
 import torch
 from fastreid.modeling import build_model
+from torch import nn
 
 from configs import tiny_config
 from vireid.errors import ConfigError
 from vireid.modality import Modality
+from vireid.modeling.meta_arch import fails_in_channels_last
 
 
 def random_batch(modalities, size=(64, 32), classes=5):
@@ -109,6 +111,18 @@ def test_a_batch_without_modalities_is_refused():
     model = build_model(tiny_config()).eval()
     with pytest.raises(ValueError, match="a batch is a dict with images"):
         model(torch.zeros(1, 3, 64, 32))
+
+
+def test_no_channels_last_where_the_cpu_would_write_past_its_memory():
+    """A strided 1x1 convolution of three channels, as in RepVGG's stem."""
+    fails = nn.Sequential(nn.Conv2d(3, 8, 1, stride=2))
+    assert fails_in_channels_last(fails, "cpu") and not fails_in_channels_last(fails, "cuda")
+    for works in (nn.Conv2d(3, 8, 1), nn.Conv2d(3, 8, 3, stride=2), nn.Conv2d(16, 8, 1, stride=2)):
+        assert not fails_in_channels_last(works, "cpu")
+    repvgg = {"MODEL__BACKBONE__NAME": "build_repvgg_backbone", "MODEL__BACKBONE__DEPTH": "A0"}
+    assert (
+        build_model(tiny_config(MODEL__CHANNELS_LAST=True, **repvgg)).memory_format == torch.contiguous_format
+    )
 
 
 def test_channels_last_gives_the_same_embeddings():

@@ -98,8 +98,6 @@ def test_group_norm_on_an_embedding_that_does_not_divide_is_refused():
         ("POOL_LAYER", "GlobalAvgPol", "POOL_LAYER is 'GlobalAvgPol'; did you mean GlobalAvgPool"),
         ("POOL_LAYER", "torch", "POOL_LAYER is 'torch'"),  # a name in the toolkit's module, not a pooling
         ("CLS_LAYER", "ArcFace", "CLS_LAYER is 'ArcFace'.*ArcSoftmax"),
-        ("NECK_FEAT", "between", "NECK_FEAT is 'between'.*after, before"),
-        ("NORM", "LN", "HEADS.NORM is 'LN'"),
     ],
 )
 def test_values_of_the_head_that_cannot_be_are_refused(key, value, message):

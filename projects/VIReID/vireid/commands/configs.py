@@ -26,15 +26,14 @@ def run(args: argparse.Namespace) -> None:
 
 
 def named_configs() -> dict[str, Path]:
-    """Name, such as "pmcm/sysu" -> file, of this project and of each package with a method.
+    """Name, such as "pmcm/sysu" -> file, of this project and of each package with a method or a command.
 
     Files whose names start with an underscore are parts of others, and not listed.
     """
-    from vireid.entry_points import METHODS, find_entry_points
+    from vireid.entry_points import COMMANDS, METHODS, find_entry_points
 
-    packages = dict.fromkeys(
-        ["vireid", *(p.module.split(".")[0] for p in find_entry_points(METHODS).values())]
-    )
+    points = [*find_entry_points(METHODS).values(), *find_entry_points(COMMANDS).values()]
+    packages = dict.fromkeys(["vireid", *(point.module.split(".")[0] for point in points)])
     found: dict[str, Path] = {}
     for package in packages:
         spec = importlib.util.find_spec(package)

@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("KINETO_LOG_LEVEL", "6")  # PyTorch's profiler says when it starts and stops
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["--version"]:
-        print(f"fastreid-vi {importlib.metadata.version('fastreid-vi')}")
+        print(f"fastreid-vi {_version()}")
         return 0
     points = find_entry_points(COMMANDS)
     name, rest = _split(words, points)
@@ -61,6 +61,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     unknown = f"{name} {rest[0]}".strip()
     print(f"error: there is no command {unknown!r}; {choices(rest[0], set(known))}", file=sys.stderr)
     return 2
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("fastreid-vi")
+    except importlib.metadata.PackageNotFoundError:
+        return "of a checkout, not installed"
 
 
 def _split(words: list[str], points: dict[str, EntryPoint]) -> tuple[str, list[str]]:

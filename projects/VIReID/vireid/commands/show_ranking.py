@@ -6,39 +6,44 @@ query are left out here, too. Where none of the first images is right, the neare
 """
 
 import argparse
-import logging
-from pathlib import Path
 
-from vireid.commands.arguments import add_config_arguments
+from vireid.commands.figures import add_figure_arguments, configured_model, finish
 
 EXAMPLES = """
-example:
+examples:
   vireid show ranking --config-file pmcm/sysu --output ranking.png \\
       MODEL.WEIGHTS logs/sysu/pmcm/model_best.pth
+  the queries of the lowest average precision:
+    vireid show ranking --config-file pmcm/sysu --output worst.pdf --show worst \\
+        MODEL.WEIGHTS logs/sysu/pmcm/model_best.pth
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The model, and what is drawn."""
-    parser.add_argument("--output", required=True, metavar="FILE.png", help="where the picture goes")
     parser.add_argument("--setting", default="", help="a row of the results table; default: the first")
     parser.add_argument("--queries", type=int, default=6, metavar="N", help="rows (default 6)")
     parser.add_argument("--top", type=int, default=10, metavar="K", help="gallery images a row (default 10)")
-    add_config_arguments(parser)
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--show",
+        choices=("spread", "worst", "best", "random"),
+        default="spread",
+        help="which queries: spread over all (default), of the worst or best average precision, random",
+    )
+    which.add_argument(
+        "--query", nargs="+", default=[], metavar="PATH", help="these, by the ends of their paths"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of --show random (default 0)")
+    add_figure_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     """Draw, save, and say what is shown."""
-    from vireid.engine import full_config, load_for_evaluation
-    from vireid.engine.checks import check_config
+    cfg, model = configured_model(args)
     from vireid.visualize.ranking import ranking_picture
+    from vireid.visualize.scored import choose_queries, scored_trial
 
-    logging.basicConfig(level=logging.WARNING)
-    cfg = full_config(args.config_file, args.opts)
-    check_config(cfg)
-    picture, shown = ranking_picture(
-        cfg, load_for_evaluation(cfg), setting_name=args.setting, queries=args.queries, top=args.top
-    )
-    Path(args.output).parent.mkdir(parents=True, exist_ok=True)
-    picture.save(args.output)
-    print(f"{args.output}: {shown}")
+    scored = scored_trial(cfg, model, args.setting)
+    rows = choose_queries(scored, args.show, args.queries, seed=args.seed, named=args.query)
+    finish(args, ranking_picture(scored, rows.tolist(), args.top))

@@ -34,6 +34,13 @@ class ImageLoader(DataLoader):
     dataset: Any  # TrainSet or TestSet
     batch_sampler: Any  # of a training loader: one of vireid.data.samplers
 
+    def close(self) -> None:
+        """End the worker processes of a training loader, which stay from epoch to epoch."""
+        iterator: Any = self._iterator
+        self._iterator = None
+        if iterator is not None:
+            iterator._shutdown_workers()
+
     def __iter__(self) -> Iterator[dict[str, Any]]:  # type: ignore[override]
         """Go through the batches."""
         for batch in super().__iter__():

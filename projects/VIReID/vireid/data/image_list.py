@@ -129,28 +129,33 @@ def _shared_memory(layout: Layout) -> BinaryIO:
     """Memory without a name, which the system takes back when the last process that has it ends: one for all
     processes of this run on this machine."""
     machine, free, offer = socket.gethostname(), _free_memory(), ""
-    file: BinaryIO | None = None
+    if free is not None:  # other lists have been given memory that they do not fill yet
+        others = [cache for (place, _), cache in _open.items() if place == RAM]
+        free -= sum(cache.layout.length - len(cache) * cache.layout.image_bytes for cache in others)
+    own: BinaryIO | None = None
     if free is None or free >= layout.length:
         if hasattr(os, "memfd_create"):
-            file = os.fdopen(os.memfd_create("images"), "r+b", buffering=0)
+            own = os.fdopen(os.memfd_create("images"), "r+b", buffering=0)
         else:  # not Linux
-            file = cast(BinaryIO, tempfile.TemporaryFile(buffering=0))  # noqa: SIM115
-        layout.write_empty(file)
-        offer = f"/proc/{os.getpid()}/fd/{file.fileno()}"
+            own = cast(BinaryIO, tempfile.TemporaryFile(buffering=0))  # noqa: SIM115
+        layout.write_empty(own)
+        offer = f"/proc/{os.getpid()}/fd/{own.fileno()}"
     offers = comm.all_gather((machine, offer))
     first = next((path for host, path in offers if host == machine and path), "")
+    shared = own
     try:
         offered = opened(first)
-        file = file if layout.fault(offered) else offered
+        if not layout.fault(offered):
+            shared = offered
     except OSError:  # none, or of another container of the same name: each has its own
         pass
     comm.synchronize()  # what is offered stays open until all have it
-    if file is None:
+    if shared is None:
         raise OSError(
-            f"they take {_gigabytes(layout.length)} of memory, and {_gigabytes(free or 0)} are free; a "
-            "folder on a fast disk does as well"
+            f"they take {_gigabytes(layout.length)} of memory, and {_gigabytes(max(0, free or 0))} are "
+            "free; a folder on a fast disk does as well"
         )
-    return file
+    return shared
 
 
 def _free_memory() -> int | None:
@@ -163,8 +168,10 @@ def _free_memory() -> int | None:
     try:  # a container's limit
         group = Path("/sys/fs/cgroup")
         limit, used = ((group / name).read_text().strip() for name in ("memory.max", "memory.current"))
-        return free if limit == "max" else max(0, min(free, int(limit) - int(used)))
-    except (OSError, ValueError):
+        words = (line.split() for line in (group / "memory.stat").read_text().splitlines())
+        files = next(int(size) for name, size in words if name == "inactive_file")  # given back when needed
+        return free if limit == "max" else max(0, min(free, int(limit) - int(used) + files))
+    except (OSError, ValueError, StopIteration):
         return free
 
 

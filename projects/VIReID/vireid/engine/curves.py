@@ -9,6 +9,7 @@ from fastreid.engine.train_loop import HookBase
 logger = logging.getLogger("fastreid.vireid.curves")
 
 FILE = "curves.png"
+FEW = 30  # values, each of which gets a dot
 Curve = list[tuple[int, float]]  # (iteration, value)
 
 
@@ -74,8 +75,8 @@ def draw_curves(panels: dict[str, dict[str, Curve]], path: Path) -> None:
     axes = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
     for axis, (panel, curves) in zip(axes, shown.items()):
         for number, (name, curve) in enumerate(curves.items()):
-            style = ("-", "--", ":", "-.")[number // 10 % 4]  # the colors repeat after ten curves
-            marker = "o" if panel == "percent" or len(curve) == 1 else ""
+            style = ("-", "--", ":", "-.")[number % 4]  # neighbours differ in gray, too
+            marker = "o" if len(curve) <= FEW else ""
             axis.plot(*zip(*curve), style, marker=marker, markersize=3, label=name)
         axis.set_ylabel(panel)
         axis.grid(alpha=0.3)

@@ -20,17 +20,16 @@ from vireid.engine.extraction import NotFiniteFeaturesError, extract_features
 from vireid.engine.feature_files import check_feature_file, feature_file, write_features
 from vireid.engine.models import build_model
 from vireid.engine.reports import RESULTS, Row, flat_means, results_record, results_table, write_results
-from vireid.engine.rerankers import Distance, Reranker, ToolkitReranker, build_reranker, with_progress
+from vireid.engine.rerankers import Reranker, ToolkitReranker, build_reranker, with_progress
 from vireid.engine.seeds import seed_everything
 from vireid.engine.used_images import renumbered, used_positions
+from vireid.engine.verification_rates import with_verification_rates
 from vireid.errors import ConfigError, UserError
 from vireid.evaluation.protocols import (
-    ProtocolResult,
     Setting,
     evaluate_settings,
     require_finite_features,
 )
-from vireid.evaluation.roc import verification_rates
 
 logger = logging.getLogger("fastreid.vireid.evaluation")
 
@@ -232,21 +231,3 @@ def _rows(cfg: CfgNode, extracted: Extracted, reranker: Reranker | None) -> list
         results = with_verification_rates(results, pids, settings, distance)
     label = reranker.label if reranker else ""
     return [Row(setting, label, metric, cfg.TEST.FLIP.ENABLED, results[setting.name]) for setting in settings]
-
-
-def with_verification_rates(
-    results: dict[str, ProtocolResult], pids: np.ndarray, settings: tuple[Setting, ...], distance: Distance
-) -> dict[str, ProtocolResult]:
-    """The results with the rates of TEST.ROC beside the metrics, in percent."""
-    extended = {}
-    for setting in settings:
-        rows = []
-        for trial, metrics in zip(setting.trials, results[setting.name].trials):
-            labels = pids[trial.query], pids[trial.gallery]
-            rates = verification_rates(distance(trial, setting), *labels, exclude=trial.exclude())
-            rows.append({**metrics, **{name: 100 * rate for name, rate in rates.items()}})
-        columns = {name: [row[name] for row in rows] for name in rows[0]}
-        mean = {name: float(np.mean(values)) for name, values in columns.items()}
-        std = {name: float(np.std(values)) for name, values in columns.items()}
-        extended[setting.name] = ProtocolResult(mean, std, rows)
-    return extended

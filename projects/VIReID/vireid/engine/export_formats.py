@@ -52,6 +52,7 @@ def write_onnx(
     """
     names, buffer = graph.inputs, io.BytesIO()
     options: dict[str, Any] = {"dynamo": exporter == "dynamo"}
+    target: Any = None if exporter == "dynamo" else buffer  # the newer exporter returns what it made
     if exporter == "dynamo":
         batch = torch.export.Dim("batch", min=1)
         options |= {"dynamic_shapes": tuple({0: batch} for _ in names), "verbose": False}
@@ -63,7 +64,7 @@ def write_onnx(
             program = torch.onnx.export(
                 graph,
                 example(graph, size, dtype),
-                None if exporter == "dynamo" else buffer,
+                target,
                 input_names=names,
                 output_names=["embeddings"],
                 opset_version=opset,

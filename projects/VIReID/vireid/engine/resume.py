@@ -39,7 +39,7 @@ def place_of(content: dict[str, Any]) -> Place | None:
 
 
 def checkpoints_of_run(folder: str | Path) -> list[Found]:
-    """The checkpoints of a folder that say how far they are, the newest first. Their weights are not read."""
+    """The checkpoints of a folder that say how far they are, newest first. Their weights are not read."""
     found = []
     for path in sorted(Path(folder).glob("model_*.pth")):
         try:
@@ -54,6 +54,15 @@ def checkpoints_of_run(folder: str | Path) -> list[Found]:
     # Of one epoch, the one whose name tells it comes first.
     rank = {"model_best": 0, WITHIN_EPOCH: 1}
     return sorted(found, key=lambda one: (one.place, rank.get(one.path.stem, 2), one.path), reverse=True)
+
+
+def recorded_seed(folder: str | Path) -> int | None:
+    """The seed of the run whose checkpoints a folder holds; None for none. SEED -1 draws it for a new run."""
+    for found in checkpoints_of_run(folder):
+        seed = torch.load(found.path, map_location="cpu", weights_only=True, mmap=True).get("seed")
+        if isinstance(seed, int):
+            return seed
+    return None
 
 
 def read_newest(folder: str | Path) -> tuple[Found, dict[str, Any]] | None:

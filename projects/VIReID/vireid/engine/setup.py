@@ -15,6 +15,7 @@ from yacs.config import CfgNode
 from vireid import host
 from vireid.engine.checks import check_config
 from vireid.engine.config_files import find_config
+from vireid.engine.resume import recorded_seed
 from vireid.engine.run_lock import lock_run
 from vireid.engine.seeds import seed_everything
 from vireid.errors import ConfigError
@@ -39,7 +40,9 @@ def setup(cfg: CfgNode, args: Namespace) -> CfgNode:
     if fallback:
         cfg.MODEL.DEVICE = "cpu"
     if cfg.SEED < 0:
-        cfg.SEED = comm.shared_random_seed() % 2**31
+        resumes = getattr(args, "resume", False) or getattr(args, "force_resume", False)
+        seed = recorded_seed(cfg.OUTPUT_DIR) if resumes else None
+        cfg.SEED = comm.shared_random_seed() % 2**31 if seed is None else seed
     check_config(cfg)
     if comm.is_main_process():
         try:

@@ -59,7 +59,7 @@ class OptimizationStep:
             ``measured`` is noted beside them.
         data_loader: kept for the toolkit's hooks.
         optimizer: over the model's parameters.
-        cfg: SOLVER.AMP, SOLVER.ACCUMULATE and MODEL.DEVICE.
+        cfg: SOLVER.AMP, SOLVER.ACCUMULATE, MODEL.DEVICE, and which layers are frozen.
         averaged: takes the weights in after each update.
 
     Attributes:
@@ -79,6 +79,7 @@ class OptimizationStep:
         self.inner = model.module if isinstance(model, DistributedDataParallel) else model
         self.averaged = averaged
         self.accumulate = cfg.SOLVER.ACCUMULATE
+        self.frozen_updates = cfg.SOLVER.FREEZE_ITERS if cfg.MODEL.FREEZE_LAYERS else 0
         self.device_type = torch.device(cfg.MODEL.DEVICE).type
         self.dtype = autocast_dtype(cfg)
         scaling = self.dtype == torch.float16
@@ -90,6 +91,13 @@ class OptimizationStep:
         """Which of how many batches of one update the batch of ``step``, of an epoch of ``steps``, is."""
         place = step % self.accumulate
         return place, min(self.accumulate, steps - step + place)
+
+    def count_frozen(self, epochs: int, step: int, steps: int) -> None:
+        """Tell the toolkit's optimizer, which counts the updates for which MODEL.FREEZE_LAYERS stay as they
+        are, of those before a place in a run: ``epochs`` of ``steps`` batches and ``step`` more."""
+        done = epochs * -(-steps // self.accumulate) + -(-step // self.accumulate)
+        for _ in range(min(done, self.frozen_updates)):
+            self.optimizer.step()  # there are no gradients yet, and so nothing changes
 
     def __call__(self, batch: dict[str, Any], group: tuple[int, int] = (0, 1)) -> dict[str, Tensor]:
         """Returns this process's losses, on the device.

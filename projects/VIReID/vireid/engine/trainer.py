@@ -15,6 +15,7 @@ from yacs.config import CfgNode
 from vireid.data.build import ImageLoader, build_dataset, build_train_loader
 from vireid.engine.checkpoint import AtomicCheckpointer, check_tags
 from vireid.engine.checks import check_run
+from vireid.engine.compilation import compile_backbone, compiler_errors
 from vireid.engine.evaluation import evaluate_model
 from vireid.engine.failures import machine_errors
 from vireid.engine.hooks import (
@@ -70,6 +71,7 @@ class VIReIDTrainer(DefaultTrainer):
             model, cfg.OUTPUT_DIR, save_to_disk=comm.is_main_process(), optimizer=optimizer, averaged=averaged
         )
         self.checkpoints = RunCheckpoints(self.checkpointer, run_record(cfg, train_set))
+        compile_backbone(cfg, model)
         model = distributed(model)
         model.train()
         self._trainer = OptimizationStep(model, data_loader, optimizer, cfg, averaged)
@@ -84,11 +86,6 @@ class VIReIDTrainer(DefaultTrainer):
         self.signals = StopSignals()
         self._generators: list[dict[str, Any]] = []  # of the place to start from, where it is within an epoch
         self._results: tuple[int, dict[str, Any]] | None = None
-
-    @property
-    def last_results(self) -> dict[str, Any]:
-        """dataset -> setting -> metric of the last evaluation; empty before the first."""
-        return self._results[1] if self._results else {}
 
     def resume_or_load(self, resume: bool = True, force: bool = False) -> None:
         """Go on from OUTPUT_DIR's newest checkpoint if ``resume`` and there is one; else start from
@@ -119,6 +116,7 @@ class VIReIDTrainer(DefaultTrainer):
         self._generators = content.get("generators") or []
         self.checkpoints.best = content.get("best_metric")
         fast_forward(self.scheduler, place.epoch * self.iters_per_epoch + self.start.step)
+        self._trainer.count_frozen(*self.start, self.iters_per_epoch)
         within = f"iteration {place.step} of " if place.step else "the beginning of "
         best = "none yet" if self.checkpoints.best is None else f"{self.checkpoints.best:.2f}"
         logger.info(f"Resuming from {within}epoch {place.epoch}; best {self.cfg.TEST.BEST_METRIC} {best}")
@@ -158,7 +156,7 @@ class VIReIDTrainer(DefaultTrainer):
                 self._train_epochs()
         finally:
             unlock_folder(self.cfg.OUTPUT_DIR)
-        return self.last_results
+        return self._results[1] if self._results else {}
 
     def _train_epochs(self) -> None:
         self.register_hooks(self.build_hooks())
@@ -190,6 +188,7 @@ class VIReIDTrainer(DefaultTrainer):
                     self.checkpoints.check_finite(epoch, "after its last iteration")
                     self.after_epoch()
             finally:
+                self.data_loader.close()  # its workers would outlive a SIGTERM at the end of the process
                 self.after_train()
                 replaced = self.data_loader.dataset.num_unreadable
                 if replaced:
@@ -199,7 +198,8 @@ class VIReIDTrainer(DefaultTrainer):
         group = self._trainer.group_of(self.iter % self.iters_per_epoch, self.iters_per_epoch)
         self.updated = group[0] == group[1] - 1
         try:
-            self._trainer(batch, group)
+            with compiler_errors():
+                self._trainer(batch, group)
             done = self.iter + 1
             if self._trainer.waits or done % LOG_PERIOD == 0 or done % self.iters_per_epoch == 0:
                 self.put_losses()

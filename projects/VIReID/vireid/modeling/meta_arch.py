@@ -81,7 +81,8 @@ class VIReID(Baseline):
             "batch_transforms": build_batch_transforms(cfg),
             "layout": layout,
             "modality_specific": specific,
-            "channels_last": cfg.MODEL.CHANNELS_LAST,
+            "channels_last": cfg.MODEL.CHANNELS_LAST
+            and not fails_in_channels_last(backbone, cfg.MODEL.DEVICE),
             "pixel_mean": cfg.MODEL.PIXEL_MEAN,
             "pixel_std": cfg.MODEL.PIXEL_STD,
         }
@@ -146,6 +147,21 @@ class VIReID(Baseline):
         images = batched_inputs["images"].to(self.device, non_blocking=True)
         images = images.to(self.pixel_mean.dtype).sub(self.pixel_mean).div_(self.pixel_std)
         return images.contiguous(memory_format=self.memory_format)
+
+
+def fails_in_channels_last(backbone: nn.Module, device: str) -> bool:
+    """Whether a training in channels-last memory would end the process.
+
+    On the CPU, the backward pass of a strided 1x1 convolution of few channels, as in RepVGG's stem, then writes
+    past the end of its memory (PyTorch 2.13: 3 and 4 channels do, 16 do not).
+    """
+    return torch.device(device).type == "cpu" and any(
+        isinstance(module, nn.Conv2d)
+        and module.kernel_size == (1, 1)
+        and max(module.stride) > 1
+        and module.in_channels < 16
+        for module in backbone.modules()
+    )
 
 
 def accuracy(scores: Tensor, targets: Tensor) -> Tensor:

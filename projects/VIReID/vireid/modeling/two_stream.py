@@ -111,7 +111,8 @@ class ModalityRoute(nn.Module):
 
     def _through_copies(self, x: Tensor, left_out: Modality | None = None) -> Tensor:
         """Each modality's images through its copy."""
-        sizes = self.layout.sizes
+        # By name: torch.compile cannot use a member of an IntEnum as an index.
+        sizes = dict(zip(Modality, self.layout.sizes))
         present = [modality for modality in self.layout.computed if modality != left_out]
         branches = list(dict.fromkeys(self.branch_of[modality] for modality in present))
         if len(branches) == 1:

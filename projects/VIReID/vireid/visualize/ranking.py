@@ -1,75 +1,31 @@
 """A picture of queries and what a model ranks first for each: the ranking that the results table scores."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from torch import nn
-from yacs.config import CfgNode
 
-from vireid.data.build import build_dataset
 from vireid.data.datasets.base import ImageItem
-from vireid.engine.checks import dataset_settings
-from vireid.engine.evaluation import extract_test_set
-from vireid.engine.rerankers import build_reranker
-from vireid.errors import ConfigError, choices
-from vireid.evaluation.arrays import as_array
-from vireid.evaluation.features import prepared
-from vireid.evaluation.protocols import ranking_distance
+from vireid.visualize.scored import ScoredTrial
 
 RIGHT, WRONG, QUERY, TEXT = (30, 140, 60), (200, 45, 40), (90, 90, 90), (40, 40, 40)
 BORDER, GAP, HEADING, CAPTION, MARK = 4, 8, 20, 30, 10  # pixels
 
 
-def ranking_picture(
-    cfg: CfgNode, model: nn.Module, *, setting_name: str = "", queries: int = 6, top: int = 10
-) -> tuple[Image.Image, str]:
-    """Draw queries of the first trial of a setting, spread evenly over it.
+def ranking_picture(scored: ScoredTrial, rows: Sequence[int], top: int = 10) -> tuple[Image.Image, str]:
+    """Draw some queries of a trial.
 
     Args:
-        cfg: DATASETS.TESTS, of which the first is taken; TEST, by which galleries are ranked and re-ranked.
-        model: the meta-architecture.
-        setting_name: as in the results table; "" for the first.
-        queries: rows of the picture.
+        scored: see ``scored_trial``.
+        rows: positions of the queries.
         top: gallery images in a row.
 
     Returns:
         The picture, and a line that says what it shows.
-
-    Raises:
-        ConfigError: an unknown setting, or parameters of the re-ranker that do not fit.
     """
-    name = cfg.DATASETS.TESTS[0]
-    dataset: Any = build_dataset(cfg, name)
-    settings = {setting.name: setting for setting in dataset_settings(cfg, dataset, name)}
-    if setting_name and setting_name not in settings:
-        raise ConfigError(f"--setting {setting_name!r}: {choices(setting_name, settings)}")
-    chosen = settings[setting_name] if setting_name else next(iter(settings.values()))
-    reranker = build_reranker(cfg)
-    if reranker is not None:
-        reranker.check([chosen])
-    first_trial = replace(chosen, trials=chosen.trials[:1])
-    extracted = extract_test_set(cfg, model, dataset, (first_trial,), reranker, name)
-    (setting,) = extracted.settings
-    (trial,) = setting.trials
-    if reranker is not None:
-        dist = as_array(reranker.bind(extracted.features)(trial, setting))
-    else:
-        features = prepared(extracted.features["image"], cfg.TEST.METRIC)
-        dist = ranking_distance(features[trial.query], features[trial.gallery], cfg.TEST.METRIC)
-    rows = np.linspace(0, len(trial.query) - 1, min(queries, len(trial.query))).astype(int)
-    exclude = trial.exclude()
-    allowed = dist[rows] if exclude is None else np.where(exclude[rows], np.inf, dist[rows])
-    lists = []
-    for row, distances in zip(rows, allowed):
-        query = extracted.items[trial.query[row]]
-        ranked = [extracted.items[trial.gallery[place]] for place in first_ranked(distances)]
-        lists.append(ranked_list(query, ranked[: int(np.isfinite(distances).sum())], top))
-    picture = draw_ranking(lists)
-    by = f", re-ranked by {reranker.label}" if reranker else ""
-    return picture, f"{name}, {setting.name}{by}: {len(rows)} of {len(trial.query)} queries"
+    lists = [ranked_list(scored.queries[row], scored.ranked(row), top) for row in rows]
+    return draw_ranking(lists), f"{scored.title}: {len(rows)} of {len(scored.queries)} queries"
 
 
 @dataclass(frozen=True)
@@ -93,11 +49,6 @@ def ranked_list(query: ImageItem, ranked: Sequence[ImageItem], top: int) -> Rank
     places = (rank for rank, item in enumerate(ranked, start=1) if item.pid == query.pid)
     rank = next(places, 0)
     return RankedList(query, [*ranked[:top]], (rank, ranked[rank - 1]) if rank > top else None)
-
-
-def first_ranked(distances: np.ndarray) -> np.ndarray:
-    """Positions of gallery images by (G,) distance, ties by position."""
-    return np.argsort(distances, kind="stable")
 
 
 def draw_ranking(lists: Sequence[RankedList], *, height: int = 168) -> Image.Image:

@@ -49,12 +49,16 @@ def _misplaced(part: Any, items: Sequence[Any]) -> Iterator[str]:
     """Images outside the dataset's folder, and in folders of the other modality."""
     misplaced: dict[tuple[Modality, str], list[str]] = defaultdict(list)
     totals: dict[Modality, int] = defaultdict(int)
+    base = normpath(part.dataset_dir) + os.sep
     folders = {name for names in part.modality_folders.values() for name in names}
     for item in items:
         if item.modality not in part.modality_folders:
             continue
         totals[item.modality] += 1
-        folder = relpath(item.path, part.dataset_dir).split(os.sep)[0]
+        path = normpath(item.path)
+        # relpath is slow, and seldom needed.
+        inside = path[len(base) :] if path.startswith(base) else relpath(path, part.dataset_dir)
+        folder = inside.split(os.sep)[0]
         if folder == os.pardir:
             yield f"{item.path} leads out of {part.dataset_dir}"
         elif folder in folders and folder not in part.modality_folders[item.modality]:

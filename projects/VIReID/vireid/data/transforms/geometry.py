@@ -69,7 +69,11 @@ class PadCrop:
         if self.mode != "constant":
             rows, columns = self._sources(height, down), self._sources(width, right)
             return image.index_select(1, rows).index_select(2, columns)
-        return torch.from_numpy(_shifted(image.numpy(), down, right, self.value))
+        out = np.full(image.shape, self.value, np.uint8)
+        rows_out, rows_in = _overlap(height, down)
+        columns_out, columns_in = _overlap(width, right)
+        out[:, rows_out, columns_out] = image.numpy()[:, rows_in, columns_in]  # faster than PyTorch's copy
+        return torch.from_numpy(out)
 
     def _sources(self, length: int, shift: int) -> torch.Tensor:
         """Which row or column of the image each of the crop shows."""
@@ -141,19 +145,9 @@ class RandomErasing:
         return None
 
 
-def _shifted(image: np.ndarray, down: int, right: int, value: int) -> np.ndarray:
-    """What an image (C, H, W) shows from ``down`` and ``right`` of it on; outside of it is ``value``."""
-    height, width = image.shape[1:]
-    if abs(down) >= height or abs(right) >= width:
-        return np.full_like(image, value)
-    out = np.empty(image.shape, np.uint8)
-    # One move of the whole memory takes half the time of moving each row of a part. What crosses from a row
-    # or channel into the next one comes to lie in the border.
-    target, source, shift = out.reshape(-1), image.reshape(-1), down * width + right
-    if shift >= 0:
-        target[: len(target) - shift] = source[shift:]
-    else:
-        target[-shift:] = source[:shift]
-    out[:, slice(height - down, None) if down > 0 else slice(-down)] = value
-    out[:, :, slice(width - right, None) if right > 0 else slice(-right)] = value
-    return out
+def _overlap(length: int, shift: int) -> tuple[slice, slice]:
+    """Where, of ``length`` places shifted by ``shift``, the image lands, and what part of it."""
+    start, stop = max(0, -shift), min(length, length - shift)
+    if stop <= start:
+        return slice(0, 0), slice(0, 0)
+    return slice(start, stop), slice(start + shift, stop + shift)

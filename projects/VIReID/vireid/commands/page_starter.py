@@ -1,0 +1,150 @@
+"""The gallery and the model of a page that is started with nothing: made once, then used again."""
+
+import datetime
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vireid.commands.arguments import child_environment, vireid_command
+from vireid.errors import TrainingError
+
+CONFIG = "pmcm/demo"
+IDENTITIES, TEST_IDENTITIES, IMAGES = 240, 40, 4
+EPOCHS = 4  # of 100 steps: about a minute and a half on two cores
+VISIBLE_CAMERAS, INFRARED_CAMERA = ("cam1", "cam2", "cam4", "cam5"), "cam6"
+FIRST = datetime.datetime(2026, 1, 5, 8, 0)  # generated images have no time of their own
+EXAMPLES = 8
+PROGRESS = re.compile(r"(eta: \S+).*epoch/iter: (\d+)/(\d+)\s+(total_loss: \S+)")
+
+
+@dataclass(frozen=True)
+class Starter:
+    """What ``prepare`` has made.
+
+    Attributes:
+        folder: that holds all of it.
+    """
+
+    folder: Path
+    config: str = CONFIG
+
+    @property
+    def datasets(self) -> Path:
+        """For FASTREID_DATASETS."""
+        return self.folder / "data"
+
+    @property
+    def images(self) -> Path:
+        """The gallery's images."""
+        return self.folder / "gallery"
+
+    @property
+    def store(self) -> Path:
+        """Their store."""
+        return self.folder / "store"
+
+    @property
+    def run(self) -> Path:
+        """The training's output."""
+        return self.folder / "run"
+
+    @property
+    def weights(self) -> Path:
+        """Of the model."""
+        return self.run / "model_final.pth"
+
+    @property
+    def dataset(self) -> Path:
+        """The generated dataset."""
+        return self.datasets / "SYSU-MM01"
+
+    @property
+    def persons(self) -> list[str]:
+        """Those of the gallery, whom the training has not seen."""
+        return sorted({path.parent.name for path in self.images.glob("*/*/*.jpg")})
+
+    @property
+    def examples(self) -> list[Path]:
+        """Infrared images of some of the gallery's persons."""
+        chosen = self.persons[:: max(1, len(self.persons) // EXAMPLES)][:EXAMPLES]
+        return [self.dataset / INFRARED_CAMERA / person / "0001.jpg" for person in chosen]
+
+    @property
+    def pair(self) -> list[Path]:
+        """A visible and an infrared image of one of them."""
+        person = self.persons[0]
+        return [self.dataset / camera / person / "0001.jpg" for camera in ("cam1", INFRARED_CAMERA)]
+
+
+def prepare(folder: Path) -> Starter:
+    """Generate, train and index what is not there yet; what was interrupted goes on.
+
+    Raises:
+        TrainingError: a step failed; the message holds the end of what it printed.
+    """
+    starter = Starter(folder.absolute())
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (starter.dataset / "exp").is_dir():
+        print(f"Generating images of {IDENTITIES} persons (once; kept in {folder})", flush=True)
+        shutil.rmtree(starter.dataset, ignore_errors=True)
+        partial = starter.datasets / "partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        numbers = ("--identities", IDENTITIES, "--test-identities", TEST_IDENTITIES, "--images", IMAGES)
+        words = ("data", "make", "--layout", "sysu", "--output", partial, "--size", "128x64", *numbers)
+        _run(starter, words)
+        partial.rename(starter.dataset)
+    if not starter.weights.is_file():
+        print("Training a model on them, in about two minutes", flush=True)
+        options = ("OUTPUT_DIR", starter.run, "SOLVER.MAX_EPOCH", EPOCHS, "SOLVER.CHECKPOINT_PERIOD", 1)
+        _run(starter, ("train", "--resume", "--config-file", CONFIG, *options))
+    if not starter.images.is_dir():
+        _collect(starter)
+    indexed = starter.folder / "indexed"
+    if not indexed.is_file():
+        print("Embedding the gallery", flush=True)
+        shutil.rmtree(starter.store, ignore_errors=True)
+        model = ("--config-file", CONFIG, "MODEL.WEIGHTS", starter.weights)
+        _run(starter, ("search", "index", "--gallery", starter.images, "--store", starter.store, *model))
+        indexed.touch()
+    return starter
+
+
+def _collect(starter: Starter) -> None:
+    """Copy the visible images of the test persons, each with an invented time in its name."""
+    partial = starter.folder / "partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    persons = [int(pid) for pid in (starter.dataset / "exp" / "test_id.txt").read_text().split(",")]
+    moments = np.random.default_rng(0)
+    for person in persons:
+        for camera in VISIBLE_CAMERAS:
+            passing = FIRST + datetime.timedelta(minutes=int(moments.integers(12 * 60)))
+            source = starter.dataset / camera / f"{person:04d}"
+            for number, path in enumerate(sorted(source.glob("*.jpg"))):
+                time = passing + datetime.timedelta(seconds=number)
+                target = partial / camera / source.name / f"{time:%Y%m%d_%H%M%S}_{path.name}"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, target)
+    partial.rename(starter.images)
+
+
+def _run(starter: Starter, words: Sequence[object]) -> None:
+    """Run a command of ``vireid``, showing the progress of a training in short."""
+    environment = child_environment(FASTREID_DATASETS=str(starter.datasets))
+    lines = []
+    with subprocess.Popen(
+        vireid_command(*words), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line)
+            if found := PROGRESS.search(line):
+                eta, epoch, iteration, loss = found.groups()
+                step = f"epoch {int(epoch) + 1} of {EPOCHS}, step {int(iteration) + 1}"
+                print(f"  {step}, {loss}, {eta}", flush=True)
+    if process.returncode:
+        raise TrainingError(f"vireid {' '.join(map(str, words))} failed:\n{''.join(lines[-15:])}")
