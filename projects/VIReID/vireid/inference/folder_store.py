@@ -112,8 +112,8 @@ class FolderStore:
     def search(self, vectors: np.ndarray, top: int, where: Where = EVERYTHING) -> list[list[Match]]:
         """See ``Store``."""
         with self._reading() as snapshot:
-            allowed = self._tables.positions(where) if where else None
-            found = list(snapshot.nearest(np.asarray(vectors, np.float32), top, allowed))
+            rows = snapshot.rows_where(where, self._tables.positions) if where else None
+            found = list(snapshot.nearest(np.asarray(vectors, np.float32), top, rows))
             positions = np.unique(np.concatenate([some for some, _ in found] or [np.empty(0, np.int64)]))
             entries = self._tables.entries_at(positions.tolist())
         answers = []

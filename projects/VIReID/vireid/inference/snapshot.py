@@ -1,17 +1,19 @@
 """A folder store as it is at one moment: vectors, their positions, and the search among them."""
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from vireid.inference.approximate import CANDIDATES, LEAST_ROWS, TRAINING_ROWS, ApproximateIndex
+from vireid.inference.records import Where
 
 logger = logging.getLogger("fastreid.vireid.inference")
 
 ROWS_AT_ONCE = 65_536
 QUERIES_AT_ONCE = 64
+CONDITIONS = 8  # whose rows are kept
 # Of the candidates of an approximate search, those that a condition leaves out are lost: as many more are
 # asked for, up to this number.
 MOST_CANDIDATES = 10_000
@@ -29,6 +31,7 @@ class Snapshot:
         vectors: of consecutive images, (n, D) each, mapped from the disk; together N rows.
         index: of the first of them, or None.
         exact_up_to: images up to which a search is exact.
+        kept_rows: rows of the conditions that were asked for last.
     """
 
     version: int
@@ -36,22 +39,34 @@ class Snapshot:
     vectors: Sequence[np.ndarray]
     index: ApproximateIndex | None
     exact_up_to: int
+    kept_rows: dict[Where, np.ndarray] = field(default_factory=dict)
+
+    def rows_where(self, where: Where, positions: Callable[[Where], np.ndarray]) -> np.ndarray:
+        """(n,) ascending rows of the images that meet a condition.
+
+        Args:
+            positions: asks the tables for them, where it was not asked for lately.
+        """
+        if where not in self.kept_rows:
+            if len(self.kept_rows) == CONDITIONS:
+                self.kept_rows.pop(next(iter(self.kept_rows)))
+            self.kept_rows[where] = np.searchsorted(self.positions, positions(where))
+        return self.kept_rows[where]
 
     def __len__(self) -> int:
         """Number of images."""
         return len(self.positions)
 
     def nearest(
-        self, queries: np.ndarray, top: int, allowed: np.ndarray | None
+        self, queries: np.ndarray, top: int, rows: np.ndarray | None
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """For each query, positions and scores of the nearest images, best first.
 
         Args:
             queries: (Q, D).
             top: how many.
-            allowed: (n,) positions, ascending, among which is searched; None: all.
+            rows: (n,), ascending, among which is searched; None: all.
         """
-        rows = None if allowed is None else np.searchsorted(self.positions, allowed)
         searched = len(self) if rows is None else len(rows)
         approximate = self.index is not None and searched > self.exact_up_to
         for first in range(0, len(queries), QUERIES_AT_ONCE):
@@ -113,7 +128,8 @@ class Snapshot:
         for query, candidates in zip(queries, self.index.candidates(queries, count)):
             own = np.concatenate([self._present_rows(candidates), newest])
             if rows is not None:
-                own = np.intersect1d(own, rows, assume_unique=True)
+                places = np.minimum(np.searchsorted(rows, own), len(rows) - 1)
+                own = own[rows[places] == own]
             if len(own) < min(top, searched):  # the condition has left out too many
                 found += self._exact(query[None], top, rows)
             else:
