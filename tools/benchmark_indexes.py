@@ -3,6 +3,7 @@
 import time
 
 import numpy as np
+
 from benchmark_vectors import DIMENSION, blocks, queries
 
 TRAINING_ROWS = 196_608
