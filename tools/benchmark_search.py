@@ -211,6 +211,7 @@ def report(rows: list[dict[str, Any]], embedding: dict[str, Any] | None) -> None
         "95 % below",
         "one camera, ms",
         "recall@10",
+        "Rank-1",
     ]
     headers += ["memory / vectors", "of its own, MiB"]
     print(tabulate(table, headers, tablefmt="github", disable_numparse=True))
