@@ -33,7 +33,7 @@ def index_rows(count: int, factories: list[str], number: int, top: int) -> None:
             index.add(vectors[first : first + 100_000])
         build = time.perf_counter() - started
         cells = faiss.try_extract_index_ivf(index)
-        for probe in PROBES if cells is not None else (None,):
+        for probe in PROBES if cells is not None else (0,):
             if cells is not None:
                 cells.nprobe = probe
             for candidates in CANDIDATES:

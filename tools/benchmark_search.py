@@ -117,8 +117,8 @@ def search_rows(folder: Path, count: int) -> list[dict[str, Any]]:
     exact, found = (row.pop("found") for row in rows)
     persons = queried_persons(count, QUERIES)
     for row, own in zip(rows, (exact, found)):
-        first = np.array([int(paths[0].removeprefix("/")) for paths in own])
-        row["rank_1"] = float(np.mean(first % max(1, count // PER_PERSON) == persons))
+        ranked = np.array([int(paths[0].removeprefix("/")) for paths in own])
+        row["rank_1"] = float(np.mean(ranked % max(1, count // PER_PERSON) == persons))
         row["recall_at_10"] = float(np.mean([len({*a} & {*b}) / TOP for a, b in zip(own, exact)]))
         print(f"{count} images, {row['search']}: {row['ms']:.1f} ms a query", file=sys.stderr)
     return rows

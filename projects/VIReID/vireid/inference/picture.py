@@ -24,7 +24,7 @@ def search_picture(query: AnyImage, matches: Sequence[Match]) -> Image.Image:
     """
     first = as_pillow(query)
     width = min(2 * HEIGHT, max(HEIGHT // 2, round(HEIGHT * first.width / first.height)))
-    cells = [(first, ["query"])]
+    cells: list[tuple[Image.Image | None, list[str]]] = [(first, ["query"])]
     for rank, match in enumerate(matches, start=1):
         known = [f"person {match.identity}" if match.identity else "", f"camera {match.camera}"]
         lines = [f"{rank}   {match.score:.3f}", *(known if match.camera else known[:1])]
