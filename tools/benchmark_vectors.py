@@ -29,8 +29,13 @@ def blocks(count: int, size: int = 50_000) -> Iterator[np.ndarray]:
 def queries(count: int, number: int) -> np.ndarray:
     """``number`` infrared images of persons of a gallery of ``count``."""
     rule = Rule(count)
-    chosen = np.random.default_rng(1).integers(0, rule.persons, number)
+    chosen = queried_persons(count, number)
     return rule.images(chosen, 1, 1.6, seed=count)
+
+
+def queried_persons(count: int, number: int) -> np.ndarray:
+    """(number,) persons of ``queries``; image n of the gallery shows person n modulo count / PER_PERSON."""
+    return np.random.default_rng(1).integers(0, max(1, count // PER_PERSON), number)
 
 
 class Rule:
