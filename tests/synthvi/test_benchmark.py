@@ -111,7 +111,7 @@ def test_the_images_are_those_that_were_frozen(tmp_path):
                 expected = golden[f"{recipe.name}/{shot.path}"].astype(int)
                 step = recipe.size[0] // expected.shape[0]
                 difference = np.abs(pixels(folder / shot.path)[::step, ::step].astype(int) - expected)
-                assert difference.mean() < 0.5, shot.path
+                assert difference.mean() < 2, shot.path  # another recipe differs by 6 and more
 
 
 def test_the_lists_and_permutations_fit_the_images(tiny):
