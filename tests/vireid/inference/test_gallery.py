@@ -197,6 +197,15 @@ def test_a_table_is_preferred_to_names_and_the_argument_to_both(tmp_path, photos
         assert gallery.info()["modalities"] == {"infrared": 13}
 
 
+def test_the_name_of_the_gallery_may_be_that_of_a_camera_and_not_of_a_person(tmp_path):
+    for folder in ("cam7", "0042"):
+        write(tmp_path / folder / "a.png")
+        with Gallery.open(tmp_path / f"store_{folder}", mean_colors()) as gallery:
+            gallery.index(tmp_path / folder)
+            (entry,) = gallery.entries()
+            assert (entry.camera, entry.identity) == ("7" if folder == "cam7" else None, None)
+
+
 def test_a_file_without_a_moment_in_its_name_has_its_own_time(tmp_path):
     write(tmp_path / "photos" / "a.png")
     os.utime(tmp_path / "photos" / "a.png", (86_400 * 365, 86_400 * 365))

@@ -5,7 +5,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -165,8 +165,11 @@ def entry_of(task: Task, labels: Labels, ready: Ready) -> Entry:
 
 
 def _labels(task: Task, folder: Path, labels: Mapping[str, Labels]) -> Labels:
-    relative = Path(os.path.relpath(task.path, os.path.abspath(folder)))
-    return merged(labels.get(task.path), labels_of_name(relative))
+    gallery = Path(os.path.abspath(folder))
+    named = labels_of_name(Path(task.path).relative_to(gallery))
+    # The gallery's own name may be that of a camera or a modality; it is not that of a person.
+    around = replace(labels_of_name(Path(task.path).relative_to(gallery.parent)), identity=None)
+    return merged(labels.get(task.path), merged(named, around))
 
 
 def _wanted_modality(task: Task, folder: Path, labels: Mapping[str, Labels], modality: str) -> str:
