@@ -24,6 +24,7 @@ LAYERS = [
         "vireid.config",
         "vireid.entry_points",
         "vireid.config_keys",
+        "vireid.file_names",
         "vireid.files",
         "vireid.images",
         "vireid.preprocessing",
@@ -166,3 +167,13 @@ def test_a_file_is_short_or_says_why_not():
     long = {module for module, source in sources.items() if len(source.splitlines()) > LONGEST}
     explained = {m for m, s in sources.items() if words in (ast.get_docstring(ast.parse(s)) or "").lower()}
     assert long == explained
+
+
+def test_no_function_bears_the_name_of_its_module():
+    """Where the package exports it, ``import package.name`` would give the function. ``main`` alone may."""
+    alike = set()
+    for module, path in MODULES.items():
+        names = {node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)}
+        if module.rpartition(".")[2] in names - {"main"}:
+            alike.add(module)
+    assert alike == set()

@@ -13,6 +13,10 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vireid.ablation.runs import Versions
 
 SYNTHVI = Path(__file__).resolve().parents[1] / "projects" / "SynthVI"
 SUITES = SYNTHVI / "suites"
@@ -82,7 +86,7 @@ def main() -> int:
     return 0
 
 
-def ablate(args: argparse.Namespace, name: str, versions: "Versions") -> None:  # type: ignore[name-defined]  # noqa: F821
+def ablate(args: argparse.Namespace, name: str, versions: "Versions") -> None:
     """Train what a suite lacks; write and print its table."""
     from vireid.ablation.records import read_records
     from vireid.ablation.runs import complete, plan_runs, records_of

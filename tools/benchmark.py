@@ -4,6 +4,7 @@
 import _checkout  # noqa: F401  isort: skip  (finds the packages in a checkout)
 
 import argparse
+from pathlib import Path
 
 import benchmark_data
 import benchmark_processes
@@ -12,18 +13,35 @@ import benchmark_resume
 import benchmark_search
 import benchmark_step
 
+# Each has EXAMPLES, add_arguments(parser), run(arguments), and a docstring whose first line ends in what it
+# measures.
+SUBJECTS = {
+    "data": benchmark_data,
+    "processes": benchmark_processes,
+    "ranking": benchmark_ranking,
+    "resume": benchmark_resume,
+    "search": benchmark_search,
+    "step": benchmark_step,
+}
+
 
 def main() -> None:
+    """Measure the subject that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__)
     subparsers = parser.add_subparsers(dest="subject", required=True)
-    benchmark_data.add_parser(subparsers)
-    benchmark_processes.add_parser(subparsers)
-    benchmark_ranking.add_parser(subparsers)
-    benchmark_resume.add_parser(subparsers)
-    benchmark_search.add_parser(subparsers)
-    benchmark_step.add_parser(subparsers)
+    for name, subject in SUBJECTS.items():
+        about = subject.__doc__ or ""
+        own = subparsers.add_parser(
+            name,
+            help=about.splitlines()[0].partition(": ")[2].rstrip("."),
+            description=about,
+            epilog=subject.EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        own.add_argument("--json", metavar="FILE", type=Path, help="write the figures there as well")
+        subject.add_arguments(own)
     arguments = parser.parse_args()
-    arguments.run(arguments)
+    SUBJECTS[arguments.subject].run(arguments)
 
 
 if __name__ == "__main__":

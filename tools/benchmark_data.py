@@ -28,7 +28,7 @@ RECIPES = {"AGW": "vireid/sysu", "PMCM": "pmcm/sysu", "MCJA": "mcja/sysu"}
 BATCH = 64
 WARM_UP = 3  # steps that are not counted
 
-EPILOG = """
+EXAMPLES = """
 examples:
   python tools/benchmark.py data
   python tools/benchmark.py data --json data.json
@@ -37,15 +37,8 @@ examples:
 """
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the subject to benchmark.py's command line."""
-    parser = subparsers.add_parser(
-        "data",
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        help="reading and augmenting images",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what this subject takes beside --json."""
     parser.add_argument("--only", choices=RECIPES, help="one recipe, and no training")
     parser.add_argument(
         "--size",
@@ -65,9 +58,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--rounds", type=int, default=12, metavar="N", help=f"of {BATCH} images (default 12)")
     parser.add_argument("--steps", type=int, default=60, metavar="N", help="of the training (default 60)")
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures there as well")
     parser.add_argument("opts", nargs=argparse.REMAINDER, help="KEY VALUE pairs of the configs")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -13,15 +13,20 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 WARM_UP = 2  # steps that are not counted
+EXAMPLES = """
+examples:
+  python tools/benchmark.py processes --json processes.json
+  another method, more steps, in float32:
+    python tools/benchmark.py processes --config-file projects/MCJA/configs/demo.yml --steps 50 \\
+        SOLVER.AMP.ENABLED False
+"""
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the subject to benchmark.py's command line."""
-    parser = subparsers.add_parser("processes", description=__doc__, help="training on two processes")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what this subject takes beside --json."""
     parser.add_argument(
         "--config-file",
         metavar="FILE",
@@ -29,10 +34,8 @@ def add_parser(subparsers: Any) -> None:
         default=ROOT / "projects" / "PMCM" / "configs" / "demo.yml",
     )
     parser.add_argument("--steps", metavar="N", type=int, default=20, help="steps that are timed")
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures there as well")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("opts", nargs=argparse.REMAINDER, help="KEY VALUE pairs of the config")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:

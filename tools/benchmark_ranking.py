@@ -23,6 +23,12 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 VARIANTS = ("ours", "plain", "toolkit", "product")
+EXAMPLES = """
+examples:
+  python tools/benchmark.py ranking --json ranking.json
+  python tools/benchmark.py ranking --only MSER
+  python tools/benchmark.py ranking --large
+"""
 Work = Callable[[], Any]
 
 
@@ -36,15 +42,12 @@ class Operation:
     large: bool = False
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the subject to benchmark.py's command line."""
-    parser = subparsers.add_parser("ranking", description=__doc__, help="protocols and re-ranking")
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures there as well")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what this subject takes beside --json."""
     parser.add_argument("--large", action="store_true", help="also a gallery of 98,000 images: 5 minutes")
     parser.add_argument("--only", metavar="WORD", default="", help="operations with this word in their name")
     parser.add_argument("--variant", choices=VARIANTS, help=argparse.SUPPRESS)
     parser.add_argument("--small", action="store_true", help=argparse.SUPPRESS)
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -16,7 +16,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = """
@@ -35,24 +34,15 @@ SMALL = [
 ]  # fmt: skip
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the subject to benchmark.py's command line."""
-    parser = subparsers.add_parser(
-        "resume",
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        help="runs that are killed at random moments",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what this subject takes beside --json."""
     parser.add_argument("--config-file", metavar="FILE", default="pmcm/demo")
     parser.add_argument("--runs", metavar="N", type=int, default=4)
     parser.add_argument("--kills", metavar="N", type=int, default=5, help="of each run")
     parser.add_argument("--minutes", metavar="M", type=float, default=0.02, help="SOLVER.CHECKPOINT_MINUTES")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="of the moments")
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures there as well")
     parser.add_argument("--child", metavar="FOLDER", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("opts", nargs=argparse.REMAINDER, help="KEY VALUE pairs of the config")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -29,7 +29,7 @@ QUERIES, TOP = 200, 10
 CAMERAS = 6
 EXACT, APPROXIMATE = 10**9, 0  # as exact_up_to
 
-EPILOG = """
+EXAMPLES = """
 examples:
   python tools/benchmark.py search
   python tools/benchmark.py search --images 100000 --no-embedding --json search.json
@@ -38,16 +38,8 @@ examples:
 """
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the subject to benchmark.py's command line."""
-    parser = subparsers.add_parser(
-        "search",
-        description=__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        help="searching a gallery, and embedding it",
-    )
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures there as well")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what this subject takes beside --json."""
     parser.add_argument(
         "--images",
         nargs="+",
@@ -67,7 +59,6 @@ def add_parser(subparsers: Any) -> None:
         "--factory", nargs="+", metavar="NAME", help="instead, measure these indexes of faiss in memory"
     )
     parser.add_argument("--measure", metavar="STORE", help=argparse.SUPPRESS)
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:

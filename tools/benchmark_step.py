@@ -30,15 +30,8 @@ TARGETS = {"AGW": 1.08, "MCJA": 1.15, "PMCM": 1.12, "shipped": 0.35}
 IDENTITIES = 395  # of SYSU-MM01's training set
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the subject to benchmark.py's command line."""
-    parser = subparsers.add_parser(
-        "step",
-        description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        help="a training step over the bare backbone's",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what this subject takes beside --json."""
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--size", metavar=("H", "W"), nargs=2, type=int, default=[384, 192])
     parser.add_argument("--images", metavar="N", type=int, default=32, help="of a batch; a multiple of 8")
@@ -48,9 +41,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--dtype", choices=("fp32", "bf16", "auto"), default="bf16", help="channels-last")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--profile", action="store_true", help="print the costliest operators of both sides")
-    parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures there as well")
     parser.add_argument("opts", nargs=argparse.REMAINDER, help="KEY VALUE pairs of the config")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:

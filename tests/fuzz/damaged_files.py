@@ -39,7 +39,7 @@ def fuzz(cases: int, seed: int, folder: Path) -> Tally:
 def write_originals(folder: Path) -> list[tuple[Path, Callable[[Path], Any]]]:
     """Valid files, and what reads each."""
     content = {"model": TENSORS, "epoch": 3, "datasets": {"RegDB": {"split": 1}}}
-    torch.save({**content, digest.KEY: digest.digest(content)}, folder / "checkpoint.pth")
+    torch.save({**content, digest.KEY: digest.content_digest(content)}, folder / "checkpoint.pth")
     torch.save({"model": TENSORS}, folder / "others.pth", _use_new_zipfile_serialization=False)
     torch.save({"state_dict": TENSORS}, folder / "pretrained.pt")
     save_file(TENSORS, folder / "weights.safetensors", {"format": "pt", "epoch": "3"})

@@ -11,7 +11,7 @@ from synthvi import Conditions
 from synthvi.camera import Camera
 from synthvi.materials import Part
 from synthvi.obstacles import paint_obstacle
-from synthvi.paint import paint
+from synthvi.painting import paint
 from synthvi.person import person_of
 from synthvi.pose import View
 from synthvi.recipe import SYNTHVI_1_0_CONDITIONS

@@ -9,7 +9,7 @@ from PIL import Image, ImageFilter
 from synthvi.camera import Camera
 from synthvi.conditions import PLAIN_CONDITIONS, Conditions
 from synthvi.obstacles import paint_obstacle
-from synthvi.paint import paint
+from synthvi.painting import paint
 from synthvi.person import Identity
 from synthvi.pose import View
 from synthvi.scene import PANORAMA, background

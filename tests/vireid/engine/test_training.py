@@ -24,7 +24,7 @@ from vireid.errors import CheckpointError, ConfigError, DatasetError, TrainingEr
 
 TRAIN_NET = Path(__file__).parents[3] / "tools" / "train_net.py"
 
-# Each method and each layout once; what a config of a method changes for a layout is in test_setup.py.
+# Each method and each layout once; what a config of a method changes for a layout is in test_run_setup.py.
 RUNS = {
     "VIReID/configs/regdb.yml": {"visible-to-infrared", "infrared-to-visible"},
     "PMCM/configs/llcm.yml": {

@@ -9,7 +9,7 @@ from PIL import Image
 from configs import tiny_config
 from vireid.errors import ConfigError, UserError
 from vireid.visualize import style
-from vireid.visualize.attention_figure import drawn_pairs
+from vireid.visualize.attention_pairs import drawn_pairs
 from vireid.visualize.curves import curves_of_runs, run_names
 from vireid.visualize.embedding import embedding_figure, project
 from vireid.visualize.image_set import ImageSet, chosen_images

@@ -2,11 +2,13 @@
 
 import ast
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from yacs.config import CfgNode
+
+from vireid.config_keys import leaves
 
 _SHOWN = 12  # digits of a hash
 # Packages that no training or evaluation imports.
@@ -45,10 +47,10 @@ def changed_settings(
     cfg: CfgNode, defaults: CfgNode, left_out: Iterable[str] = ("OUTPUT_DIR",)
 ) -> dict[str, Any]:
     """The settings of ``cfg`` that differ from the defaults, by their full key, as plain values."""
-    default = dict(_leaves(defaults))
+    default = dict(leaves(defaults))
     return {
         key: list(value) if isinstance(value, (list, tuple)) else value
-        for key, value in _leaves(cfg)
+        for key, value in leaves(cfg)
         if key not in left_out and value != default.get(key)
     }
 
@@ -57,11 +59,3 @@ def run_key(settings: Mapping[str, Any], code: str, data: str) -> str:
     """A hash of what decides a run. With the code, the settings that are not in it are its defaults."""
     lines = [f"{key}: {settings[key]!r}" for key in sorted(settings)]
     return hashlib.sha256("\n".join([code, data, *lines]).encode()).hexdigest()[:_SHOWN]
-
-
-def _leaves(cfg: CfgNode, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in cfg.items():
-        if isinstance(value, CfgNode):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value

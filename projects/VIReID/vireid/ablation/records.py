@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vireid.ablation.scores import Scores
+from vireid.engine.safe_files import write_atomically
 from vireid.errors import DatasetError
 
 
@@ -37,17 +38,20 @@ class Record:
 
 
 def write_record(path: Path, record: Record) -> None:
-    """Write a record, whole or not at all."""
+    """Write a record, whole or not at all.
+
+    Raises:
+        MachineError: it cannot be written.
+    """
     plain = {**vars(record), "options": list(record.options)}
     plain["scores"] = {
         subset: {ranking: scores.to_plain() for ranking, scores in rankings.items()}
         for subset, rankings in record.scores.items()
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
     lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in plain.items()]
-    temporary.write_text("{\n" + ",\n".join(lines) + "\n}\n")
-    temporary.replace(path)
+    text = "{\n" + ",\n".join(lines) + "\n}\n"
+    write_atomically(path, lambda file: file.write(text.encode()))
 
 
 def read_record(path: Path) -> Record:

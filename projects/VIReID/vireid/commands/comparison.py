@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from vireid.config_keys import leaves
 from vireid.errors import UserError
 
 FILES = {"last": "results.json", "best": "results_best.json"}
@@ -123,17 +124,9 @@ def _read_config(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        return dict(_flat(yaml.safe_load(path.read_text(encoding="utf-8")) or {}))
+        return dict(leaves(yaml.safe_load(path.read_text(encoding="utf-8")) or {}))
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
-
-
-def _flat(tree: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
 
 
 def gather(results: Sequence[Result], *, every_run: bool = False) -> list[Gathered]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vireid.errors import DatasetError
+from vireid.file_names import PERSON_AND_CAMERA
 from vireid.modality import WORDS, Modality
 
 EXAMPLES = """
@@ -41,7 +42,6 @@ SUBSETS = {
     "bounding_box_train": "train",
     "bounding_box_test": "gallery",
 }
-MARKET = re.compile(r"(-?\d+)_c(\d+)")
 CAMERA = re.compile(r"(?:cam|camera|c)_?(\d+)")
 
 
@@ -162,6 +162,6 @@ def read_path(path: Path, folder: Path) -> Found:
             identity = part
     for word in re.split(r"[^a-z0-9]+", path.stem.lower()):
         modality = WORDS.get(word, modality)
-    if match := MARKET.match(path.name):
+    if match := PERSON_AND_CAMERA.match(path.name):
         identity, camera = match[1], int(match[2])
     return Found(path, identity, camera, modality, subset)

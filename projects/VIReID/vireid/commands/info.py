@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Measure and print."""
     from vireid.engine import full_config
-    from vireid.engine.model_costs import model_costs
+    from vireid.engine.costs import model_costs
 
     logging.basicConfig(level=logging.WARNING)
     info = model_costs(full_config(args.config_file, args.opts), args.seconds)

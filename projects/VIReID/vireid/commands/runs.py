@@ -1,5 +1,6 @@
 """Trainings in processes of their own, each with a folder that is named after its whole config."""
 
+import argparse
 import hashlib
 import os
 import re
@@ -41,6 +42,20 @@ class Run:
         """Whether this very recipe trained all its epochs and was evaluated after the last."""
         files = [self.folder / name for name in ("recipe.yaml", "model_final.pth", "results.json")]
         return all(file.is_file() for file in files) and files[0].read_text() == self.recipe
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what every set of runs takes: its config, folder, epoch, number at a time and settings."""
+    parser.add_argument("--config-file", required=True, metavar="CONFIG", help="what is trained")
+    parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="a folder for each run")
+    parser.add_argument(
+        "--epoch",
+        choices=("last", "best"),
+        default="last",
+        help="which epoch the table has (default last); the best is chosen on the test set",
+    )
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at a time (default 1)")
+    parser.add_argument("--options", nargs="+", default=[], metavar="KEY VALUE", help="settings of all runs")
 
 
 def plan_run(

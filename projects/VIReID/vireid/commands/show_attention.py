@@ -36,6 +36,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Compute the maps, draw."""
     cfg, model = configured_model(args)
-    from vireid.visualize.attention_figure import attention_figure
+    from vireid.visualize.attention_pairs import attention_figure
 
     finish(args, attention_figure(cfg, model, method=args.method, **chosen_images(args)))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vireid.commands.comparison import FILES
-from vireid.commands.runs import INTERRUPTED, Run, plan_run, run_all
+from vireid.commands.runs import INTERRUPTED, Run, add_run_arguments, plan_run, run_all
 from vireid.errors import ConfigError
 
 KEY = "DATASETS.REGDB.SPLIT"
@@ -39,8 +39,7 @@ standard deviation over the splits are printed, and written to splits.json with 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is trained or evaluated."""
-    parser.add_argument("--config-file", required=True, metavar="FILE", help="what is trained")
-    parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="a folder for each split")
+    add_run_arguments(parser)
     parser.add_argument(
         "--splits",
         nargs="+",
@@ -55,17 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("best", "final"),
         help="evaluate model_best.pth or model_final.pth of each split instead of training",
     )
-    parser.add_argument(
-        "--epoch",
-        choices=("last", "best"),
-        default="last",
-        help="which epoch of a training the table has (default last); the best is chosen on the test set",
-    )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of every split (default 0)")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at a time (default 1)")
-    parser.add_argument(
-        "--options", nargs="+", default=[], metavar="KEY VALUE", help="settings of all splits"
-    )
     parser.add_argument(
         "--eval-options",
         nargs="+",

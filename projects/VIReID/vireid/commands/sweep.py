@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from vireid.commands.comparison import Gathered, read_results
-from vireid.commands.runs import INTERRUPTED, plan_run, run_all
+from vireid.commands.runs import INTERRUPTED, add_run_arguments, plan_run, run_all
 
 SHOWN = ("Rank-1", "mAP", "mINP")
 EXAMPLES = """
@@ -28,8 +28,7 @@ re-ranking and with it, of the last epoch or the best; ± is the standard deviat
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is trained, and what varies."""
-    parser.add_argument("--config-file", required=True, metavar="CONFIG", help="what is trained")
-    parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="a folder for each run")
+    add_run_arguments(parser)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="S", help="default: 0")
     parser.add_argument(
         "--vary",
@@ -39,14 +38,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("KEY", "VALUE"),
         help="a key and the values to try; may be repeated: all combinations",
     )
-    parser.add_argument(
-        "--epoch",
-        choices=("last", "best"),
-        default="last",
-        help="which epoch the table has (default last); the best is chosen on the test set",
-    )
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at a time (default 1)")
-    parser.add_argument("--options", nargs="+", default=[], metavar="KEY VALUE", help="settings of all runs")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -16,10 +16,10 @@ examples:
     vireid train --config-file pmcm/sysu --resume
   go on with other settings, which an ordinary --resume refuses:
     vireid train --config-file pmcm/sysu --force-resume SOLVER.IMS_PER_BATCH 32
-  another backbone, from scratch, in bf16:
+  another backbone, from scratch, without mixed precision:
     vireid train --config-file pmcm/sysu \\
         MODEL.BACKBONE.NAME build_osnet_backbone MODEL.BACKBONE.DEPTH x1_0 \\
-        MODEL.BACKBONE.WITH_NL False MODEL.BACKBONE.PRETRAIN False SOLVER.AMP.ENABLED True
+        MODEL.BACKBONE.WITH_NL False MODEL.BACKBONE.PRETRAIN False SOLVER.AMP.ENABLED False
   two processes (GPUs, or CPU where there is none):
     vireid train --num-gpus 2 --config-file pmcm/sysu
     torchrun --nproc_per_node 2 -m vireid train --config-file pmcm/sysu

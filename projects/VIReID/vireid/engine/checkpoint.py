@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from vireid.engine.digest import KEY as DIGEST
-from vireid.engine.digest import digest
+from vireid.engine.digest import content_digest
 from vireid.engine.safe_files import clear_temporary_files, write_atomically
 from vireid.errors import CheckpointError
 from vireid.weights import read_safetensors, read_tensors
@@ -52,7 +52,7 @@ def _check_digest(content: dict[str, Any], path: str | Path) -> None:
     saved = content.pop(DIGEST, None)
     if saved is None:
         logger.info(f"{path} has no digest: that it is what was saved cannot be checked")
-    elif digest(content) != saved:
+    elif content_digest(content) != saved:
         raise CheckpointError(f"{path} is damaged: its content is not what was saved (its digest differs)")
 
 
@@ -103,7 +103,7 @@ class AtomicCheckpointer(Checkpointer):
             data["training_model"] = self.model.state_dict()
             data["averaged_updates"] = int(self.averaged.n_averaged)
         data.update({key: item.state_dict() for key, item in self.checkpointables.items()})
-        data[DIGEST] = digest(data)
+        data[DIGEST] = content_digest(data)
         path = Path(self.save_dir) / f"{name}.pth"
         write_atomically(path, lambda file: torch.save(data, file))
         logger.info(f"Saved {path}")

@@ -13,7 +13,7 @@ from torch import Tensor
 KEY = "digest"
 
 
-def digest(content: Any) -> str:
+def content_digest(content: Any) -> str:
     """SHA-256, as hexadecimal text, of nested dicts, lists and tuples of tensors and plain values: names,
     values, dtypes, shapes and the bytes of tensors, whatever their device and memory format."""
     found = hashlib.sha256()

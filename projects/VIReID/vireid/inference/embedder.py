@@ -14,7 +14,7 @@ import numpy as np
 from vireid.errors import ConfigError, ImageError
 from vireid.inference.inputs import AUTO, AnyImage, Ready, make_ready, one_by_one, one_modality_each
 from vireid.inference.network import Network
-from vireid.inference.progress import Counts, progress_bar
+from vireid.inference.progress import Counts, embedding_bar
 from vireid.modality import Modality
 from vireid.preprocessing import Preprocessing
 
@@ -170,7 +170,7 @@ class Embedder:
         known: list[Ready] = []
         counts = Counts()
         many = len(images) > self.batch_size
-        with progress_bar(len(images), progress if many else bool(progress)) as bar:
+        with embedding_bar(len(images), progress if many else bool(progress)) as bar:
             for first, batch, found in self.stream(images, modalities):
                 for offset, ready in enumerate(batch):
                     if ready.fault:

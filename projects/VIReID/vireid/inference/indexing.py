@@ -14,7 +14,7 @@ from vireid.errors import UserError
 from vireid.inference.embedder import Embedder
 from vireid.inference.inputs import AUTO, Ready
 from vireid.inference.labels import Labels, image_files, labels_of_name, merged, read_table
-from vireid.inference.progress import Counts, progress_bar
+from vireid.inference.progress import Counts, embedding_bar
 from vireid.inference.records import Entry
 from vireid.inference.sharding import Processes
 from vireid.inference.store import Store
@@ -92,10 +92,10 @@ def index_folder(
     with nullcontext() if store is None else store.writing():
         tasks = processes.broadcast(None if store is None else find_tasks(store, folder, labels, counts))
         own = processes.share(tasks, AT_ONCE)
-        wanted = [_wanted_modality(task, folder, labels, modality) for task in own]
+        known = [_labels(task, folder, labels) for task in own]
         seen = Counts()
-        stream = _embedded(embedder, own, wanted, folder, labels, seen)
-        with progress_bar(len(tasks), progress if store is not None else False) as bar:
+        stream = _embedded(embedder, own, known, modality, seen)
+        with embedding_bar(len(tasks), progress if store is not None else False) as bar:
             for _ in range(0, len(tasks), AT_ONCE * processes.count):
                 rows = [row for _, row in zip(range(AT_ONCE), stream)]
                 for share in processes.gather(rows):
@@ -172,24 +172,16 @@ def _labels(task: Task, folder: Path, labels: Mapping[str, Labels]) -> Labels:
     return merged(labels.get(task.path), merged(named, around))
 
 
-def _wanted_modality(task: Task, folder: Path, labels: Mapping[str, Labels], modality: str) -> str:
-    return modality if modality != AUTO else _labels(task, folder, labels).modality or AUTO
-
-
 def _embedded(
-    embedder: Embedder,
-    tasks: Sequence[Task],
-    modalities: Sequence[str],
-    folder: Path,
-    labels: Mapping[str, Labels],
-    seen: Counts,
+    embedder: Embedder, tasks: Sequence[Task], labels: Sequence[Labels], modality: str, seen: Counts
 ) -> Iterator[Row]:
-    for first, batch, vectors in embedder.stream([task.path for task in tasks], modalities):
-        for offset, (ready, vector) in enumerate(zip(batch, vectors)):
-            task = tasks[first + offset]
+    wanted = [modality if modality != AUTO else known.modality or AUTO for known in labels]
+    for first, batch, vectors in embedder.stream([task.path for task in tasks], wanted):
+        for number, (ready, vector) in enumerate(zip(batch, vectors), start=first):
+            task = tasks[number]
             if not ready.fault:
                 seen.add(task.path, ready)
-            yield Row(task, entry_of(task, _labels(task, folder, labels), ready), vector, ready.fault)
+            yield Row(task, entry_of(task, labels[number], ready), vector, ready.fault)
 
 
 def _keep(store: Store | None, rows: Sequence[Row], counts: Indexed) -> None:

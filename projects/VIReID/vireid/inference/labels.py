@@ -9,18 +9,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from vireid.errors import UserError
+from vireid.file_names import PERSON_AND_CAMERA
 from vireid.inference.inputs import MODALITIES
 from vireid.inference.records import parse_time
+from vireid.modality import WORDS as MODALITY_WORDS
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".gif"}
-# Market-1501, DukeMTMC, LLCM: 0002_c1s1_000451_03.jpg, 0005_c2_f0046985.jpg, 0001_c03_s171429_f12990_nir.jpg
-PERSON_AND_CAMERA = re.compile(r"^(-?\d+)_c(\d+)")
 NOBODY = {"-1", "0000"}  # Market-1501: no person, and persons without a number
 CAMERA_FOLDER = re.compile(r"^cam(?:era)?(?:[-_ ](\w+)|(\d+))$", re.IGNORECASE)
 WORDS = {
-    "visible": {"visible", "vis", "rgb", "color"},
-    "infrared": {"infrared", "ir", "nir", "thermal"},
+    name: {word for word, meant in MODALITY_WORDS.items() if meant == kind}
+    for name, kind in MODALITIES.items()
 }
+WORDS["visible"].add("color")
 MOMENT = re.compile(
     r"(?<!\d)((?:19|20)\d\d)[-_]?(\d\d)[-_]?(\d\d)[-_T ]?(\d\d)[-_:.]?(\d\d)[-_:.]?(\d\d)(?!\d)"
 )

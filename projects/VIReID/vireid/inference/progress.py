@@ -57,7 +57,7 @@ class Counts:
             )
 
 
-def progress_bar(total: int, shown: bool | None) -> Any:
+def embedding_bar(total: int, shown: bool | None) -> Any:
     """Images done, images a second and time left: a bar on a terminal, a line now and then in a file.
 
     Args:

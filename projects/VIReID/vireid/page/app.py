@@ -65,17 +65,8 @@ def _search_tab(content: Content) -> tuple[gr.Image, Callable[[gr.Button, gr.Ima
         with gr.Column(scale=1, min_width=260):
             query = _image("Query", "query")
             if content.examples:
-                examples = gr.Gallery(
-                    [Image.open(path) for path in content.examples],
-                    label="Or click one of these infrared images",
-                    columns=4,
-                    height="auto",
-                    object_fit="contain",
-                    allow_preview=False,
-                    interactive=False,
-                    buttons=[],
-                    elem_id="examples",
-                )
+                pictures = [Image.open(path) for path in content.examples]
+                examples = _tiles("Or click one of these infrared images", "examples", 4, value=pictures)
             with gr.Accordion("Filters", open=True):
                 top = gr.Slider(1, MOST, 12, step=1, label="Results", elem_id="top")
                 cameras = gr.Dropdown(finder.cameras(), multiselect=True, label="Cameras", elem_id="cameras")
@@ -90,18 +81,7 @@ def _search_tab(content: Content) -> tuple[gr.Image, Callable[[gr.Button, gr.Ima
                 )
         with gr.Column(scale=3, min_width=300):
             said = gr.HTML("Drop an image to search.", elem_id="said", elem_classes="said")
-            results = gr.Gallery(
-                label="Gallery images",
-                show_label=False,
-                columns=6,
-                height="auto",
-                object_fit="contain",
-                allow_preview=False,
-                interactive=False,
-                buttons=[],
-                elem_id="results",
-                elem_classes="results",
-            )
+            results = _tiles("Gallery images", "results", 6, show_label=False, elem_classes="results")
     filters = [top, cameras, after, before, of, modality]
     outputs = [results, found, said]
 
@@ -203,6 +183,21 @@ def _figures_tab(figures: RunFigures) -> None:
         return picture, escape(line)
 
     which.change(draw, which, [shown, said])
+
+
+def _tiles(label: str, name: str, columns: int, **options: Any) -> gr.Gallery:
+    """Pictures side by side, each of which can be clicked."""
+    return gr.Gallery(
+        label=label,
+        elem_id=name,
+        columns=columns,
+        height="auto",
+        object_fit="contain",
+        allow_preview=False,
+        interactive=False,
+        buttons=[],
+        **options,
+    )
 
 
 def _picture(label: str, name: str, **options: Any) -> gr.Image:

@@ -12,7 +12,7 @@ from yacs.config import CfgNode
 
 from vireid.engine.curves import draw_curves
 from vireid.errors import UserError
-from vireid.visualize.attention_figure import attention_figure
+from vireid.visualize.attention_pairs import attention_figure
 from vireid.visualize.curves import curves_of_runs
 from vireid.visualize.distances import distance_figure
 from vireid.visualize.embedding import embedding_figure
