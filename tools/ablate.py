@@ -76,7 +76,7 @@ def main() -> int:
     try:
         versions = Versions(code_version(packages), data_version(args.size))
         for name in args.suite:
-            ablate(args, name, versions)
+            run_suite(args, name, versions)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -86,7 +86,7 @@ def main() -> int:
     return 0
 
 
-def ablate(args: argparse.Namespace, name: str, versions: "Versions") -> None:
+def run_suite(args: argparse.Namespace, name: str, versions: "Versions") -> None:
     """Train what a suite lacks; write and print its table."""
     from vireid.ablation.records import read_records
     from vireid.ablation.runs import complete, plan_runs, records_of
