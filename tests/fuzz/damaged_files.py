@@ -1,5 +1,6 @@
 """Files of every kind that is read, damaged."""
 
+import json
 import random
 from collections.abc import Callable
 from functools import partial
@@ -42,7 +43,10 @@ def write_originals(folder: Path) -> list[tuple[Path, Callable[[Path], Any]]]:
     torch.save({**content, digest.KEY: digest.content_digest(content)}, folder / "checkpoint.pth")
     torch.save({"model": TENSORS}, folder / "others.pth", _use_new_zipfile_serialization=False)
     torch.save({"state_dict": TENSORS}, folder / "pretrained.pt")
-    save_file(TENSORS, folder / "weights.safetensors", {"format": "pt", "epoch": "3"})
+    about = {"format": "pt", "epoch": "3"}
+    save_file(TENSORS, folder / "others.safetensors", about)
+    about[digest.KEY] = json.dumps(digest.safetensors_digest(TENSORS, about))
+    save_file(TENSORS, folder / "exported.safetensors", about)
     cells = np.empty((6, 1), dtype=object)
     for camera in range(6):
         cells[camera, 0] = np.empty((4, 1), dtype=object)
@@ -58,7 +62,7 @@ def write_originals(folder: Path) -> list[tuple[Path, Callable[[Path], Any]]]:
     (folder / "config.yml").write_bytes((PROJECTS / "PMCM/configs/sysu.yml").read_bytes())
     readers: dict[str, Callable[[Path], Any]] = {
         ".pth": read_weights,
-        ".safetensors": read_checkpoint,
+        ".safetensors": read_weights,
         ".pt": lambda path: read_state_dict(path, "MODEL.BACKBONE.PRETRAIN_PATH"),
         ".mat": draw_galleries,
         ".yml": lambda path: merge_config(all_keys(), str(path), []),
@@ -69,7 +73,7 @@ def write_originals(folder: Path) -> list[tuple[Path, Callable[[Path], Any]]]:
 def read_weights(path: Path) -> None:
     """A checkpoint; what has a digest is what was saved, or is refused."""
     found = read_checkpoint(path)["model"]
-    if path.name == "damaged_checkpoint.pth":
+    if path.name in ("damaged_checkpoint.pth", "damaged_exported.safetensors"):
         assert found.keys() == TENSORS.keys()
         assert all(torch.equal(value, TENSORS[name]) for name, value in found.items()), "changed weights"
 

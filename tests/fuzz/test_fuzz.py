@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-CASES = {"config_values": 40, "damaged_files": 150, "list_files": 80, "evaluation_calls": 120}
+CASES = {
+    "config_values": 40,
+    "damaged_files": 150,
+    "list_files": 80,
+    "evaluation_calls": 120,
+    "stores": 40,
+    "caches": 40,
+}
+NEVER_REFUSED = "caches"
 
 
 @pytest.fixture
@@ -25,4 +33,5 @@ def test_every_case_is_refused_in_one_line_or_accepted(category, tmp_path, monke
     tally = importlib.import_module(category).fuzz(CASES[category], 0, tmp_path)
     assert tally.failures == []
     assert tally.refused + tally.accepted == tally.tried == CASES[category]
-    assert min(tally.refused, tally.accepted) > tally.tried / 20  # both are tried
+    assert tally.accepted > tally.tried / 20  # both are tried
+    assert tally.refused > tally.tried / 20 or (category == NEVER_REFUSED and not tally.refused)

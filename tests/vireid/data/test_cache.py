@@ -174,6 +174,12 @@ def spoil_header(path):
         file.write(b"\0")
 
 
+def spoil_padding(path):
+    with open(path, "r+b") as file:
+        file.seek(2000)
+        file.write(b"\n")
+
+
 def other_version(path):
     content = path.read_bytes()
     path.write_bytes(content.replace(b'"Pillow": "', b'"Pillow": "0', 1)[: len(content)])
@@ -181,6 +187,7 @@ def other_version(path):
 
 FAULTS = {
     "damaged header": (spoil_header, r"its header is damaged"),
+    "a line break in the header": (spoil_padding, r"its header is damaged"),
     "cut off": (lambda path: os.truncate(path, 5000), r"it has 5000 bytes, expected \d+"),
     "empty": (lambda path: os.truncate(path, 0), r"its header is damaged"),
     "another Pillow": (other_version, r'its header is .*"Pillow": "0.*, expected .*"Pillow": "'),

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from vireid.engine.checkpoint import AtomicCheckpointer, read_checkpoint
+from vireid.engine.export_formats import write_safetensors
 from vireid.errors import CheckpointError, MachineError
 
 
@@ -74,10 +75,15 @@ def same(first, second):
     return type(first) is type(second) and first == second
 
 
-def test_no_flipped_bit_changes_a_weight_without_a_word(tmp_path):
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_no_flipped_bit_changes_a_weight_without_a_word(tmp_path, suffix):
     model, optimizer, about = states()
-    AtomicCheckpointer(model, str(tmp_path), optimizer=optimizer).save("model_0003", **about)
-    path = tmp_path / "model_0003.pth"
+    path = tmp_path / f"model_0003{suffix}"
+    if suffix == ".pth":
+        AtomicCheckpointer(model, str(tmp_path), optimizer=optimizer).save("model_0003", **about)
+    else:
+        pytest.importorskip("safetensors")
+        write_safetensors(model, path, about)
     whole, content = path.read_bytes(), read_checkpoint(path)
     rng, refused = random.Random(0), 0
     for _ in range(40):
@@ -85,7 +91,8 @@ def test_no_flipped_bit_changes_a_weight_without_a_word(tmp_path):
         flipped[rng.randrange(len(whole))] ^= 1 << rng.randrange(8)
         path.write_bytes(flipped)
         try:
-            assert same(read_checkpoint(path), content)  # a byte that says nothing, such as a date
+            found = read_checkpoint(path)  # a byte that says nothing, such as a date or the digest's name
+            assert same({key: found.get(key) for key in content}, content)
         except CheckpointError:
             refused += 1
     assert refused > 10
@@ -113,12 +120,29 @@ def test_the_digest_is_of_every_name_and_value(tmp_path, change):
         read_checkpoint(tmp_path / "model_0003.pth")
 
 
-def test_a_file_without_a_digest_loads_with_a_line(tmp_path, monkeypatch):
-    torch.save({"weight": torch.ones(2)}, tmp_path / "other.pth")
+def test_a_flipped_weight_of_an_exported_file_is_said_as_for_a_checkpoint(tmp_path):
+    pytest.importorskip("safetensors")
+    path = tmp_path / "model.safetensors"
+    write_safetensors(nn.Linear(3, 2), path, {"epoch": 3, "datasets": {"RegDB": {"split": 1}}})
+    assert {"epoch", "datasets", "model"} == read_checkpoint(path).keys()
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1  # of the last number
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"model.safetensors is damaged: .*its digest differs"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("name", ["other.pth", "other.safetensors"])
+def test_a_file_without_a_digest_loads_with_a_line(tmp_path, monkeypatch, name):
+    weights = {"weight": torch.ones(2)}
+    if name.endswith(".pth"):
+        torch.save(weights, tmp_path / name)
+    else:
+        pytest.importorskip("safetensors.torch").save_file(weights, tmp_path / name)
     lines = []
     monkeypatch.setattr("vireid.engine.checkpoint.logger.info", lines.append)
-    assert torch.equal(read_checkpoint(tmp_path / "other.pth")["model"]["weight"], torch.ones(2))
-    assert lines == [f"{tmp_path / 'other.pth'} has no digest: that it is what was saved cannot be checked"]
+    assert torch.equal(read_checkpoint(tmp_path / name)["model"]["weight"], torch.ones(2))
+    assert lines == [f"{tmp_path / name} has no digest: that it is what was saved cannot be checked"]
 
 
 def full_after(room, monkeypatch):

@@ -3,6 +3,7 @@
 import errno
 import json
 import sqlite3
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -182,7 +183,23 @@ def overwrite(path, content=b"<html>" * 1000):
 
 
 def cut(path):
-    path.write_bytes(path.read_bytes()[:-100])
+    path.write_bytes(path.read_bytes()[:-500])
+
+
+def cut_sums(path):
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def flip(path, place):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 2
+    path.write_bytes(content)
+
+
+def rename_a_camera(path):
+    content = path.read_bytes()
+    assert b".jpg30" in content  # a path, identity 3, camera 0
+    path.write_bytes(content.replace(b".jpg30", b".jpg31", 1))
 
 
 def forget_a_row(path):
@@ -201,6 +218,18 @@ DAMAGES = {
     ),
     "other vectors": ("vectors-00000001.npy", overwrite, "vectors-00000001.npy cannot be read"),
     "half of the vectors": ("vectors-00000001.npy", cut, "vectors-00000001.npy cannot be read: mmap length"),
+    "a few sums": ("vectors-00000001.npy", cut_sums, "vectors-00000001.npy has 50 sums of 60 vectors"),
+    "a damaged header": (
+        "vectors-00000001.npy",
+        lambda path: flip(path, 8),
+        "vectors-00000001.npy cannot be read",
+    ),
+    "another camera": (FILE, rename_a_camera, f"is damaged \\({FILE}: row .* missing from index images_by_"),
+    "another modality": (
+        FILE,
+        lambda path: path.write_bytes(path.read_bytes().replace(b"infrared", b"infrarEd", 1)),
+        f"is damaged \\({FILE}: an image is 'infrarEd'\\)",
+    ),
     "vectors of another size": (
         "vectors-00000001.npy",
         lambda path: np.save(path, VECTORS[:7]),
@@ -219,10 +248,44 @@ def test_a_damaged_store_is_refused(tmp_path, damage):
     assert str(caught.value).endswith("restore it from a copy, or delete it and index the gallery again")
 
 
-def test_without_its_codes_a_search_is_exact_and_the_next_writer_makes_them_again(tmp_path, caplog):
+@pytest.mark.parametrize("exact_up_to", [100, 20])
+def test_a_flipped_bit_of_a_vector_is_found_when_the_vector_is_read(tmp_path, exact_up_to):
+    """After the header, the sign of the first number of the seventh vector: its length is as it was."""
+    filled(tmp_path / "store", exact_up_to=exact_up_to).close()
+    path = tmp_path / "store" / "vectors-00000001.npy"
+    content = bytearray(path.read_bytes())
+    content[len(content) - 60 * 4 - 54 * 64 + 3] ^= 128
+    path.write_bytes(content)
+    store = open_store(tmp_path / "store", ABOUT)
+    message = r"is damaged \(vectors-00000001.npy holds vectors that are not what was written: their sums"
+    for query in (
+        store.search,
+        lambda *some: store.search(*some, Where(paths=(some_entries(6, 7)[0].path,))),
+    ):
+        with pytest.raises(StoreError, match=message):
+            query(VECTORS[6:7], 1)
+    with pytest.raises(StoreError, match=message), store.writing():
+        store.delete(Where(paths=(some_entries(8, 9)[0].path,)))  # which writes the file again
+    others = Where(identities=("2",))
+    assert store.search(VECTORS[2:3], 1, others)[0][0].path == some_entries(2, 3)[0].path
+
+
+def test_a_store_of_files_without_sums_is_searched_and_says_so(tmp_path, monkeypatch):
+    filled(tmp_path / "store").close()
+    path = tmp_path / "store" / "vectors-00000001.npy"
+    path.write_bytes(path.read_bytes()[: -60 * 4])
+    lines = []
+    monkeypatch.setattr("vireid.inference.segments.logger.info", lines.append)
+    store = open_store(tmp_path / "store", ABOUT)
+    assert lines == [f"{path} has no sums: that its vectors are what was written cannot be checked"]
+    assert store.search(VECTORS[:1], 1)[0][0].path == some_entries(0, 1)[0].path
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, cut, lambda path: flip(path, 300)])
+def test_without_its_codes_a_search_is_exact_and_the_next_writer_makes_them_again(tmp_path, caplog, harm):
     filled(tmp_path / "store", exact_up_to=20).close()
     (codes,) = (tmp_path / "store").glob("codes-*.faiss")
-    codes.write_bytes(codes.read_bytes()[:50])
+    harm(codes)
     store = open_store(tmp_path / "store", ABOUT)
     assert store.info()["search"] == "exact" and "is missing or damaged" in caplog.text
     assert store.search(VECTORS[:1], 1)[0][0].path == some_entries(0, 1)[0].path

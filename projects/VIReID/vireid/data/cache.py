@@ -61,11 +61,13 @@ class Layout:
     def fault(self, file: BinaryIO) -> str:
         """Why a file is no cache of this layout; empty where it is one."""
         header, length = os.pread(file.fileno(), PAGE, 0), os.fstat(file.fileno()).st_size
-        if not header.startswith(MAGIC):
+        found, wanted = (
+            text.removeprefix(MAGIC).rstrip(b"\0").decode(errors="replace") for text in (header, self.header)
+        )
+        if not header.startswith(MAGIC) or not found.isprintable():
             return "its header is damaged"
         if header != self.header:
-            found, wanted = (text.rstrip(b"\0").decode(errors="replace") for text in (header, self.header))
-            return f"its header is {found.partition(chr(10))[2]}, expected {wanted.partition(chr(10))[2]}"
+            return f"its header is {found}, expected {wanted}"
         return "" if length == self.length else f"it has {length} bytes, expected {self.length}"
 
     def write_empty(self, file: BinaryIO) -> None:

@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from vireid.engine.digest import KEY as DIGEST
-from vireid.engine.digest import content_digest
+from vireid.engine.digest import content_digest, safetensors_digest
 from vireid.engine.safe_files import clear_temporary_files, write_atomically
 from vireid.errors import CheckpointError
 from vireid.weights import read_safetensors, read_tensors
@@ -35,10 +35,11 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if str(path).endswith(".safetensors"):
         weights, metadata = read_safetensors(path, "MODEL.WEIGHTS")
         rest = {key: json.loads(value) for key, value in metadata.items() if key != "format"}
+        _check_digest(rest.pop(DIGEST, None), lambda: safetensors_digest(weights, metadata), path)
         return {**rest, "model": weights}
     content = read_tensors(path, "MODEL.WEIGHTS")
     if isinstance(content, dict):
-        _check_digest(content, path)
+        _check_digest(content.pop(DIGEST, None), lambda: content_digest(content), path)
     if isinstance(content, dict) and not isinstance(content.get("model"), dict):
         content = {"model": content}
     if isinstance(content, dict) and _is_state_dict(content["model"]):
@@ -48,11 +49,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     raise CheckpointError(f"{path} holds no state dict: expected a dict of tensors, or one under 'model'")
 
 
-def _check_digest(content: dict[str, Any], path: str | Path) -> None:
-    saved = content.pop(DIGEST, None)
+def _check_digest(saved: Any, found: Callable[[], str], path: str | Path) -> None:
     if saved is None:
         logger.info(f"{path} has no digest: that it is what was saved cannot be checked")
-    elif content_digest(content) != saved:
+    elif found() != saved:
         raise CheckpointError(f"{path} is damaged: its content is not what was saved (its digest differs)")
 
 

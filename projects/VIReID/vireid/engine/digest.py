@@ -37,3 +37,10 @@ def _add(found: Any, value: Any) -> None:
         found.update(plain.view(torch.uint8).numpy())
     else:
         found.update(f"{type(value).__name__} {value!r}".encode())
+
+
+def safetensors_digest(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
+    """``content_digest`` of the tensors and the metadata of a ``.safetensors`` file, whose order is not kept
+    there; but for the digest itself."""
+    texts = sorted((name, value) for name, value in metadata.items() if name != KEY)
+    return content_digest([sorted(tensors.items(), key=lambda item: item[0]), texts])

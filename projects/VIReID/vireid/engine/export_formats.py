@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from vireid.engine.digest import KEY as DIGEST
+from vireid.engine.digest import safetensors_digest
 from vireid.engine.export_graph import EmbeddingGraph, example
 from vireid.errors import UserError
 from vireid.preprocessing import RECORD
@@ -97,10 +99,11 @@ def write_onnx(
 def write_safetensors(model: nn.Module, path: Path, about: dict[str, Any]) -> Run:
     """Save all weights, of both modalities, under the names of a checkpoint; MODEL.WEIGHTS takes the file.
 
-    ``about`` goes to its metadata, each value as JSON.
+    ``about`` goes to its metadata, each value as JSON, and so does a digest of all that.
     """
     tensors = {name: value.detach().contiguous().clone() for name, value in model.state_dict().items()}
     metadata = {"format": "pt", **{key: json.dumps(value) for key, value in about.items()}}
+    metadata[DIGEST] = json.dumps(safetensors_digest(tensors, metadata))
     path.write_bytes(importlib.import_module("safetensors.torch").save(tensors, metadata=metadata))
     loaded = read_safetensors(path, "--format safetensors")[0]
     if loaded.keys() != tensors.keys():

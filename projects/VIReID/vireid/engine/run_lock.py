@@ -49,7 +49,7 @@ def lock_folder(folder: str | Path) -> None:
     place = Path(folder).resolve()
     if place in _held or fcntl is None:
         return
-    file = os.open(place / NAME, os.O_RDWR | os.O_CREAT, 0o644)
+    file = os.open(place / NAME, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):

@@ -5,6 +5,7 @@ scored again with the vectors themselves. A partition into cells, of which a que
 little where queries lie apart from the gallery, as infrared ones do.
 """
 
+import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,6 +17,7 @@ NUMBERS_PER_CODE = 4
 LEAST_ROWS = 16  # as many as a code has values
 TRAINING_ROWS = 65_536
 CANDIDATES = 1_000
+DIGEST_BYTES = 16
 
 
 class ApproximateIndex:
@@ -52,18 +54,24 @@ class ApproximateIndex:
         """Read a file of ``save``.
 
         Raises:
-            OSError, RuntimeError: it is missing or damaged.
+            OSError, ValueError: it is missing or damaged.
         """
         import faiss
 
-        return cls(faiss.deserialize_index(np.fromfile(path, np.uint8)), dimension)
+        content = np.fromfile(path, np.uint8)
+        codes, digest = content[:-DIGEST_BYTES], content[-DIGEST_BYTES:]
+        if _digest(codes) != digest.tobytes():  # faiss may end the process on a damaged file
+            raise ValueError(f"{path} is damaged")
+        return cls(faiss.deserialize_index(codes), dimension)
 
     def save(self, path: Path) -> None:
-        """Write the index to a file that is on the disk when this returns."""
+        """Write the index, and a digest of it, to a file that is on the disk when this returns."""
         import faiss
 
         with open(path, "wb") as file:
-            file.write(faiss.serialize_index(self.index).tobytes())
+            codes = faiss.serialize_index(self.index)
+            file.write(codes.tobytes())
+            file.write(_digest(codes))
             file.flush()
             os.fsync(file.fileno())
 
@@ -97,3 +105,7 @@ class ApproximateIndex:
         missing = -self.dimension % NUMBERS_PER_CODE
         vectors = np.pad(vectors, ((0, 0), (0, missing))) if missing else vectors
         return np.ascontiguousarray(vectors, np.float32)
+
+
+def _digest(codes: np.ndarray) -> bytes:
+    return hashlib.blake2b(codes.data, digest_size=DIGEST_BYTES).digest()

@@ -43,6 +43,7 @@ class FolderStore:
             self._create(about if create else None, EXACT_UP_TO if exact_up_to is None else exact_up_to)
         self._tables = Tables(folder)
         with self._tables.transaction():
+            self._tables.check()
             known = self._tables.about()
         if known.get("format") != FORMAT:
             raise StoreError(
@@ -199,7 +200,7 @@ class FolderStore:
         if about["codes"]:
             try:
                 index = ApproximateIndex.load(self.folder / about["codes"], self.about.dimension)
-            except (OSError, RuntimeError):
+            except (OSError, ValueError):
                 logger.warning(
                     "%s: %s is missing or damaged, so searches are exact and slow; `vireid search index` or "
                     "`add` makes it again",

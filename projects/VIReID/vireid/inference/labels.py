@@ -14,6 +14,7 @@ from vireid.inference.inputs import MODALITIES
 from vireid.inference.records import parse_time
 from vireid.modality import WORDS as MODALITY_WORDS
 
+# Also of formats that are not read: such a file is named and skipped, and not silently left out.
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".gif"}
 NOBODY = {"-1", "0000"}  # Market-1501: no person, and persons without a number
 CAMERA_FOLDER = re.compile(r"^cam(?:era)?(?:[-_ ](\w+)|(\d+))$", re.IGNORECASE)

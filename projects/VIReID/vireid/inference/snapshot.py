@@ -8,6 +8,7 @@ import numpy as np
 
 from vireid.inference.approximate import CANDIDATES, LEAST_ROWS, TRAINING_ROWS, ApproximateIndex
 from vireid.inference.records import Where
+from vireid.inference.segments import SegmentVectors
 
 logger = logging.getLogger("fastreid.vireid.inference")
 
@@ -28,7 +29,7 @@ class Snapshot:
     Attributes:
         version: of the tables.
         positions: (N,) int64, ascending: of each image.
-        vectors: of consecutive images, (n, D) each, mapped from the disk; together N rows.
+        vectors: of consecutive images, together N rows.
         index: of the first of them, or None.
         exact_up_to: images up to which a search is exact.
         kept_rows: rows of the conditions that were asked for last.
@@ -36,7 +37,7 @@ class Snapshot:
 
     version: int
     positions: np.ndarray
-    vectors: Sequence[np.ndarray]
+    vectors: Sequence[SegmentVectors]
     index: ApproximateIndex | None
     exact_up_to: int
     kept_rows: dict[Where, np.ndarray] = field(default_factory=dict)
@@ -80,7 +81,7 @@ class Snapshot:
         starts = np.cumsum([0, *map(len, self.vectors)])
         bounds = np.searchsorted(rows, starts)
         parts = [
-            part[rows[first:last] - start]
+            part.rows(rows[first:last] - start)
             for part, start, first, last in zip(self.vectors, starts, bounds, bounds[1:])
             if last > first
         ]
@@ -112,7 +113,7 @@ class Snapshot:
             return
         start = 0
         for part in self.vectors:
-            yield np.arange(start, start + len(part)), part
+            yield np.arange(start, start + len(part)), part.rows()
             start += len(part)
 
     def _approximate(

@@ -35,6 +35,7 @@ CREATE INDEX images_by_segment ON images (segment);
 COLUMNS = "path, identity, camera, time, modality, stamp"
 NOT_DAMAGED = ("is full", "is locked", "readonly", "unable to open", "disk I/O error")
 AT_ONCE = 500  # values in one statement
+CHECKED_UP_TO = 100_000  # images; checking so many takes a quarter of a second
 
 
 class Tables:
@@ -53,6 +54,7 @@ class Tables:
     @staticmethod
     def create(path: Path, about: dict[str, Any]) -> None:
         """A file with empty tables."""
+        path.touch()  # SQLite would let nobody else write, whatever the umask says
         connection = sqlite3.connect(path)
         with connection:
             connection.executescript(SCHEMA)
@@ -79,6 +81,24 @@ class Tables:
             if any(reason in str(error) for reason in NOT_DAMAGED):
                 raise StoreError(f"{self.folder}: {error}; the store is as it was") from None
             raise StoreError(damaged(self.folder, f"{FILE}: {error}")) from None
+
+    def check(self) -> None:
+        """Refuse a file whose bytes are not what SQLite wrote, as far as that can be seen: an index has what
+        its table has. Of more images than CHECKED_UP_TO, that would take seconds; then its structure alone is
+        looked at.
+
+        Raises:
+            StoreError: says what was found.
+        """
+        few = self.connection.execute("SELECT COUNT(*) FROM images").fetchone()[0] <= CHECKED_UP_TO
+        pragma = "integrity_check" if few else "quick_check"
+        found = self.connection.execute(f"PRAGMA {pragma}(1)").fetchone()[0]
+        if found == "ok" and few:  # the modality is in no index
+            kinds = {row[0] for row in self.connection.execute("SELECT DISTINCT modality FROM images")}
+            unknown = kinds - {"visible", "infrared"}
+            found = f"an image is {unknown.pop()!r}" if unknown else "ok"
+        if found != "ok":
+            raise StoreError(damaged(self.folder, f"{FILE}: {' '.join(found.split())}"))
 
     def version(self) -> int:
         """Another number after another process has changed the tables."""

@@ -81,7 +81,7 @@ class VectorChange:
             self._add(segment.number, kept)
 
     def _read(self, segment: Segment) -> np.ndarray:
-        return read_vectors(self.folder, segment, self.dimension)
+        return read_vectors(self.folder, segment, self.dimension).rows()
 
     def _add(self, number: int, vectors: np.ndarray) -> None:
         segment = Segment(number, f"vectors-{self.next_file:08d}.npy", len(vectors))

@@ -19,8 +19,6 @@ from vireid.evaluation.features import prepared
 from vireid.evaluation.protocols import ranking_distance
 from vireid.evaluation.rank_kernel import rank_matches
 
-CHOICES = ("spread", "worst", "best", "random")
-
 
 @dataclass(frozen=True, eq=False)
 class ScoredTrial:
