@@ -8,7 +8,8 @@ import pytest
 from vireid.ablation.records import Record
 from vireid.ablation.scores import Scores
 from vireid.ablation.suites import Row, Suite
-from vireid.ablation.tables import caption, markdown_table, suite_table, table_text, write_table
+from vireid.ablation.tables import caption, markdown_table, read_table, suite_table, table_text, write_table
+from vireid.errors import UserError
 
 BASE = Row("base", "agw")
 METHOD = Row("method", "mcja", ("A", "1"), against="base")
@@ -86,6 +87,22 @@ def test_a_written_table_is_markdown_and_json(tmp_path):
     text = (tmp_path / "parts-test.md").read_text()
     assert text == table_text(table)
     assert text.startswith("### Parts\n\nAll-search single-shot on the test identities")
-    assert json.loads((tmp_path / "parts-test.json").read_text(), parse_constant=pytest.fail) == table
+    assert (
+        json.loads((tmp_path / "parts-test.json").read_text(), parse_constant=pytest.fail)
+        == table
+        == read_table(tmp_path / "parts-test.json")
+    )
     assert table == {"suite": "parts", "title": "Parts", "subset": "test", "rows": [entry]}
     assert entry["Rank-1"] == {"mean": 41.0, "std": None, "values": [41.0]}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("{", "Expecting"), ('{"rows": []}', "it has no title, subset and rows"), ("[1]", "it has no title")],
+)
+def test_a_file_that_is_no_table_is_named(tmp_path, text, why):
+    (tmp_path / "parts.json").write_text(text)
+    with pytest.raises(
+        UserError, match=f"parts.json is not a table of an ablation .{why}.* name a .json file"
+    ):
+        read_table(tmp_path / "parts.json")

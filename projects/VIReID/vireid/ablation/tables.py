@@ -12,6 +12,7 @@ from vireid.ablation.records import Record
 from vireid.ablation.scores import PLAIN
 from vireid.ablation.statistics import LEVEL, Difference, mean_and_deviation, paired_difference
 from vireid.ablation.suites import Row, Suite
+from vireid.errors import UserError
 
 FIGURES = ("Rank-1", "mAP")
 
@@ -38,8 +39,8 @@ def suite_table(rows: Sequence[Row], found: Mapping[str, Mapping[int, Record]], 
             entry = _reached(own, subset, ranking)
             if row.against and own:
                 entry.update(_compared(own, row.against, found[row.against], subset, ranking))
-            about = {"name": row.name, "ranking": ranking, "label": _label(row.name, ranking)}
-            about["curve"] = row.curve
+            label = _label(row.name, ranking)
+            about = {"name": row.name, "ranking": ranking, "label": label, "curve": row.curve}
             entries.append({**about, **entry})
     return entries
 
@@ -78,6 +79,24 @@ def write_table(folder: Path, suite: Suite, subset: str, entries: Sequence[Mappi
     table = {"suite": suite.name, "title": suite.title, "subset": subset, "rows": entries}
     (folder / f"{suite.name}-{subset}.json").write_text(json.dumps(table, indent=1) + "\n")
     (folder / f"{suite.name}-{subset}.md").write_text(table_text(table))
+    return table
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """A table that ``write_table`` has written.
+
+    Raises:
+        UserError: it cannot be read, or is something else.
+    """
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+        if not {"title", "subset", "rows"} <= set(table):
+            raise ValueError("it has no title, subset and rows")
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(
+            f"{path} is not a table of an ablation ({error}); name a .json file in the folder tables of "
+            "the results"
+        ) from None
     return table
 
 

@@ -1,8 +1,6 @@
 """Pictures of an ablation's table: what each row is worth beside another, or a curve over a setting."""
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,24 +17,6 @@ SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 OWN, OTHER = COLORS[0], COLORS[5]  # of a curve, and of what it is compared with
 
 Entry = Mapping[str, Any]
-
-
-def read_table(path: Path) -> dict[str, Any]:
-    """A table that tools/ablate.py has written.
-
-    Raises:
-        UserError: it cannot be read, or is something else.
-    """
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-        if not {"title", "subset", "rows"} <= set(table):
-            raise ValueError("it has no title, subset and rows")
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(
-            f"{path} is not a table of an ablation ({error}); name a .json file in the folder tables of "
-            "the results"
-        ) from None
-    return table
 
 
 def ablation_figure(table: Mapping[str, Any]) -> tuple["Figure", str]:
