@@ -2,14 +2,15 @@
 """Train the rows of an ablation with several seeds on SynthVI, and tabulate what each is worth.
 
 What is trained already is not trained again, and an interrupted training goes on where it stopped.
-A run counts as trained where its whole config, the code (without comments and docstrings) and the data are
-the same.
+A run counts as trained where its whole config, the code that trains and scores (without comments and
+docstrings) and the data are the same. --search scores the validation identities alone, --report the test
+identities alone. The last model of each run stays in --work, for scores of the other identities without
+training again; delete the folder when nothing more is to be scored.
 """
 
 import _checkout  # noqa: F401  isort: skip  (finds the packages in a checkout)
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vireid.ablation.runs import Versions
+    from vireid.ablation.suites import Suite
 
 SYNTHVI = Path(__file__).resolve().parents[1] / "projects" / "SynthVI"
 SUITES = SYNTHVI / "suites"
@@ -29,9 +31,16 @@ examples:
     python tools/ablate.py --suite search --seeds 2 --search
   the ablation of PMCM on the test identities, three seeds:
     python tools/ablate.py --suite pmcm --seeds 3 --report
-  only what is there, without training:
-    python tools/ablate.py --suite pmcm --seeds 3 --report --no-training
+  pictures of what is there, without training:
+    python tools/ablate.py --suite pmcm --seeds 3 --report --no-training --figures pictures
 """
+
+
+def at_least_one(text: str) -> int:
+    """A number of things, of which there is one or more."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"found {text!r}; expected a whole number, 1 or more")
+    return int(text)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -44,7 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--suite", required=True, nargs="+", choices=suites, metavar="NAME", help=", ".join(suites)
     )
     parser.add_argument("--size", choices=sorted(RECIPES), default="small", help="default: small")
-    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="seeds 0 to N - 1 (default: 3)")
+    parser.add_argument("--seeds", type=at_least_one, default=3, metavar="N", help="0 to N - 1 (default: 3)")
     parser.add_argument("--rows", nargs="+", metavar="NAME", help="these rows of the suite alone")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--search", action="store_true", help="validation identities: for choosing (default)")
@@ -53,11 +62,20 @@ def build_parser() -> argparse.ArgumentParser:
         "--results", type=Path, metavar="DIR", help="records (default: projects/SynthVI/results)"
     )
     parser.add_argument(
-        "--work", type=Path, default=Path("logs/ablation"), metavar="DIR", help="logs, checkpoints"
+        "--work",
+        type=Path,
+        default=Path("logs/ablation"),
+        metavar="DIR",
+        help="checkpoints; of a finished run its last model (default: logs/ablation)",
     )
     parser.add_argument(
-        "--code", metavar="HASH", help="show the runs of that version of the code; train nothing"
+        "--processes", type=at_least_one, default=1, metavar="N", help="trainings at a time (default: 1)"
     )
+    parser.add_argument(
+        "--code", nargs="+", metavar="HASH", help="show runs of these versions of the code; train nothing"
+    )
+    parser.add_argument("--figures", type=Path, metavar="DIR", help="also draw a picture of each table")
+    parser.add_argument("--format", choices=("png", "svg", "pdf"), default="png", help="of pictures: png")
     parser.add_argument("--no-training", action="store_true", help="show what is there")
     return parser
 
@@ -65,18 +83,19 @@ def build_parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Train what is lacking, write and print the tables; the exit status."""
     args = build_parser().parse_args()
-    import mcja
-    import pmcm
-    import vireid
     from vireid.ablation.fingerprint import code_version
     from vireid.ablation.runs import Versions
+    from vireid.ablation.suites import load_suite
+    from vireid.ablation.tables import table_text
     from vireid.errors import UserError
 
-    packages = [Path(str(package.__file__)).parent for package in (vireid, pmcm, mcja)]
     try:
-        versions = Versions(code_version(packages), data_version(args.size))
+        versions = Versions(code_version(), data_version(args.size))
         for name in args.suite:
-            run_suite(args, name, versions)
+            table = run_suite(args, load_suite(SUITES / f"{name}.yml", f"synthvi/{args.size}_"), versions)
+            print(table_text(table))
+            if args.figures:
+                draw(table, args.figures / f"{name}-{table['subset']}.{args.format}")
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -86,32 +105,39 @@ def main() -> int:
     return 0
 
 
-def run_suite(args: argparse.Namespace, name: str, versions: "Versions") -> None:
-    """Train what a suite lacks; write and print its table."""
+def run_suite(args: argparse.Namespace, suite: "Suite", versions: "Versions") -> dict:
+    """Train and score what a suite lacks; write its table, and return what its JSON holds."""
     from vireid.ablation.records import read_records
-    from vireid.ablation.runs import complete, plan_runs, records_of
-    from vireid.ablation.suites import load_suite
-    from vireid.ablation.tables import caption, markdown_table, suite_table
+    from vireid.ablation.runs import plan_runs, records_of
+    from vireid.ablation.tables import suite_table, write_table
+    from vireid.ablation.training import Training
     from vireid.engine import full_config
 
-    suite = load_suite(SUITES / f"{name}.yml", f"synthvi/{args.size}_")
     rows = [suite.row(row) for row in args.rows] if args.rows else list(suite.rows)
     results = (args.results or SYNTHVI / "results") / args.size
+    subset = "test" if args.report else "val"
     if not (args.no_training or args.code):
-        runs = plan_runs(rows, args.seeds, full_config, versions)
-        complete(runs, results, args.work, versions, Path(__file__).with_name("train_net.py"))
-    code, subset = args.code or versions.code, "test" if args.report else "val"
-    records = read_records(results)
-    found = {row.name: records_of(row, args.seeds, full_config, records, code) for row in suite.rows}
-    entries = suite_table(rows, found, subset)
-    text = f"### {suite.title}\n\n{caption(subset, code)}\n\n{markdown_table(entries)}\n"
-    folder = results / "tables"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}-{subset}.md").write_text(text)
-    (folder / f"{name}-{subset}.json").write_text(
-        json.dumps({"code": code, "rows": entries}, indent=1) + "\n"
-    )
-    print(text)
+        train_net = Path(__file__).with_name("train_net.py")
+        training = Training(results, args.work, versions, train_net, args.processes)
+        training.complete(plan_runs(rows, args.seeds, full_config, versions), subset)
+    records, codes = read_records(results), args.code or [versions.code]
+    found = {row.name: records_of(row, args.seeds, full_config, records, codes, subset) for row in suite.rows}
+    return write_table(results / "tables", suite, subset, suite_table(rows, found, subset))
+
+
+def draw(table: dict, path: Path) -> None:
+    """Draw a table; say so where there is nothing to draw."""
+    from vireid.errors import UserError
+    from vireid.visualize.ablation import ablation_figure
+    from vireid.visualize.style import check_figure_path, save
+
+    try:
+        figure, shown = ablation_figure(table)
+    except UserError as error:
+        print(f"no picture: {error}", file=sys.stderr)
+        return
+    save(figure, check_figure_path(path))
+    print(f"{path}: {shown}")
 
 
 def data_version(size: str) -> str:

@@ -2,22 +2,54 @@
 
 import pytest
 
-from configs import all_keys
-from vireid.ablation.fingerprint import changed_settings, code_version, run_key
+from configs import PROJECTS, all_keys
+from vireid.ablation.fingerprint import ROOTS, changed_settings, code_version, imported_sources, run_key
+
+# Trains and scores a small model, and prints the modules of this project that are imported then.
+TRAIN_AND_SCORE = """
+import sys
+from vireid.commands.main import main
+from vireid.engine import full_config
+from vireid.ablation.scores import score_weights
+
+config, folder, *options = sys.argv[1:]
+assert main(["train", "--config-file", config, *options, "OUTPUT_DIR", folder]) == 0
+score_weights(full_config(config, options), f"{folder}/model_final.pth", ["val", "test"])
+packages = ("vireid", "pmcm", "mcja", "synthvi")
+print("modules:", *(name for name in sys.modules if name.split(".")[0] in packages))
+"""
+SHORT = {
+    "MODEL.BACKBONE.WIDTH": 8,
+    "MODEL.HEADS.PARTS.COUNT": 2,
+    "INPUT.SIZE_TRAIN": [64, 32],
+    "INPUT.SIZE_TEST": [64, 32],
+    "DATALOADER.NUM_INSTANCE": 2,
+    "DATALOADER.MAX_BATCHES_PER_EPOCH": 2,
+    "SOLVER.IMS_PER_BATCH": 8,
+    "SOLVER.MAX_EPOCH": 1,
+    "SOLVER.WARMUP_EPOCHS": 0,
+    "DATASETS.TRIALS": 1,
+    "TEST.MSER.K1": 5,
+    "TEST.MSER.K2": 3,
+}
 
 SOURCE = '"""A module."""\n\ndef double(x):\n    """Twice x."""\n    return 2 * x\n'
 
 
 @pytest.fixture
-def version(tmp_path):
-    """The code version of a package with one module that counts, and one that is left out."""
+def version(tmp_path, monkeypatch):
+    """The code version of a module that imports another one of its package; a third one is not imported."""
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = tmp_path / "counting"
+    (folder / "numbers").mkdir(parents=True)
 
-    def of(source, left_out=""):
-        folder = tmp_path / "package"
-        (folder / "ablation").mkdir(parents=True, exist_ok=True)
-        (folder / "module.py").write_text(source)
-        (folder / "ablation" / "other.py").write_text(left_out)
-        return code_version([folder])
+    def of(source, package="", left_out="", name="twice"):
+        (folder / "__init__.py").write_text(package)
+        (folder / "begin.py").write_text(f"import json\ndef run():\n    from .numbers import {name}\n")
+        (folder / "numbers" / "__init__.py").write_text("")
+        (folder / "numbers" / f"{name}.py").write_text(source)
+        (folder / "show.py").write_text(left_out)
+        return code_version(["counting.begin"])
 
     return of
 
@@ -27,12 +59,21 @@ def test_words_and_layout_do_not_change_the_version(version):
     assert version(SOURCE) == version(same) == version(SOURCE, left_out="x = 1")
 
 
-def test_code_and_file_names_change_the_version(version, tmp_path):
-    first = version(SOURCE)
-    assert version(SOURCE.replace("2 * x", "3 * x")) != first
-    version(SOURCE)
-    (tmp_path / "package" / "module.py").rename(tmp_path / "package" / "renamed.py")
-    assert code_version([tmp_path / "package"]) != first
+def test_code_that_is_imported_and_its_names_change_the_version(version):
+    changed = version(SOURCE.replace("2 * x", "3 * x")), version(SOURCE, package="x = 1")
+    assert len({version(SOURCE), *changed, version(SOURCE, name="double")}) == 4
+
+
+def test_a_version_covers_what_a_training_and_its_scoring_import(datasets, python, tmp_path):
+    options = [str(part) for setting in SHORT.items() for part in setting]
+    done = python(TRAIN_AND_SCORE, "synthvi/small_combined", str(tmp_path / "run"), *options)
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("modules:")]
+    imported = {name for name in line.split()[1:] if not name.startswith("vireid.commands")}
+    assert imported == set(imported_sources(ROOTS))
+    left_out = ("inference", "page", "visualize", "commands", "ablation.tables", "engine.export")
+    assert not {f"vireid.{name}" for name in left_out} & imported
+    assert all(path.is_relative_to(PROJECTS) for path in imported_sources(ROOTS).values())
 
 
 def test_settings_are_those_that_are_no_defaults():

@@ -1,27 +1,19 @@
-"""Which runs an ablation makes, and which again. A stand-in trains and scores, but in the last test."""
+"""Which runs an ablation makes, and which records are theirs."""
 
 import json
-import subprocess
-from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
-from configs import PROJECTS, all_keys, tiny_config
-from training import SHORT, train
-from vireid.ablation import runs as module
-from vireid.ablation.records import read_record, read_records
-from vireid.ablation.runs import Versions, complete, plan_runs, record_path, records_of
-from vireid.ablation.scores import Scores, score_weights
+from configs import PROJECTS, all_keys
+from vireid.ablation.records import Record, read_record
+from vireid.ablation.runs import Versions, plan_runs, records_of
 from vireid.ablation.suites import Row
 from vireid.engine import merge_config
-from vireid.errors import DatasetError, TrainingError
+from vireid.errors import DatasetError
 
 CONFIG = str(PROJECTS / "VIReID" / "configs" / "demo.yml")
 PLAIN = Row("plain", CONFIG)
 GAMMA = Row("gamma", CONFIG, ("SOLVER.GAMMA", "0.5"))
-VERSIONS = Versions("code", "data")
 
 
 def configure(file, options):
@@ -30,87 +22,62 @@ def configure(file, options):
     return cfg
 
 
-def planned(*rows, seeds=2, versions=VERSIONS):
-    return plan_runs(rows, seeds, configure, versions)
+def planned(*rows, seeds=2, code="code", data="data"):
+    return plan_runs(rows, seeds, configure, Versions(code, data))
 
 
-@pytest.fixture
-def ablate(monkeypatch, tmp_path):
-    """``ablate(runs)`` completes them; ``ablate.started`` are the settings of the trainings it started."""
-    fail = []
-
-    def run(command, **kwargs):
-        options = command[command.index("--config-file") + 2 :]
-        settings = dict(zip(options[::2], options[1::2]))
-        ablate.started.append(settings)
-        if fail:
-            return SimpleNamespace(returncode=fail.pop())
-        folder = Path(settings["OUTPUT_DIR"])
-        (folder / "metrics.json").write_text('{"iteration": 99}\n{"iteration": 199, "lr": 0.1}\n')
-        (folder / "model_final.pth").write_text(settings["SEED"])
-        return SimpleNamespace(returncode=0)
-
-    def score(cfg, weights):
-        value = float(Path(weights).read_text()) + 100 * cfg.SOLVER.GAMMA
-        scores = Scores(np.array([1]), np.array([2.0]), {"Rank-1": np.array([value]), "mAP": np.array([1.0])})
-        return {"val": {"plain": scores}, "test": {"plain": scores}}
-
-    monkeypatch.setattr(subprocess, "run", run)
-    monkeypatch.setattr(module, "score_weights", score)
-
-    def ablate(runs):
-        ablate.started = []
-        complete(runs, tmp_path / "results", tmp_path / "work", VERSIONS, Path("train_net.py"))
-
-    ablate.fail, ablate.results = fail, tmp_path / "results"
-    return ablate
+def record(run, code="code", subsets=("val",)):
+    scores = {subset: {} for subset in subsets}
+    return Record(
+        run.row.config, run.row.options, run.seed, run.settings, code, "data", 200, 60.0, 5.0, "", scores
+    )
 
 
-def seeds_and_gammas(started):
-    return [(settings["SEED"], settings.get("SOLVER.GAMMA", "")) for settings in started]
+def test_each_row_has_a_run_for_each_seed_and_all_rows_come_before_the_next_seed():
+    runs = planned(PLAIN, GAMMA)
+    assert [(run.row.name, run.seed, run.cfg.SEED) for run in runs] == [
+        ("plain", 0, 0),
+        ("gamma", 0, 0),
+        ("plain", 1, 1),
+        ("gamma", 1, 1),
+    ]
+    assert runs[1].options == ["SOLVER.GAMMA", "0.5", "SEED", "0"]
+    assert runs[1].settings["SOLVER.GAMMA"] == 0.5
 
 
-def test_each_row_is_trained_with_each_seed_and_its_record_says_what_it_reached(ablate):
-    ablate(planned(PLAIN, GAMMA))
-    assert seeds_and_gammas(ablate.started) == [("0", ""), ("0", "0.5"), ("1", ""), ("1", "0.5")]
-    found = records_of(GAMMA, 3, configure, read_records(ablate.results), "code")
-    assert sorted(found) == [0, 1]
-    assert found[1].scores["test"]["plain"].mean("Rank-1") == 51.0
-    assert (found[1].steps, found[1].settings["SOLVER.GAMMA"], found[1].data) == (200, 0.5, "data")
+def test_another_code_or_other_data_is_another_run():
+    of = {
+        run.key for change in ({}, {"code": "other"}, {"data": "other"}) for run in planned(PLAIN, **change)
+    }
+    assert len(of) == 6
 
 
-def test_a_finished_run_is_not_repeated_and_one_that_changed_is(ablate):
-    ablate(planned(PLAIN, seeds=1))
-    ablate(planned(PLAIN, GAMMA, seeds=2))
-    assert seeds_and_gammas(ablate.started) == [("0", "0.5"), ("1", ""), ("1", "0.5")]
-    for versions in (Versions("other", "data"), Versions("code", "other")):
-        ablate(planned(PLAIN, seeds=1, versions=versions))
-        assert len(ablate.started) == 1
-
-
-def test_rows_that_are_the_same_run_share_it(ablate):
+def test_rows_that_are_the_same_run_share_it():
     same = Row("the default, named", CONFIG, ("SOLVER.GAMMA", str(configure(CONFIG, []).SOLVER.GAMMA)))
-    runs = planned(PLAIN, same, seeds=1)
-    assert len(runs) == 1
+    assert len(planned(PLAIN, same, seeds=1)) == 1
 
 
-def test_a_failed_training_ends_the_ablation_names_its_log_and_keeps_the_others(ablate):
-    runs = planned(PLAIN, GAMMA, seeds=1)
-    ablate(runs[:1])
-    ablate.fail.append(1)
-    with pytest.raises(TrainingError, match=f"gamma, seed 0: the training failed; see .*{runs[1].key}"):
-        ablate(runs)
-    assert len(ablate.started) == 1
-    assert [record_path(ablate.results, run).is_file() for run in runs] == [True, False]
-
-
-def test_a_record_is_that_of_every_row_with_its_settings_and_of_no_other_version_of_the_code(ablate):
-    ablate(planned(GAMMA, seeds=1))
-    records = read_records(ablate.results)
+def test_a_record_is_that_of_every_row_with_its_settings():
+    (run,) = planned(GAMMA, seeds=1)
+    found = record(run)
     same = Row("other name", CONFIG, ("SOLVER.GAMMA", "0.50"))
-    assert records_of(same, 1, configure, records, "code") == {0: records[0]}
-    assert records_of(same, 1, configure, records, "newer") == {}
-    assert records_of(PLAIN, 1, configure, records, "code") == {}
+    assert records_of(same, 2, configure, [found], ["code"], "val") == {0: found}
+    assert records_of(PLAIN, 2, configure, [found], ["code"], "val") == {}
+
+
+def test_records_are_of_the_versions_of_the_code_that_are_asked_for_the_first_before_others():
+    first, second = planned(PLAIN, seeds=2)
+    old = [record(first, "old"), record(second, "old")]
+    records = [*old, record(first, "new"), record(first, "unasked")]
+    assert records_of(PLAIN, 2, configure, records, ["newer"], "val") == {}
+    assert records_of(PLAIN, 2, configure, records, ["old"], "val") == {0: old[0], 1: old[1]}
+    assert records_of(PLAIN, 2, configure, records, ["new", "old"], "val") == {0: records[2], 1: old[1]}
+
+
+def test_a_record_without_scores_of_the_subset_is_none():
+    first, second = planned(PLAIN, seeds=2)
+    records = [record(first, subsets=["val"]), record(second, subsets=["test", "val"])]
+    assert sorted(records_of(PLAIN, 2, configure, records, ["code"], "test")) == [1]
 
 
 def test_a_file_that_is_no_record_is_named(tmp_path):
@@ -118,18 +85,3 @@ def test_a_file_that_is_no_record_is_named(tmp_path):
     path.write_text(json.dumps({"config": "agw"}))
     with pytest.raises(DatasetError, match="agw-seed0.json is not the record of a run"):
         read_record(path)
-
-
-def test_a_trained_model_is_scored_on_validation_and_test_identities(datasets, tmp_path):
-    settings = {"DATASETS__SYSUMM01__TRAIN_ON": "train", "TEST__EVAL_PERIOD": -1}
-    train(tmp_path, "MCJA/configs/sysu.yml", **settings)
-    cfg = tiny_config("MCJA/configs/sysu.yml", **{**SHORT, **settings, "MODEL__HEADS__NUM_CLASSES": 1})
-    scores = score_weights(cfg, str(tmp_path / "model_final.pth"))
-    listed = {
-        subset: [int(pid) for pid in (datasets / f"SYSU-MM01/exp/{subset}_id.txt").read_text().split(",")]
-        for subset in ("val", "test")
-    }
-    for subset, pids in listed.items():
-        assert set(scores[subset]) == {"plain", "MSER"}
-        assert scores[subset]["plain"].pids.tolist() == pids
-        assert scores[subset]["plain"].queries.tolist() == [6] * len(pids)  # three of each infrared camera

@@ -3,9 +3,10 @@
 import pytest
 import yaml
 
-from configs import PROJECTS, all_keys
+from configs import PROJECTS
 from vireid.ablation.suites import Row, load_suite
-from vireid.engine import merge_config
+from vireid.config_keys import leaves
+from vireid.engine import full_config
 from vireid.engine.checks import check_config
 from vireid.errors import ConfigError
 
@@ -51,9 +52,20 @@ def test_a_suite_that_cannot_be_is_refused(tmp_path, rows, message):
         load_suite(write(tmp_path, *rows), "")
 
 
+@pytest.mark.parametrize("size", ["small", "full"])
 @pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)
-def test_every_row_of_this_projects_suites_is_a_config(path):
-    for row in load_suite(path, "synthvi/small_").rows:
-        cfg = all_keys()
-        merge_config(cfg, row.config, list(row.options))
-        check_config(cfg)
+def test_every_row_of_this_projects_suites_is_a_config(path, size):
+    for row in load_suite(path, f"synthvi/{size}_").rows:
+        check_config(full_config(row.config, row.options))
+
+
+@pytest.mark.parametrize("method", ["vireid", "pmcm", "mcja"])
+def test_a_full_config_is_the_shipped_recipe_without_the_validation_identities(method):
+    shipped = dict(leaves(full_config(f"{method}/sysu")))
+    name = "agw" if method == "vireid" else method
+    full = dict(leaves(full_config(f"synthvi/full_{name}")))
+    changed = {key: value for key, value in full.items() if value != shipped[key]}
+    expected = {"DATASETS.SYSUMM01.TRAIN_ON": "train", "TEST.EVAL_PERIOD": -1}
+    if method != "mcja":  # which has it already
+        expected["DATASETS.SYSUMM01.GALLERY"] = "official"
+    assert changed == expected

@@ -1,12 +1,15 @@
 """The table of a suite."""
 
+import json
+
 import numpy as np
 import pytest
 
 from vireid.ablation.records import Record
 from vireid.ablation.scores import Scores
-from vireid.ablation.suites import Row
-from vireid.ablation.tables import caption, markdown_table, suite_table
+from vireid.ablation.suites import Row, Suite
+from vireid.ablation.tables import caption, markdown_table, read_table, suite_table, table_text, write_table
+from vireid.errors import UserError
 
 BASE = Row("base", "agw")
 METHOD = Row("method", "mcja", ("A", "1"), against="base")
@@ -18,10 +21,10 @@ def scores(value):
     return Scores(np.array([1, 2]), np.array([4.0, 4.0]), figures)
 
 
-def record(row, seed, **rankings):
+def record(row, seed, code="new", **rankings):
     found = {name: scores(value) for name, value in rankings.items()}
     both = {"val": found, "test": {name: scores(value + 1) for name, value in rankings.items()}}
-    return Record(row.config, row.options, seed, {}, "new", "data", 100, 60.0 + seed, 5.0, "here", both)
+    return Record(row.config, row.options, seed, {}, code, "data", 100, 60.0 + seed, 5.0, "here", both)
 
 
 FOUND = {
@@ -33,17 +36,26 @@ FOUND = {
 
 def test_a_row_has_figures_over_its_seeds_and_differences_over_the_seeds_of_both():
     base, plain, reranked = suite_table(ROWS, FOUND, "val")
-    assert (base["seeds"], base["Rank-1"][0], base["train_seconds"]) == ([0, 1], 42.0, 60.5)
-    assert base["Rank-1"][1] == pytest.approx(8**0.5)
-    assert (plain["ranking"], plain["seeds"], plain["mAP"][0]) == ("plain", [0, 2], 30.0)
+    assert (base["seeds"], base["codes"], base["train_seconds"]) == ([0, 1], ["new"], 60.5)
+    assert base["Rank-1"] == {"mean": 42.0, "std": pytest.approx(8**0.5), "values": [40.0, 44.0]}
+    assert (plain["ranking"], plain["seeds"], plain["mAP"]["mean"]) == ("plain", [0, 2], 30.0)
     assert (plain["against"], plain["paired_seeds"]) == ("base", 1)
     assert plain["difference"]["Rank-1"] == {"mean": 10.0, "low": 10.0, "high": 10.0}
     # Re-ranked figures are compared with plain ones where the other row has no re-ranker.
     assert reranked["difference"]["Rank-1"]["mean"] == 20.0
+    assert (reranked["label"], reranked["against"]) == ("method + MSER", "base")
+
+
+def test_re_ranked_figures_are_compared_with_re_ranked_ones_where_there_are_some():
+    rows = [METHOD, Row("both", "combined", against="method")]
+    found = {**FOUND, "both": {0: record(rows[1], 0, plain=70.0, MSER=75.0)}}
+    entries = suite_table(rows, found, "val")[2:]
+    compared = [(entry["against"], entry["difference"]["Rank-1"]["mean"]) for entry in entries]
+    assert compared == [("method", 20.0), ("method + MSER", 15.0)]
 
 
 def test_test_identities_are_others_and_a_row_without_runs_is_empty():
-    assert suite_table([BASE], FOUND, "test")[0]["Rank-1"][0] == 43.0
+    assert suite_table([BASE], FOUND, "test")[0]["Rank-1"]["mean"] == 43.0
     assert suite_table([Row("later", "pmcm")], FOUND, "test")[0]["seeds"] == []
 
 
@@ -58,4 +70,39 @@ def test_the_table_in_markdown():
     assert lines[3] == ["method", "2", "60.0 ± 14.1", "30.0 ± 7.1", *gain]
     assert lines[4][:3] == ["method + MSER", "2", "70.0 ± 14.1"]
     assert lines[5] == ["later", "0", "", "", "", "", "", ""]
-    assert "validation identities" in caption("val", "new") and "Code version new" in caption("val", "new")
+    assert "validation identities" in caption("val", ["new"])
+
+
+def test_a_table_names_the_versions_of_the_code_where_there_are_several():
+    found = {"base": {0: record(BASE, 0, "old", plain=40.0), 1: record(BASE, 1, plain=44.0)}}
+    entries = suite_table([BASE], found, "val")
+    lines = markdown_table(entries).splitlines()
+    assert (lines[0].split()[-2], lines[2].split("|")[-2].strip()) == ("code", "new, old")
+    assert "Code version new, old." in caption("val", ["new", "old"])
+
+
+def test_a_written_table_is_markdown_and_json(tmp_path):
+    (entry,) = entries = suite_table([BASE], {"base": {0: record(BASE, 0, plain=40.0)}}, "test")
+    table = write_table(tmp_path, Suite("parts", "Parts", (BASE,)), "test", entries)
+    text = (tmp_path / "parts-test.md").read_text()
+    assert text == table_text(table)
+    assert text.startswith("### Parts\n\nAll-search single-shot on the test identities")
+    assert (
+        json.loads((tmp_path / "parts-test.json").read_text(), parse_constant=pytest.fail)
+        == table
+        == read_table(tmp_path / "parts-test.json")
+    )
+    assert table == {"suite": "parts", "title": "Parts", "subset": "test", "rows": [entry]}
+    assert entry["Rank-1"] == {"mean": 41.0, "std": None, "values": [41.0]}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("{", "Expecting"), ('{"rows": []}', "it has no title, subset and rows"), ("[1]", "it has no title")],
+)
+def test_a_file_that_is_no_table_is_named(tmp_path, text, why):
+    (tmp_path / "parts.json").write_text(text)
+    with pytest.raises(
+        UserError, match=f"parts.json is not a table of an ablation .{why}.* name a .json file"
+    ):
+        read_table(tmp_path / "parts.json")

@@ -2,7 +2,8 @@
 
 import ast
 import hashlib
-from collections.abc import Iterable, Mapping
+import importlib.util
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +12,65 @@ from yacs.config import CfgNode
 from vireid.config_keys import leaves
 
 _SHOWN = 12  # digits of a hash
-# Packages that no training or evaluation imports.
-_LEFT_OUT = ("ablation", "visualize")
+# Where a training and its scoring begin. Commands are not among them: they parse arguments and print.
+# vireid.data and vireid.modeling are imported by their names in a list, which no import statement shows.
+ROOTS = ("vireid.engine", "vireid.data", "vireid.modeling", "vireid.ablation.scores", "pmcm", "mcja")
 
 
-def code_version(packages: Iterable[Path]) -> str:
-    """A hash of the sources of some packages, without comments, docstrings and layout.
+def code_version(roots: Iterable[str] = ROOTS) -> str:
+    """A hash of the sources of some modules and of all that they import, without comments, docstrings and
+    layout.
 
     Args:
-        packages: their folders; each is hashed with its name.
+        roots: names of modules; of what they import, the modules of the same packages count.
     """
     digest = hashlib.sha256()
-    for folder in packages:
-        for path in sorted(folder.rglob("*.py")):
-            relative = path.relative_to(folder)
-            if relative.parts[0] not in _LEFT_OUT:
-                digest.update(
-                    f"{folder.name}/{relative.as_posix()}\n{bare_source(path.read_text())}".encode()
-                )
+    for name, path in sorted(imported_sources(roots).items()):
+        digest.update(f"{name}\n{bare_source(path.read_text())}\n".encode())
     return digest.hexdigest()[:_SHOWN]
+
+
+def imported_sources(roots: Iterable[str]) -> dict[str, Path]:
+    """The files of some modules and of all that they import, by name; no module is run.
+
+    An import anywhere in a file counts, one by a computed name does not.
+
+    Args:
+        roots: see ``code_version``.
+    """
+    waiting = list(roots)
+    packages = {name.partition(".")[0] for name in waiting}
+    found: dict[str, Path] = {}
+    while waiting:
+        name = waiting.pop()
+        path = None if name in found or name.partition(".")[0] not in packages else _source(name)
+        if path is not None:
+            found[name] = path
+            waiting += [name.rpartition(".")[0], *_imports(path, name)]
+    return found
+
+
+def _source(name: str) -> Path | None:
+    """The file of a module; None where the name is not that of a module."""
+    package, *rest = name.split(".")
+    spec = importlib.util.find_spec(package) if package else None
+    if spec is None or spec.origin is None:
+        return None
+    path = Path(spec.origin).parent.joinpath(*rest)
+    candidates = (path / "__init__.py", path.with_suffix(".py")) if rest else (Path(spec.origin),)
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+def _imports(path: Path, name: str) -> Iterator[str]:
+    """Names that a module imports: of modules, and of what may be modules."""
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
 def bare_source(source: str) -> str:

@@ -21,7 +21,7 @@ class Record:
         steps: of training.
         train_seconds, score_seconds: wall time.
         machine: what it ran on, in words.
-        scores: subset -> ranking -> scores.
+        scores: subset, "val" or "test" -> ranking -> scores; a record holds one of them or both.
     """
 
     config: str

@@ -1,25 +1,15 @@
-"""Training what an ablation lacks: each run is a process of tools/train_net.py, and can be resumed."""
+"""Which trainings an ablation is made of, and which records are theirs."""
 
-import json
-import os
-import platform
-import shutil
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
 from yacs.config import CfgNode
 
 from vireid.ablation.fingerprint import changed_settings, run_key
-from vireid.ablation.records import Record, write_record
-from vireid.ablation.scores import score_weights
+from vireid.ablation.records import Record
 from vireid.ablation.suites import Row
-from vireid.errors import TrainingError
 
 Found = dict[int, Record]  # by seed
 Configure = Callable[[str, list[str]], CfgNode]  # (config file, options) -> merged config
@@ -76,75 +66,24 @@ def record_path(results: Path, run: Run) -> Path:
     return results / f"{run.row.config.rpartition('/')[2]}-seed{run.seed}-{run.key}.json"
 
 
-def complete(runs: Sequence[Run], results: Path, work: Path, versions: Versions, train_net: Path) -> None:
-    """Train and score the runs that have no record, one after another.
-
-    Args:
-        results: folder of the records.
-        work: folder of logs and checkpoints; those of a finished run are removed.
-        train_net: tools/train_net.py.
-
-    Raises:
-        TrainingError: a training failed; the records of the runs before it stay.
-    """
-    lacking = [run for run in runs if not record_path(results, run).is_file()]
-    progress = tqdm(total=len(runs), initial=len(runs) - len(lacking), unit="run", smoothing=0)
-    with progress:
-        for run in lacking:
-            progress.set_postfix_str(f"{run.row.name}, seed {run.seed}")
-            write_record(record_path(results, run), train_and_score(run, work / run.key, versions, train_net))
-            progress.update()
-
-
-def train_and_score(run: Run, folder: Path, versions: Versions, train_net: Path) -> Record:
-    """Train a run in a process of its own and score its last model.
-
-    Raises:
-        TrainingError: the process failed; names its log.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    log = folder / "stdout.txt"
-    command = [sys.executable, str(train_net), "--resume", "--config-file", run.row.config, *run.options]
-    started = time.perf_counter()
-    with open(log, "a") as output:
-        process = subprocess.run(
-            [*command, "OUTPUT_DIR", str(folder)], stdout=output, stderr=subprocess.STDOUT, check=False
-        )
-    trained = time.perf_counter()
-    if process.returncode:
-        raise TrainingError(f"{run.row.name}, seed {run.seed}: the training failed; see {log}")
-    scores = score_weights(run.cfg, str(folder / "model_final.pth"))
-    record = Record(
-        config=run.row.config,
-        options=run.row.options,
-        seed=run.seed,
-        settings=run.settings,
-        code=versions.code,
-        data=versions.data,
-        steps=trained_steps(folder),
-        train_seconds=round(trained - started, 1),
-        score_seconds=round(time.perf_counter() - trained, 1),
-        machine=f"{platform.machine()}, {os.environ.get('OMP_NUM_THREADS', os.cpu_count())} threads",
-        scores=scores,
-    )
-    shutil.rmtree(folder)
-    return record
-
-
-def trained_steps(folder: Path) -> int:
-    """The number of steps that the training in a folder has made."""
-    lines = (folder / "metrics.json").read_text().splitlines()
-    return int(json.loads(lines[-1])["iteration"]) + 1
-
-
-def records_of(row: Row, seeds: int, configure: Configure, records: Sequence[Record], code: str) -> Found:
-    """The records of a row: those of one version of the code that have all its settings.
+def records_of(
+    row: Row,
+    seeds: int,
+    configure: Configure,
+    records: Sequence[Record],
+    codes: Sequence[str],
+    subset: str,
+) -> Found:
+    """The records of a row: those with all its settings and with scores of a subset.
 
     Args:
         seeds: 0, 1, ... are looked for.
         records: of any row and version.
+        codes: versions of the code; of two records of one seed, that of the earlier one in this list counts.
+        subset: "val" or "test".
     """
-    settings = [plan_run(row, seed, configure, Versions(code, "")).settings for seed in range(seeds)]
-    of_code = [record for record in records if record.code == code]
-    matches = [next((r for r in of_code if r.settings == wanted), None) for wanted in settings]
+    fitting = [record for record in records if record.code in codes and subset in record.scores]
+    fitting.sort(key=lambda record: codes.index(record.code))
+    settings = [plan_run(row, seed, configure, Versions("", "")).settings for seed in range(seeds)]
+    matches = [next((r for r in fitting if r.settings == wanted), None) for wanted in settings]
     return {seed: record for seed, record in enumerate(matches) if record is not None}

@@ -1,5 +1,6 @@
 """What a trained model reaches on each identity: enough to compare two models by the same identities."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,6 @@ from vireid.engine.evaluation import Extracted, extract_test_set, load_for_evalu
 from vireid.engine.rerankers import Distance, ToolkitReranker, build_reranker
 from vireid.evaluation.metrics import rank_metrics
 
-SUBSETS = ("val", "test")
 PLAIN = "plain"
 
 
@@ -47,22 +47,23 @@ class Scores:
         return cls(np.array(plain["pids"]), np.array(plain["queries"]), figures)
 
 
-def score_weights(cfg: CfgNode, weights: str) -> dict[str, dict[str, Scores]]:
-    """Score a model of SYSU-MM01 on validation and test identities, all-search single-shot.
+def score_weights(cfg: CfgNode, weights: str, subsets: Iterable[str]) -> dict[str, dict[str, Scores]]:
+    """Score a model of SYSU-MM01 on some of its identities, all-search single-shot.
 
     Args:
         cfg: of the training, with DATASETS.SYSUMM01.TRAIN_ON "train".
         weights: its checkpoint.
+        subsets: "val" for the validation identities, "test" for the test identities.
 
     Returns:
-        "val" and "test" -> "plain", and the re-ranker's name where the config has one -> scores.
+        subset -> "plain", and the re-ranker's name where the config has one -> scores.
     """
     cfg = cfg.clone()
     cfg.defrost()
     cfg.MODEL.WEIGHTS = weights
     model = load_for_evaluation(cfg)
     found = {}
-    for subset in SUBSETS:
+    for subset in subsets:
         cfg.DATASETS.SYSUMM01.TEST_ON = subset
         found[subset] = score_model(cfg, model)
     return found

@@ -1,6 +1,8 @@
 """The tables of an ablation: what each row reaches, and how it compares with another row."""
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,8 @@ from tabulate import tabulate
 from vireid.ablation.records import Record
 from vireid.ablation.scores import PLAIN
 from vireid.ablation.statistics import LEVEL, Difference, mean_and_deviation, paired_difference
-from vireid.ablation.suites import Row
+from vireid.ablation.suites import Row, Suite
+from vireid.errors import UserError
 
 FIGURES = ("Rank-1", "mAP")
 
@@ -23,9 +26,10 @@ def suite_table(rows: Sequence[Row], found: Mapping[str, Mapping[int, Record]], 
         subset: "val" or "test".
 
     Returns:
-        name, ranking, seeds, steps, train_seconds (mean), and for each figure mean, std, values; where
-        the row is compared with another and they have seeds in common, against, paired_seeds and for each
-        figure difference (mean, low, high).
+        name, ranking, label (both in words), curve, seeds. Where the row has records: codes (versions),
+        steps, train_seconds (mean), and for each figure mean, std (None for one seed), values. Where it is
+        compared with a row that has seeds in common: against (its label), paired_seeds, and for each figure
+        difference (mean, low, high).
     """
     entries = []
     for row in rows:
@@ -34,35 +38,85 @@ def suite_table(rows: Sequence[Row], found: Mapping[str, Mapping[int, Record]], 
         for ranking in rankings:
             entry = _reached(own, subset, ranking)
             if row.against and own:
-                entry.update(_compared(own, found[row.against], subset, ranking), against=row.against)
-            entries.append({"name": row.name, "ranking": ranking, "curve": row.curve, **entry})
+                entry.update(_compared(own, row.against, found[row.against], subset, ranking))
+            label = _label(row.name, ranking)
+            about = {"name": row.name, "ranking": ranking, "label": label, "curve": row.curve}
+            entries.append({**about, **entry})
     return entries
 
 
 def markdown_table(entries: Sequence[Mapping[str, Any]]) -> str:
     """The entries as a table in Markdown."""
     headers = ["row", "seeds", *FIGURES, "compared with", *(f"difference in {f}" for f in FIGURES), "seconds"]
+    several = len(versions_of(entries)) > 1
     lines = []
     for entry in entries:
-        name = entry["name"] if entry["ranking"] == PLAIN else f"{entry['name']} + {entry['ranking']}"
-        reached = [_spread(*entry[figure][:2]) if figure in entry else "" for figure in FIGURES]
+        reached = [_spread(entry[figure]) if figure in entry else "" for figure in FIGURES]
         gains = entry.get("difference", {})
-        compared = entry.get("against", "") if gains else ""
+        compared = entry.get("against", "")
         if gains and entry["paired_seeds"] < len(entry["seeds"]):
             compared += f" ({entry['paired_seeds']} seeds)"
         worth = [_interval(gains[figure]) if figure in gains else "" for figure in FIGURES]
         seconds = f"{entry['train_seconds']:.0f}" if entry["seeds"] else ""
-        lines.append([name, len(entry["seeds"]), *reached, compared, *worth, seconds])
+        line = [entry["label"], len(entry["seeds"]), *reached, compared, *worth, seconds]
+        lines.append([*line, ", ".join(entry.get("codes", []))] if several else line)
+    headers += ["code"] if several else []
     return tabulate(lines, headers=headers, tablefmt="pipe", disable_numparse=True)
 
 
-def caption(subset: str, code: str) -> str:
+def versions_of(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The versions of the code that trained the entries."""
+    return sorted({code for entry in entries for code in entry.get("codes", [])})
+
+
+def write_table(folder: Path, suite: Suite, subset: str, entries: Sequence[Mapping[str, Any]]) -> dict:
+    """Write the table of a suite as <suite>-<subset>.md and .json.
+
+    Returns:
+        What the JSON holds: suite, title, subset, and the entries as rows.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    table = {"suite": suite.name, "title": suite.title, "subset": subset, "rows": entries}
+    (folder / f"{suite.name}-{subset}.json").write_text(json.dumps(table, indent=1) + "\n")
+    (folder / f"{suite.name}-{subset}.md").write_text(table_text(table))
+    return table
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """A table that ``write_table`` has written.
+
+    Raises:
+        UserError: it cannot be read, or is something else.
+    """
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+        if not {"title", "subset", "rows"} <= set(table):
+            raise ValueError("it has no title, subset and rows")
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(
+            f"{path} is not a table of an ablation ({error}); name a .json file in the folder tables of "
+            "the results"
+        ) from None
+    return table
+
+
+def table_text(table: Mapping[str, Any]) -> str:
+    """Title, caption and table in Markdown."""
+    entries = table["rows"]
+    return (
+        f"### {table['title']}\n\n{caption(table['subset'], versions_of(entries))}\n\n"
+        f"{markdown_table(entries)}\n"
+    )
+
+
+def caption(subset: str, codes: Sequence[str]) -> str:
     """What the table shows, in words."""
     who = {"val": "validation", "test": "test"}[subset]
+    versions = f" Code version {', '.join(codes)}." if codes else ""
     return (
         f"All-search single-shot on the {who} identities, percent: mean ± standard deviation over the seeds. "
         f"Differences are in points, of runs with the same seed, with their {LEVEL}% interval (bootstrap "
-        f"over seeds and identities). Seconds: mean time of a training. Code version {code}."
+        f"over seeds and identities). Seconds: mean time of a training.{versions}"
     )
 
 
@@ -70,29 +124,39 @@ def _reached(own: Mapping[int, Record], subset: str, ranking: str) -> dict[str, 
     entry: dict[str, Any] = {"seeds": sorted(own)}
     for figure in FIGURES if own else ():
         values = [own[seed].scores[subset][ranking].mean(figure) for seed in sorted(own)]
-        entry[figure] = (*mean_and_deviation(values), values)
+        mean, deviation = mean_and_deviation(values)
+        entry[figure] = {"mean": mean, "std": deviation if len(values) > 1 else None, "values": values}
     if own:
+        entry["codes"] = sorted({record.code for record in own.values()})
         entry["steps"] = next(iter(own.values())).steps
         entry["train_seconds"] = float(np.mean([record.train_seconds for record in own.values()]))
     return entry
 
 
+def _label(name: str, ranking: str) -> str:
+    return name if ranking == PLAIN else f"{name} + {ranking}"
+
+
 def _compared(
-    own: Mapping[int, Record], other: Mapping[int, Record], subset: str, ranking: str
+    own: Mapping[int, Record], name: str, other: Mapping[int, Record], subset: str, ranking: str
 ) -> dict[str, Any]:
     """The difference to the same ranking of the other row, or to its plain one where it has no such."""
     seeds = sorted(set(own) & set(other))
     if not seeds:
         return {}
     theirs = [other[seed].scores[subset] for seed in seeds]
-    matched = [scores.get(ranking, scores[PLAIN]) for scores in theirs]
+    matched = ranking if all(ranking in scores for scores in theirs) else PLAIN
     ours = [own[seed].scores[subset][ranking] for seed in seeds]
-    gains = {figure: vars(paired_difference(ours, matched, figure)) for figure in FIGURES}
-    return {"paired_seeds": len(seeds), "difference": gains}
+    gains = {
+        figure: vars(paired_difference(ours, [scores[matched] for scores in theirs], figure))
+        for figure in FIGURES
+    }
+    return {"against": _label(name, matched), "paired_seeds": len(seeds), "difference": gains}
 
 
-def _spread(mean: float, deviation: float) -> str:
-    return f"{mean:.1f}" if np.isnan(deviation) else f"{mean:.1f} ± {deviation:.1f}"
+def _spread(reached: Mapping[str, Any]) -> str:
+    mean, deviation = reached["mean"], reached["std"]
+    return f"{mean:.1f}" if deviation is None else f"{mean:.1f} ± {deviation:.1f}"
 
 
 def _interval(gain: Mapping[str, float]) -> str:
