@@ -152,7 +152,8 @@ def add_vireid_config(cfg: CfgNode) -> None:
     # images of the queries' own modality in the place of others. [0, 25, 50, 75]; [] for none. docs/search.md
     # says how they are drawn.
     add("TEST.MIXED_GALLERY", [], listing(integer(0, 99)))
-    # In these galleries, bring each query's distances to either modality to the same mean and spread.
+    # In these galleries, bring the distances within and across modalities to the same mean and spread, taken
+    # over all queries of a trial.
     add("TEST.MODALITY_NORM", False)
 
     # Which figure decides what model_best.pth is: METRIC, ROW/METRIC or DATASET/ROW/METRIC, with rows as the

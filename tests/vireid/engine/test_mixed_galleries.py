@@ -83,12 +83,12 @@ def test_figures_of_a_mixed_gallery_equal_a_plain_loop(cfg, model, metric, norma
     for trial, figures in zip(extracted.settings[0].trials, found.trials):
         exclude = trial.exclude()
         dist = ((features[trial.query][:, None] - features[trial.gallery]) ** 2).sum(axis=2)
+        own = kinds[trial.gallery] == 1
+        for side in (own, ~own) if normalize else ():
+            values = dist[:, side][~exclude[:, side]]
+            dist[:, side] = (dist[:, side] - values.mean()) / values.std()
         first = []
         for q, row in enumerate(dist):
-            own = kinds[trial.gallery] == kinds[trial.query[q]]
-            for side in (own, ~own) if normalize else ():
-                values = row[side & ~exclude[q]]
-                row[side] = (row[side] - values.mean()) / values.std()
             ranked = [g for g in np.argsort(row, kind="stable") if not exclude[q, g]]
             if pids[trial.query[q]] in pids[trial.gallery[ranked]]:
                 first.append(own[ranked[0]])

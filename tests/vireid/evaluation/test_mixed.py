@@ -203,31 +203,46 @@ def test_the_share_of_first_answers_of_the_own_modality(ties, leave_out):
         assert found == pytest.approx(np.mean(answers))
 
 
+def modalities_of(seed):
+    """Of 7 queries and 12 gallery images."""
+    generator = np.random.default_rng(seed)
+    return generator.integers(0, 2, 7), generator.integers(0, 2, 12)
+
+
 @pytest.mark.parametrize("leave_out", [False, True])
 def test_normalized_distances_equal_a_plain_loop(leave_out):
-    dist, _, own, exclude = random_trial(5, False)
-    own[0] = True  # a query without images of the other modality
-    own[1] = np.arange(12) == 3  # with one of its own
-    exclude[1, 3] = False
-    found = normalize_by_modality(dist, own, exclude if leave_out else None)
-    expected = np.zeros((7, 12))
-    for q in range(7):
-        for g in range(12):
-            same_side = [h for h in range(12) if own[q, h] == own[q, g] and not (leave_out and exclude[q, h])]
-            values = dist[q, same_side].astype(np.float64)
-            mean = values.mean() if len(values) else 0
-            spread = np.sqrt(((values - mean) ** 2).mean()) if len(values) else 0
-            expected[q, g] = (dist[q, g] - mean) / (spread or 1)
-    np.testing.assert_allclose(found, expected, atol=1e-9)
-    assert found[1, 3] == 0
+    dist, _, _, exclude = random_trial(5, False)
+    queries, gallery = modalities_of(5)
+    found = normalize_by_modality(dist, queries, gallery, exclude if leave_out else None)
+    for asked in (0, 1):
+        for searched in (0, 1):
+            pairs = [
+                (q, g) for q in range(7) for g in range(12) if (queries[q], gallery[g]) == (asked, searched)
+            ]
+            counted = [pair for pair in pairs if not (leave_out and exclude[pair])]
+            values = [float(dist[pair]) for pair in counted]
+            mean = sum(values) / len(values)
+            spread = np.sqrt(sum((value - mean) ** 2 for value in values) / len(values))
+            for pair in pairs:
+                assert found[pair] == pytest.approx((float(dist[pair]) - mean) / spread)
 
 
-def test_normalizing_keeps_the_order_of_each_modality_and_of_a_gallery_of_one():
-    dist, _, own, _ = random_trial(1, False)
-    found = normalize_by_modality(dist * 100 + 7, own)
-    np.testing.assert_allclose(found, normalize_by_modality(dist, own), atol=1e-4)  # scale and shift are gone
+def test_normalizing_keeps_the_order_of_each_modality_and_forgets_its_scale():
+    dist, *_ = random_trial(1, False)
+    queries, gallery = modalities_of(1)
+    found = normalize_by_modality(dist, queries, gallery)
+    across = queries[:, None] != gallery[None, :]
+    scaled = normalize_by_modality(np.where(across, 100 * dist + 7, dist), queries, gallery)
+    np.testing.assert_allclose(scaled, found, atol=1e-4)
     for q in range(7):
-        for side in (own[q], ~own[q]):
+        for side in (across[q], ~across[q]):
             assert np.array_equal(np.argsort(found[q, side]), np.argsort(dist[q, side]))
-    alone = normalize_by_modality(dist, np.zeros_like(own))
+    alone = normalize_by_modality(dist, np.ones(7), np.zeros(12))
     assert np.array_equal(np.argsort(alone, axis=1), np.argsort(dist, axis=1))
+
+
+def test_normalizing_where_there_is_no_spread_or_nothing_that_counts():
+    same = normalize_by_modality(np.full((2, 3), 0.5), np.zeros(2), np.zeros(3))
+    assert np.array_equal(same, np.zeros((2, 3)))
+    dist = np.arange(6.0).reshape(2, 3)
+    assert np.array_equal(normalize_by_modality(dist, np.zeros(2), np.ones(3), np.ones((2, 3), bool)), dist)

@@ -22,8 +22,8 @@ OWN_FIRST = "own modality first"
 def ranking_distances(
     cfg: CfgNode, features: Tensor, modalities: np.ndarray, reranked: Distance | None
 ) -> Distance:
-    """The distances by which a config ranks: plain or re-ranked, and in a mixed gallery normalized where
-    TEST.MODALITY_NORM says so.
+    """The distances by which a config ranks, comparable between queries: plain or re-ranked, and in a mixed
+    gallery normalized where TEST.MODALITY_NORM says so.
 
     Args:
         cfg: TEST.METRIC, TEST.MODALITY_NORM.
@@ -31,16 +31,26 @@ def ranking_distances(
         modalities: (N,) of the images.
         reranked: what a re-ranker gives; None without one.
     """
-    ready = prepared(features, cfg.TEST.METRIC) if reranked is None else features
+    source = _plain_distances(features, cfg.TEST.METRIC) if reranked is None else reranked
 
     def distance(trial: Trial, setting: Setting) -> np.ndarray:
-        if reranked is None:
-            dist = ranking_distance(ready[trial.query], ready[trial.gallery], cfg.TEST.METRIC)
-        else:
-            dist = as_array(reranked(trial, setting))
+        dist = as_array(source(trial, setting))
         if not (setting.mixed and cfg.TEST.MODALITY_NORM):
             return dist
-        return normalize_by_modality(dist, _own(trial, modalities), trial.exclude())
+        kinds = modalities[trial.query], modalities[trial.gallery]
+        return normalize_by_modality(dist, *kinds, trial.exclude())
+
+    return distance
+
+
+def _plain_distances(features: Tensor, metric: str) -> Distance:
+    """Minus the cosine, or the squared Euclidean distance up to a factor."""
+    ready = prepared(features, metric)
+
+    def distance(trial: Trial, setting: Setting) -> np.ndarray:
+        query = ready[trial.query]
+        dist = ranking_distance(query, ready[trial.gallery], metric)
+        return dist if metric == "cosine" else dist + query.square().sum(dim=1, keepdim=True).cpu().numpy()
 
     return distance
 
