@@ -71,8 +71,7 @@ def run(arguments: argparse.Namespace) -> None:
             row for count in arguments.images for row in index_rows(count, arguments.factory, QUERIES, TOP)
         ]
         if arguments.json:
-            figures = {"machine": machine(), "indexes": indexes}
-            arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+            write_json(arguments.json, indexes=indexes)
         return
     rows = []
     for count in arguments.images:
@@ -81,8 +80,7 @@ def run(arguments: argparse.Namespace) -> None:
     embedding = None if arguments.no_embedding else embedding_figures(arguments.config_file)
     report(rows, embedding)
     if arguments.json:
-        figures = {"machine": machine(), "search": rows, "embedding": embedding}
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+        write_json(arguments.json, search=rows, embedding=embedding)
 
 
 def search_rows(folder: Path, count: int) -> list[dict[str, Any]]:
@@ -223,6 +221,11 @@ def report(rows: list[dict[str, Any]], embedding: dict[str, Any] | None) -> None
             f"({embedding['network_images_per_second']:.1f}), and {of_backbone:.0f} % of what its bare "
             f"backbone does ({embedding['backbone_images_per_second']:.1f})"
         )
+
+
+def write_json(file: Path, **figures: Any) -> None:
+    """Write figures, and on which machine they were measured."""
+    file.write_text(json.dumps({"machine": machine(), **figures}, indent=2) + "\n")
 
 
 def machine() -> str:
