@@ -1,6 +1,8 @@
 """Indexes of faiss by the name of its factory, beside each other: recall and time of a query."""
 
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -11,8 +13,8 @@ PROBES = (32, 128, 512)  # cells of an inverted file that a query looks into
 CANDIDATES = (100, 300, 1000)  # scored exactly
 
 
-def index_rows(count: int, factories: list[str], number: int, top: int) -> None:
-    """Print a line for each setting of each index.
+def index_rows(count: int, factories: list[str], number: int, top: int) -> Iterator[dict[str, Any]]:
+    """Print a line for each setting of each index, and give its figures.
 
     Args:
         count: images of the gallery.
@@ -47,8 +49,11 @@ def index_rows(count: int, factories: list[str], number: int, top: int) -> None:
                     times.append(time.perf_counter() - started)
                     recalls.append(len({*best} & {*right}) / top)
                 looked = f", {probe} cells" if probe else ""
+                recall, ms = float(np.mean(recalls)), 1e3 * float(np.median(times))
                 print(
-                    f"{count:,} images, {name}{looked}, {candidates} candidates: recall@{top} "
-                    f"{np.mean(recalls):.3f}, {1e3 * np.median(times):.1f} ms, built in {build:.0f} s",
+                    f"{count:,} images, {name}{looked}, {candidates} candidates: recall@{top} {recall:.3f}, "
+                    f"{ms:.1f} ms, built in {build:.0f} s",
                     flush=True,
                 )
+                row = {"images": count, "index": name, "cells": probe, "candidates": candidates}
+                yield {**row, "build_s": build, f"recall_at_{top}": recall, "ms": ms}

@@ -67,8 +67,11 @@ def run(arguments: argparse.Namespace) -> None:
         print(json.dumps(measure(Path(arguments.measure), arguments.images[0])))
         return
     if arguments.factory:
-        for count in arguments.images:
-            index_rows(count, arguments.factory, QUERIES, TOP)
+        indexes = [
+            row for count in arguments.images for row in index_rows(count, arguments.factory, QUERIES, TOP)
+        ]
+        if arguments.json:
+            write_json(arguments.json, indexes=indexes)
         return
     rows = []
     for count in arguments.images:
@@ -77,8 +80,7 @@ def run(arguments: argparse.Namespace) -> None:
     embedding = None if arguments.no_embedding else embedding_figures(arguments.config_file)
     report(rows, embedding)
     if arguments.json:
-        figures = {"machine": machine(), "search": rows, "embedding": embedding}
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+        write_json(arguments.json, search=rows, embedding=embedding)
 
 
 def search_rows(folder: Path, count: int) -> list[dict[str, Any]]:
@@ -212,11 +214,18 @@ def report(rows: list[dict[str, Any]], embedding: dict[str, Any] | None) -> None
         "that. Open: once, in each process that searches."
     )
     if embedding:
+        of_network, of_backbone = (100 * embedding[f"share_of_{name}"] for name in ("network", "backbone"))
         print(
             f"\nEmbedding, {embedding['config']}: {embedding['images_per_second']:.1f} images a second from "
-            f"files, {100 * embedding['share']:.0f} % of what the network does alone "
-            f"({embedding['network_images_per_second']:.1f})"
+            f"files. That is {of_network:.0f} % of what the network does alone "
+            f"({embedding['network_images_per_second']:.1f}), and {of_backbone:.0f} % of what its bare "
+            f"backbone does ({embedding['backbone_images_per_second']:.1f})"
         )
+
+
+def write_json(file: Path, **figures: Any) -> None:
+    """Write figures, and on which machine they were measured."""
+    file.write_text(json.dumps({"machine": machine(), **figures}, indent=2) + "\n")
 
 
 def machine() -> str:

@@ -148,6 +148,14 @@ def add_vireid_config(cfg: CfgNode) -> None:
     # TEST.RERANK.ENABLED choose the toolkit's.
     add("TEST.RERANKER", "")
 
+    # Galleries of both modalities, as further rows after the published settings: each percent puts so many
+    # images of the queries' own modality in the place of others. [0, 25, 50, 75]; [] for none. docs/search.md
+    # says how they are drawn.
+    add("TEST.MIXED_GALLERY", [], listing(integer(0, 99)))
+    # In these galleries, bring the distances within and across modalities to the same mean and spread, taken
+    # over all queries of a trial.
+    add("TEST.MODALITY_NORM", False)
+
     # Which figure decides what model_best.pth is: METRIC, ROW/METRIC or DATASET/ROW/METRIC, with rows as the
     # results table names them ("all-search single-shot", "all-search single-shot + MSER"); by default the
     # first row of the first test dataset. METRIC is one of Rank-1, Rank-5, Rank-10, Rank-20, mAP, mINP.

@@ -1,13 +1,20 @@
-"""Grad-CAM against a plain loop over channels, attention rollout against a plain product."""
+"""Grad-CAM against a plain loop over channels, attention rollout against a plain product, covered squares."""
 
 import pytest
 import torch
+from torch import nn
 from torch.nn.functional import cosine_similarity
 
 from configs import tiny_config
 from vireid.engine.models import build_model
 from vireid.errors import ConfigError
-from vireid.visualize.attention import attention_rollout, grad_cam, look_maps, rollout_maps
+from vireid.visualize.attention import (
+    attention_rollout,
+    grad_cam,
+    look_maps,
+    occlusion_maps,
+    rollout_maps,
+)
 
 VIT = {
     "MODEL__BACKBONE__DEPTH": "small",
@@ -60,8 +67,10 @@ def test_grad_cam_is_the_loop_over_pairs_and_channels(convolutional, batch):
         for image, other in ((pair, pair + 2), (pair + 2, pair)):
             map_ = features[image : image + 1].clone().requires_grad_()
             with torch.no_grad():
-                partner = model.heads(features[other : other + 1])
-            cosine_similarity(model.heads(map_), partner).sum().backward()
+                partner = model.heads(features[other : other + 1])[0]
+                length = model.heads(map_)[0].norm()
+            score = model.heads(map_)[0] @ partner / (length * partner.norm())
+            score.backward()
             for channel in range(features.shape[1]):
                 expected[image] += map_.grad[0, channel].mean() * features[image, channel]
     torch.testing.assert_close(grad_cam(model, batch), expected.clamp_min(0), rtol=1e-3, atol=1e-7)
@@ -109,9 +118,43 @@ def test_tokens_become_a_map_of_patches(request, kind, batch):
     assert not torch.allclose(maps[0], maps[1])
 
 
+class MeanColors(nn.Module):
+    """Embeds an image as the sum of the colors of its upper half."""
+
+    def forward(self, batch):
+        return batch["images"][:, :, :32].float().sum(dim=(2, 3))
+
+
+def test_covering_a_part_that_the_embedding_has_not_seen_changes_nothing():
+    generator = torch.Generator().manual_seed(2)
+    images = torch.randint(0, 256, (4, 3, 64, 32), generator=generator, dtype=torch.uint8)
+    images[:, 0, 8:16, 16:24] = 255  # a red square
+    images[:, 1:, 8:16, 16:24] = 0
+    batch = {"images": images, "modalities": torch.tensor([0, 0, 1, 1])}
+    maps, centers = occlusion_maps(MeanColors(), batch)
+    assert (maps.shape, centers) == ((4, 15, 7), [(3.5, 4.0)] * 2)
+    assert (maps[:, 8:] == 0).all()  # squares of the lower half
+    embeddings = MeanColors()(batch)
+    for image in range(4):
+        covered = images.clone()
+        color = images[image].float().mean(dim=(1, 2)).to(torch.uint8)
+        covered[image, :, 8:16, 16:24] = color[:, None, None]
+        found = MeanColors()({"images": covered})[image]
+        partner = embeddings[(image + 2) % 4]
+        expected = cosine_similarity(embeddings[image], partner, 0) - cosine_similarity(found, partner, 0)
+        torch.testing.assert_close(maps[image, 2, 4], expected)
+
+
+def test_a_heat_is_as_large_as_the_image_and_at_most_one(convolutional, with_map, batch):
+    for model, method in ((convolutional, "grad-cam"), (convolutional, "occlusion"), (with_map, "rollout")):
+        heats, used = look_maps(model, batch, method)
+        assert (heats.shape, used) == ((4, 64, 32), method)
+        assert (heats >= 0).all()
+        torch.testing.assert_close(heats.amax(dim=(1, 2)), torch.ones(4))
+
+
 def test_the_method_follows_from_the_backbone(convolutional, with_token, batch):
-    maps, method = look_maps(convolutional, batch)
-    assert method == "grad-cam" and maps.amax(dim=(1, 2)).max() == 1
+    assert look_maps(convolutional, batch)[1] == "grad-cam"
     assert look_maps(with_token, batch)[1] == "rollout"
 
 

@@ -1,7 +1,8 @@
 """Draw where embeddings look, on a visible and an infrared image of one person side by side.
 
 Grad-CAM shows the places of the last feature map that make the two embeddings alike. Attention rollout shows
-which patches reach a vision transformer's embedding through all of its blocks.
+which patches reach a vision transformer's embedding through all of its blocks. Occlusion shows the parts of
+the image without which the two embeddings are less alike, for any backbone.
 """
 
 import argparse
@@ -25,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The model, and what is drawn."""
     parser.add_argument(
         "--method",
-        choices=("auto", "grad-cam", "rollout"),
+        choices=("auto", "grad-cam", "rollout", "occlusion"),
         default="auto",
         help="auto: rollout where all tokens attend to each other in every block, else Grad-CAM (default)",
     )

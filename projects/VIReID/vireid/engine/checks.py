@@ -21,7 +21,7 @@ from vireid.data.image_scan import sampled_color_faults
 from vireid.data.transforms import check_transforms
 from vireid.engine.reports import listed, row_name
 from vireid.engine.rerankers import build_reranker
-from vireid.errors import ConfigError
+from vireid.errors import ConfigError, UserError
 from vireid.evaluation.metrics import METRICS
 from vireid.evaluation.protocols import Setting
 from vireid.modeling.checks import check_model
@@ -93,18 +93,24 @@ def _test_items(test_sets: dict[str, Any]) -> dict[str, list[ImageItem]]:
 
 
 def dataset_settings(cfg: CfgNode, dataset: Any, name: str) -> tuple[Setting, ...]:
-    """The settings of a test set, with DATASETS.TRIALS trials.
+    """The published settings of a test set, with DATASETS.TRIALS trials, then those of TEST.MIXED_GALLERY.
 
     Args:
         name: its name in DATASETS.TESTS.
 
     Raises:
-        ConfigError: a dataset without a cross-modality protocol (the toolkit's own).
+        ConfigError: a dataset without a cross-modality protocol (the toolkit's own), or one that has too few
+            images for a mixed gallery.
     """
     if not hasattr(dataset, "settings"):
         raise ConfigError(f"DATASETS.TESTS has {name}, which has no cross-modality protocol")
     settings: tuple[Setting, ...] = dataset.settings(cfg.DATASETS.TRIALS)
-    return settings
+    if not cfg.TEST.MIXED_GALLERY:
+        return settings
+    try:
+        return (*settings, *dataset.mixed_settings(settings, cfg.TEST.MIXED_GALLERY))
+    except UserError as error:
+        raise ConfigError(f"TEST.MIXED_GALLERY, {name}: {error}") from None
 
 
 def _check_figures(cfg: CfgNode) -> None:

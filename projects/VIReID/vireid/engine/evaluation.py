@@ -18,9 +18,10 @@ from vireid.engine.checkpoint import check_tags, load_weights, read_checkpoint
 from vireid.engine.checks import dataset_settings
 from vireid.engine.extraction import NotFiniteFeaturesError, extract_features
 from vireid.engine.feature_files import check_feature_file, feature_file, write_features
+from vireid.engine.mixed_galleries import evaluate_mixed, ranking_distances
 from vireid.engine.models import build_model
 from vireid.engine.reports import RESULTS, Row, flat_means, results_record, results_table, write_results
-from vireid.engine.rerankers import Reranker, ToolkitReranker, build_reranker, with_progress
+from vireid.engine.rerankers import Reranker, build_reranker, with_progress
 from vireid.engine.seeds import seed_everything
 from vireid.engine.used_images import renumbered, used_positions
 from vireid.engine.verification_rates import with_verification_rates
@@ -135,6 +136,11 @@ class Extracted:
         """(N,) identities."""
         return np.array([item.pid for item in self.items])
 
+    @property
+    def modalities(self) -> np.ndarray:
+        """(N,) modalities."""
+        return np.array([int(item.modality) for item in self.items])
+
 
 def extract_test_set(
     cfg: CfgNode,
@@ -216,18 +222,27 @@ def score(cfg: CfgNode, extracted: Extracted, reranker: Reranker | None) -> list
 
 
 def _rows(cfg: CfgNode, extracted: Extracted, reranker: Reranker | None) -> list[Row]:
-    settings, pids, metric = extracted.settings, extracted.pids, cfg.TEST.METRIC
-    distance = with_progress(reranker, extracted.features, settings) if reranker else None
+    features, pids, modalities = extracted.features["image"], extracted.pids, extracted.modalities
+    reranked = with_progress(reranker, extracted.features, extracted.settings) if reranker else None
+    distance = ranking_distances(cfg, features, modalities, reranked)
+    names = [item.path for item in extracted.items]
+    unmixed = [setting for setting in extracted.settings if not setting.mixed]
+    # Scored apart from the mixed settings, so that these cannot change the published figures.
     results = evaluate_settings(
-        extracted.features["image"],
-        pids,
-        settings,
-        metric=metric,
-        distance=distance,
-        names=[item.path for item in extracted.items],
+        features, pids, unmixed, metric=cfg.TEST.METRIC, distance=reranked, names=names
     )
+    results |= evaluate_mixed(results, features, pids, modalities, extracted.settings, distance)
     if cfg.TEST.ROC.ENABLED:
-        distance = distance or ToolkitReranker(metric).bind(extracted.features)
-        results = with_verification_rates(results, pids, settings, distance)
+        results = with_verification_rates(results, pids, extracted.settings, distance)
     label = reranker.label if reranker else ""
-    return [Row(setting, label, metric, cfg.TEST.FLIP.ENABLED, results[setting.name]) for setting in settings]
+    return [
+        Row(
+            setting,
+            label,
+            cfg.TEST.METRIC,
+            cfg.TEST.FLIP.ENABLED,
+            results[setting.name],
+            normalized=bool(setting.mixed and cfg.TEST.MODALITY_NORM),
+        )
+        for setting in extracted.settings
+    ]

@@ -1,9 +1,9 @@
 """What an evaluation leaves: a table, results.json, and the figure that decides which model is the best."""
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ class Row:
         metric: "cosine" or "euclidean".
         flip: whether features of mirrored images were averaged in.
         result: the figures in percent.
+        normalized: whether distances were brought to one scale in each modality (TEST.MODALITY_NORM).
     """
 
     setting: Setting
@@ -34,6 +35,7 @@ class Row:
     metric: str
     flip: bool
     result: ProtocolResult
+    normalized: bool = False
 
     @property
     def name(self) -> str:
@@ -42,15 +44,22 @@ class Row:
 
     @property
     def conditions(self) -> dict[str, Any]:
-        """What made the figures, as plain values."""
+        """What made the figures, as plain values; of a mixed gallery, also how it is mixed."""
+        direction = DIRECTIONS.get(self.setting.direction, self.setting.direction)
+        mixed: dict[str, Any] = {}
+        if self.setting.mixed:
+            direction = f"{direction.partition(',')[0]}, gallery of both modalities"
+        if self.setting.mixed is not None:
+            mixed = {"own modality in the gallery": self.setting.mixed, "normalized": self.normalized}
         return {
-            "direction": DIRECTIONS.get(self.setting.direction, self.setting.direction),
+            "direction": direction,
             "draw": self.setting.draw,
             "trials": len(self.setting.trials),
             "cmc": "of identities" if self.setting.unique_pids else "of images",
             "metric": self.metric,
             "flip": self.flip,
             "re-ranking": self.reranking or "none",
+            **mixed,
         }
 
 
@@ -70,19 +79,24 @@ def results_table(results: Mapping[str, Sequence[Row]], about: Mapping[str, Any]
         Text; mean ± standard deviation where trials are several.
     """
     lines = [_model_line(about)] if about else []
+    metrics = list(
+        dict.fromkeys(name for rows in results.values() for row in rows for name in row.result.mean)
+    )
     table = []
     for dataset, rows in results.items():
-        for stated, members in groupby(rows, key=_stated):
-            names = ", ".join(dict.fromkeys(row.setting.name for row in members))
-            lines.append(f"{dataset}, {names}: {stated}")
+        settings: dict[str, dict[str, None]] = defaultdict(dict)
+        for row in rows:
+            settings[_stated(row)][row.setting.name] = None
+        lines += [f"{dataset}, {', '.join(names)}: {stated}" for stated, names in settings.items()]
         for row in rows:
             several = len(row.result.trials) > 1
             cells = [
-                f"{mean:.2f}" + (f" ± {row.result.std[name]:.2f}" if several else "")
-                for name, mean in row.result.mean.items()
+                f"{row.result.mean[name]:.2f}" + (f" ± {row.result.std[name]:.2f}" if several else "")
+                if name in row.result.mean
+                else ""
+                for name in metrics
             ]
             table.append([dataset, row.setting.name, row.reranking or "none", len(row.result.trials), *cells])
-    metrics = [*next(iter(results.values()))[0].result.mean]
     headers = ["dataset", "setting", "re-ranking", "trials", *metrics]
     return "\n".join([*lines, tabulate(table, headers=headers, tablefmt="pipe", stralign="right")])
 
@@ -90,9 +104,8 @@ def results_table(results: Mapping[str, Sequence[Row]], about: Mapping[str, Any]
 def _stated(row: Row) -> str:
     conditions = row.conditions
     flip = "flipped images averaged in" if row.flip else "no flip"
-    return "; ".join(
-        [conditions["direction"], row.setting.draw, f"CMC {conditions['cmc']}", row.metric, flip]
-    )
+    stated = [conditions["direction"], row.setting.draw, f"CMC {conditions['cmc']}", row.metric, flip]
+    return "; ".join([*stated, "distances normalized by modality"] if row.normalized else stated)
 
 
 def _model_line(about: Mapping[str, Any]) -> str:

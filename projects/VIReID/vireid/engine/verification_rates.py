@@ -13,13 +13,10 @@ def with_verification_rates(
     """The results with the rates of TEST.ROC beside the metrics, in percent."""
     extended = {}
     for setting in settings:
-        rows = []
-        for trial, metrics in zip(setting.trials, results[setting.name].trials):
+        rates = []
+        for trial in setting.trials:
             labels = pids[trial.query], pids[trial.gallery]
-            rates = verification_rates(distance(trial, setting), *labels, exclude=trial.exclude())
-            rows.append({**metrics, **{name: 100 * rate for name, rate in rates.items()}})
-        columns = {name: [row[name] for row in rows] for name in rows[0]}
-        mean = {name: float(np.mean(values)) for name, values in columns.items()}
-        std = {name: float(np.std(values)) for name, values in columns.items()}
-        extended[setting.name] = ProtocolResult(mean, std, rows)
+            found = verification_rates(distance(trial, setting), *labels, exclude=trial.exclude())
+            rates.append({name: 100 * rate for name, rate in found.items()})
+        extended[setting.name] = results[setting.name].extended(rates)
     return extended

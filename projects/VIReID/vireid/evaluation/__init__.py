@@ -3,6 +3,8 @@
 from vireid.evaluation.jaccard import k_reciprocal_jaccard
 from vireid.evaluation.llcm import llcm_settings
 from vireid.evaluation.metrics import METRICS, RankMetrics, rank_metrics
+from vireid.evaluation.mixed import mixed_settings
+from vireid.evaluation.modality_norm import normalize_by_modality
 from vireid.evaluation.protocols import ProtocolResult, evaluate_settings
 from vireid.evaluation.regdb import regdb_settings
 from vireid.evaluation.sysu_mm01 import SYSUProtocol, sysu_settings
@@ -18,6 +20,8 @@ __all__ = [
     "evaluate_settings",
     "k_reciprocal_jaccard",
     "llcm_settings",
+    "mixed_settings",
+    "normalize_by_modality",
     "rank_metrics",
     "regdb_settings",
     "sysu_settings",

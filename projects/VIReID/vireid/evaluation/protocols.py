@@ -10,7 +10,7 @@ import torch
 from vireid.errors import ConfigError, UserError
 from vireid.evaluation.arrays import labels
 from vireid.evaluation.features import as_features, prepared, require_finite_features
-from vireid.evaluation.metrics import METRICS, RankMetrics, rank_metrics, summarize
+from vireid.evaluation.metrics import RankMetrics, rank_metrics, summarize
 from vireid.evaluation.rank_kernel import MAX_GALLERIES, rank_matches
 from vireid.evaluation.trials import Setting, Trial
 
@@ -29,10 +29,17 @@ class ProtocolResult:
     @classmethod
     def over(cls, trials: Sequence[RankMetrics]) -> "ProtocolResult":
         """Average the metrics of trials."""
-        rows = [trial.percent() for trial in trials]
-        table = np.array([[row[name] for name in METRICS] for row in rows])
-        mean, std = table.mean(axis=0), table.std(axis=0)
-        return cls(dict(zip(METRICS, mean.tolist())), dict(zip(METRICS, std.tolist())), rows)
+        return cls._of([trial.percent() for trial in trials])
+
+    def extended(self, further: Sequence[dict[str, float]]) -> "ProtocolResult":
+        """With further figures of each trial, in percent."""
+        return self._of([{**row, **added} for row, added in zip(self.trials, further, strict=True)])
+
+    @classmethod
+    def _of(cls, rows: list[dict[str, float]]) -> "ProtocolResult":
+        table = np.array([list(row.values()) for row in rows])
+        mean, std = table.mean(axis=0).tolist(), table.std(axis=0).tolist()
+        return cls(dict(zip(rows[0], mean)), dict(zip(rows[0], std)), rows)
 
 
 def evaluate_settings(

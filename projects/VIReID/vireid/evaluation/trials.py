@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vireid.errors import UserError
-from vireid.evaluation.arrays import whole_numbers
+from vireid.evaluation.arrays import is_integer, whole_numbers
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,9 +63,11 @@ class Setting:
         unique_pids: whether the CMC counts each identity once, at its best rank.
         direction: "i2v" where infrared images are the queries, "v2i" where visible ones are.
         draw: how the images of each trial are chosen, in words.
+        mixed: percent of gallery images that are of the queries' own modality; None where no gallery is meant
+            to hold any, as in every published setting.
 
     Raises:
-        UserError: no name, no trial, or something else among the trials.
+        UserError: no name, no trial, or something else among the trials; no percent.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Setting:
     unique_pids: bool
     direction: str
     draw: str = "all images"
+    mixed: int | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -85,3 +88,5 @@ class Setting:
             raise UserError(
                 f'setting "{self.name}": unique_pids is {self.unique_pids!r}; expected True or False'
             )
+        if self.mixed is not None and not (is_integer(self.mixed) and 0 <= self.mixed <= 100):
+            raise UserError(f'setting "{self.name}": mixed is {self.mixed!r}; expected a percent or None')

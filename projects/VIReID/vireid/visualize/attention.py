@@ -1,4 +1,4 @@
-"""Where an embedding looks: Grad-CAM on feature maps, attention rollout on the tokens of a transformer."""
+"""Where an embedding looks: by Grad-CAM, by attention rollout, and by covering parts of the image."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -10,8 +10,9 @@ from torch.nn.functional import cosine_similarity
 
 from vireid.errors import ConfigError
 from vireid.modeling.modes import evaluation_mode
+from vireid.visualize.cells import Centers, cell_centers, enlarged
 
-METHODS = ("auto", "grad-cam", "rollout")
+METHODS = ("auto", "grad-cam", "rollout", "occlusion")
 
 
 def look_maps(model: nn.Module, batch: dict[str, Any], method: str = "auto") -> tuple[Tensor, str]:
@@ -20,25 +21,35 @@ def look_maps(model: nn.Module, batch: dict[str, Any], method: str = "auto") -> 
     Args:
         model: the meta-architecture.
         batch: images and modalities of B visible images, then of the B infrared images of the same persons.
-        method: "grad-cam"; "rollout"; or "auto": rollout where every block attends to all tokens.
+        method: "grad-cam"; "rollout"; "occlusion"; or "auto": rollout where every block attends to all
+            tokens, else Grad-CAM.
 
     Returns:
-        (2B, h, w) float32, the largest value of each map 1, and the method that was used.
+        (2B, H, W) float32, as large as the images, from 0 to 1, the largest value of each map 1; and the
+        method that was used.
 
     Raises:
         ConfigError: a method that the backbone does not allow.
     """
     if method == "auto":
         method = "rollout" if _attentions(model, batch) else "grad-cam"
-    maps = rollout_maps(model, batch) if method == "rollout" else grad_cam(model, batch)
-    return maps / maps.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12), method
+    if method == "occlusion":
+        maps, centers = occlusion_maps(model, batch)
+    else:
+        maps = rollout_maps(model, batch) if method == "rollout" else grad_cam(model, batch)
+        centers = cell_centers(model, batch, (maps.shape[1], maps.shape[2]))
+    height, width = batch["images"].shape[2:]
+    heats = enlarged(maps, (height, width), centers).clamp_min(0)
+    return heats / heats.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12), method
 
 
 def grad_cam(model: nn.Module, batch: dict[str, Any]) -> Tensor:
     """Which places of the last feature map make the embeddings of a pair alike.
 
-    The score of a pair is the cosine of its two embeddings. A channel's weight is the mean, over the places,
-    of the score's gradient with respect to it; a map is the positive part of the weighted sum of channels.
+    The score of a pair is the cosine of its two embeddings, whose lengths are held. (The cosine does not
+    change where a whole map grows: its full gradient would cancel what all places have in common.) A
+    channel's weight is the mean, over the places, of the score's gradient with respect to it; a map is the
+    positive part of the weighted sum of channels.
 
     Args:
         model, batch: see ``look_maps``.
@@ -70,9 +81,46 @@ def grad_cam(model: nn.Module, batch: dict[str, Any]) -> Tensor:
             "--method grad-cam: the backbone gives one vector an image, and no map; use --method rollout"
         )
     visible, infrared = embeddings.float().chunk(2)
-    (gradient,) = torch.autograd.grad(cosine_similarity(visible, infrared).sum(), features)
+    lengths = (visible.norm(dim=1) * infrared.norm(dim=1)).clamp_min(1e-12).detach()
+    (gradient,) = torch.autograd.grad(((visible * infrared).sum(dim=1) / lengths).sum(), features)
     weights = gradient.mean(dim=(2, 3), keepdim=True)
     return (weights * features).sum(dim=1).relu().detach().float().cpu()
+
+
+@torch.no_grad()
+def occlusion_maps(model: nn.Module, batch: dict[str, Any]) -> tuple[Tensor, Centers]:
+    """How much less alike a pair is where a square of one image is covered by the image's mean color.
+
+    The squares are a quarter of the image's shorter side, and half of one apart. A square is covered in one
+    image of the pair at a time.
+
+    Args:
+        model, batch: see ``look_maps``.
+
+    Returns:
+        (2B, rows, columns) float32, the decrease of the cosine, which may be negative; and where the centers
+        of the squares are, see ``vireid.visualize.cells``.
+
+    Source: Zeiler and Fergus, ECCV 2014, section 4.2, with a cosine for the score of a class.
+    """
+    images = batch["images"]
+    height, width = images.shape[2:]
+    side = max(2, min(height, width) // 4)
+    step = side // 2
+    color = images.float().mean(dim=(2, 3), keepdim=True).to(images.dtype)
+    rows, columns = (range(0, size - side + 1, step) for size in (height, width))
+    decrease = torch.zeros(len(images), len(rows), len(columns))
+    with evaluation_mode(model):
+        whole = model(batch).float()
+        partners = whole.roll(len(images) // 2, dims=0)
+        alike = cosine_similarity(whole, partners)
+        for i, top in enumerate(rows):
+            for j, left in enumerate(columns):
+                covered = images.clone()
+                covered[:, :, top : top + side, left : left + side] = color
+                found = model({**batch, "images": covered}).float()
+                decrease[:, i, j] = (alike - cosine_similarity(found, partners)).cpu()
+    return decrease, [((side - 1) / 2, float(step))] * 2
 
 
 def rollout_maps(model: nn.Module, batch: dict[str, Any]) -> Tensor:

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import nn
-from torch.nn.functional import interpolate
 from yacs.config import CfgNode
 
 from vireid.data.build import build_test_loader
@@ -19,7 +18,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BOTH = (Modality.VISIBLE, Modality.INFRARED)
-WORDS = {"grad-cam": "Grad-CAM of the cosine of the two embeddings", "rollout": "attention rollout"}
+WORDS = {
+    "grad-cam": "Grad-CAM of the cosine of the two embeddings",
+    "rollout": "attention rollout",
+    "occlusion": "decrease of the cosine where a square is covered",
+}
 
 
 def attention_figure(
@@ -52,11 +55,9 @@ def attention_figure(
         raise UserError(f"{title}: none has both a visible and an infrared image")
     images = [visible for visible, _ in pairs] + [infrared for _, infrared in pairs]
     batches = list(build_test_loader(_in_one_batch(cfg, len(images)), images))
-    maps, used = look_maps(model, batches[0], method)
+    heats, used = look_maps(model, batches[0], method)
     pixels = batches[0]["images"].permute(0, 2, 3, 1).numpy()
     height, width = pixels.shape[1:3]
-    large = interpolate(maps[:, None], (height, width), mode="bicubic", align_corners=False)[:, 0]
-    heats = large.clamp(0, 1).numpy()
 
     # Two identities stand side by side, in four columns each.
     lines, across = -(-len(pairs) // 2), min(2, len(pairs))
@@ -68,7 +69,7 @@ def attention_figure(
         line, side = divmod(number, across)
         for position, row in enumerate((number, len(pairs) + number)):
             place = axes[line, 4 * side + 2 * position : 4 * side + 2 * position + 2]
-            _draw(place, pixels[row], heats[row])
+            _draw(place, pixels[row], heats[row].numpy())
         if line == 0:
             axes[0, 4 * side].set_title("visible", loc="left")
             axes[0, 4 * side + 2].set_title("infrared", loc="left")

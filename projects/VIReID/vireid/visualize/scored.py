@@ -12,11 +12,9 @@ from vireid.data.build import build_dataset
 from vireid.data.datasets.base import ImageItem
 from vireid.engine.checks import dataset_settings
 from vireid.engine.evaluation import extract_test_set
+from vireid.engine.mixed_galleries import ranking_distances
 from vireid.engine.rerankers import build_reranker
 from vireid.errors import ConfigError, choices
-from vireid.evaluation.arrays import as_array
-from vireid.evaluation.features import prepared
-from vireid.evaluation.protocols import ranking_distance
 from vireid.evaluation.rank_kernel import rank_matches
 
 
@@ -70,11 +68,9 @@ def scored_trial(cfg: CfgNode, model: nn.Module, setting_name: str = "") -> Scor
     extracted = extract_test_set(cfg, model, dataset, (first_trial,), reranker, name)
     (setting,) = extracted.settings
     (trial,) = setting.trials
-    if reranker is not None:
-        distances = as_array(reranker.bind(extracted.features)(trial, setting))
-    else:
-        features = prepared(extracted.features["image"], cfg.TEST.METRIC)
-        distances = ranking_distance(features[trial.query], features[trial.gallery], cfg.TEST.METRIC)
+    reranked = reranker.bind(extracted.features) if reranker else None
+    ranked = ranking_distances(cfg, extracted.features["image"], extracted.modalities, reranked)
+    distances = ranked(trial, setting)
     exclude = trial.exclude()
     places = np.arange(len(trial.gallery), dtype=np.int32)[:, None]
     pids = extracted.pids

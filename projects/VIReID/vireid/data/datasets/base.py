@@ -15,6 +15,7 @@ from vireid.data.datasets.items import item_faults, repeated
 from vireid.data.datasets.lists import SEE, Report, name_some, refuse, require_folder
 from vireid.data.datasets.published_counts import PublishedCounts
 from vireid.errors import ConfigError
+from vireid.evaluation.mixed import mixed_settings
 from vireid.evaluation.protocols import Setting
 from vireid.modality import Modality
 
@@ -92,6 +93,19 @@ class VisibleInfraredDataset(ImageDataset):
     def settings(self, trials: int = 10) -> tuple[Setting, ...]:
         """The published settings; positions index ``test``."""
         raise NotImplementedError
+
+    def mixed_settings(self, settings: Sequence[Setting], percents: Sequence[int]) -> tuple[Setting, ...]:
+        """Settings of this dataset with galleries of both modalities, see ``vireid.evaluation.mixed``.
+
+        Args:
+            percents: of gallery images that are of the queries' modality.
+        """
+        pids, camids, modalities = zip(*((item.pid, item.camid, item.modality) for item in self.test))
+        return mixed_settings(settings, pids, camids, modalities, percents, self.searchable())
+
+    def searchable(self) -> Sequence[bool]:
+        """Which test images may stand in a gallery: all of them."""
+        return [True] * len(self.test)
 
     def parts(self) -> dict[str, "VisibleInfraredDataset"]:
         """What is verified, each with a training and a test set of its own, by name: the splits of RegDB."""

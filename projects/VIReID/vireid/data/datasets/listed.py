@@ -76,6 +76,10 @@ class List(VisibleInfraredDataset):
         """The file names an identity alike in training and test."""
         return item.pid
 
+    def searchable(self) -> list[bool]:
+        """All test images but those of the subset query."""
+        return [line.subset != "query" for line in self._lines if line.subset != "train"]
+
     def settings(self, trials: int = 10) -> tuple[Setting, ...]:
         """Infrared to visible and visible to infrared, each where there are queries and a gallery.
 
