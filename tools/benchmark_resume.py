@@ -15,7 +15,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = """
@@ -65,7 +67,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> None:
     whole = folder / "whole"
     started(arguments, whole).wait()
     steps = progress(whole)
-    duration = steps[-1][1] - steps[0][1]
+    duration = steps[-1].moment - steps[0].moment
     rng = random.Random(arguments.seed)
     equal, costs = 0, []
     names = {"SIGKILL": 0, "SIGTERM": 0}
@@ -114,7 +116,7 @@ def started(arguments: argparse.Namespace, folder: Path) -> subprocess.Popen:
 
 
 def train(arguments: argparse.Namespace) -> None:
-    """Train in this process; note when each iteration begins."""
+    """Train in this process; note when each iteration begins, and in which process."""
     import vireid  # noqa: F401  isort: skip  (makes the toolkit importable)
     from fastreid.engine import HookBase
 
@@ -129,7 +131,7 @@ def train(arguments: argparse.Namespace) -> None:
     class Progress(HookBase):
         def before_step(self) -> None:
             with open(arguments.child / "progress", "a") as file:
-                file.write(f"{self.trainer.iter} {time.monotonic()}\n")
+                file.write(f"{os.getpid()} {self.trainer.iter} {time.monotonic()}\n")
 
     trainer.register_hooks([Progress()])
     try:
@@ -138,21 +140,34 @@ def train(arguments: argparse.Namespace) -> None:
         sys.exit(getattr(error, "exit_status", 130))
 
 
-def progress(folder: Path) -> list[tuple[int, float]]:
-    """(iteration, time) of each step that has begun, in order."""
+class Step(NamedTuple):
+    """A step that has begun."""
+
+    process: int
+    iteration: int
+    moment: float  # in seconds
+
+
+def progress(folder: Path) -> list[Step]:
+    """The steps that have begun, in order."""
     file = folder / "progress"
     lines = file.read_text().splitlines() if file.exists() else []
-    return [(int(iteration), float(moment)) for iteration, moment in map(str.split, lines)]
+    return [
+        Step(int(process), int(iteration), float(moment))
+        for process, iteration, moment in map(str.split, lines)
+    ]
 
 
-def repeated_seconds(steps: list[tuple[int, float]]) -> list[float]:
-    """For each resumed run, the time from its first step to the iteration that was reached before."""
-    found, furthest, first = [], -1, steps[0][1]
-    for (iteration, moment), (before, _) in zip(steps[1:], steps):
-        if iteration != before + 1:  # resumed
-            furthest, first = max(furthest, before), moment
-        if iteration == furthest:
-            found.append(moment - first)
+def repeated_seconds(steps: list[Step]) -> list[float]:
+    """For each resumed process that repeats iterations: the time from its first step to the iteration that
+    the run had reached before, or to its own end."""
+    found, furthest = [], -1
+    for _, group in groupby(steps, key=lambda step: step.process):
+        own = list(group)
+        repeated = [step.moment for step in own if step.iteration <= furthest]
+        if repeated:
+            found.append(repeated[-1] - repeated[0])
+        furthest = max(furthest, own[-1].iteration)
     return found
 
 
