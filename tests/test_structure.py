@@ -25,6 +25,7 @@ LAYERS = [
         "vireid.entry_points",
         "vireid.config_keys",
         "vireid.file_names",
+        "vireid.command_line",
         "vireid.files",
         "vireid.images",
         "vireid.preprocessing",

@@ -40,8 +40,14 @@ def test_command_line(make_regdb, tmp_path, monkeypatch):
 
 def test_a_preview_of_an_unknown_kind_is_an_error(make_regdb, tmp_path):
     data = ("--output", tmp_path / "data", "--identities", 2, "--images", 1)
-    status, _, error = make_regdb(*data, "--preview", tmp_path / "sheet.doc")
-    assert status == 2 and "sheet.doc: unknown file extension: .doc" in error
+    (tmp_path / "sheet.png").mkdir()
+    for name, message in (
+        ("sheet.doc", "no picture has such a name"),
+        ("sheet.png", "is a folder; name a file"),
+    ):
+        status, _, error = make_regdb(*data, "--preview", tmp_path / name)
+        assert status == 2 and message in error
+    assert not (tmp_path / "data").exists()
 
 
 def test_command_line_says_that_an_interrupted_folder_is_incomplete(make_regdb, tmp_path, monkeypatch):

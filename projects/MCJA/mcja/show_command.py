@@ -5,6 +5,8 @@ import random
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vireid.command_line import PICTURES, number_from, output_file
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -22,10 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is drawn."""
     parser.add_argument("images", nargs="*", type=Path, metavar="IMAGE", help="visible images, one a row")
     parser.add_argument("--output", required=True, type=Path, metavar="FILE.png", help="the picture")
-    parser.add_argument("--rows", type=int, default=3, metavar="N", help="persons to generate (default 3)")
-    parser.add_argument("--draws", type=int, default=2, metavar="N", help="of each augmentation (default 2)")
     parser.add_argument(
-        "--seed", type=int, default=0, metavar="S", help="same seed, same picture (default 0)"
+        "--rows", type=number_from(1), default=3, metavar="N", help="persons to generate (default 3)"
+    )
+    parser.add_argument(
+        "--draws", type=number_from(1), default=2, metavar="N", help="of each augmentation (default 2)"
+    )
+    parser.add_argument(
+        "--seed", type=number_from(0), default=0, metavar="S", help="same seed, same picture (default 0)"
     )
 
 
@@ -36,6 +42,7 @@ def run(args: argparse.Namespace) -> None:
     from synthvi.pictures import person_pictures
     from vireid.images import read_image
 
+    output_file(args.output, PICTURES)
     rows: list[list[Image.Image]] = [[read_image(path)] for path in args.images]
     rows = rows or [[*pictures] for pictures in person_pictures(args.rows, args.seed, SIZE)]
     draw(rows, args.draws, args.seed).save(args.output, optimize=True)

@@ -2,6 +2,8 @@
 
 import argparse
 
+from vireid.command_line import PICTURES, number_from, output_file
+
 EXAMPLES = """
 example:
   vireid show patch-mix --output patch_mix.png
@@ -13,9 +15,13 @@ SIZE, GAP, MARGIN, LABEL = (192, 96), 4, 8, 18  # pixels
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is drawn."""
     parser.add_argument("--output", required=True, metavar="FILE.png", help="where the picture goes")
-    parser.add_argument("--persons", type=int, default=3, metavar="N", help="rows (default 3)")
-    parser.add_argument("--patch-size", type=int, default=16, metavar="S", help="in pixels (default 16)")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of persons and masks (default 0)")
+    parser.add_argument("--persons", type=number_from(1), default=3, metavar="N", help="rows (default 3)")
+    parser.add_argument(
+        "--patch-size", type=number_from(1), default=16, metavar="S", help="in pixels (default 16)"
+    )
+    parser.add_argument(
+        "--seed", type=number_from(0), default=0, metavar="S", help="of persons and masks (default 0)"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -27,6 +33,7 @@ def run(args: argparse.Namespace) -> None:
     from pmcm.mixing import patch_mix
     from synthvi.pictures import person_pictures
 
+    output_file(args.output, PICTURES)
     persons = person_pictures(args.persons, args.seed, SIZE)
     visible, infrared = (
         torch.from_numpy(np.stack([np.asarray(image) for image in images])).permute(0, 3, 1, 2)

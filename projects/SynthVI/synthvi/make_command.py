@@ -2,6 +2,9 @@
 
 import argparse
 import sys
+from pathlib import Path
+
+from PIL import Image
 
 from synthvi import LAYOUTS, RECIPES, generate_dataset, write_contact_sheet
 from synthvi.benchmark import verify_benchmark, write_benchmark
@@ -67,12 +70,17 @@ def check_arguments(args: argparse.Namespace) -> None:
     """Refuse arguments that do not fit together.
 
     Raises:
-        UserError: one is missing, or the recipe fixes it.
+        UserError: one is missing, or the recipe fixes it, or the preview could not be written.
     """
     needed = ("output", "identities", "images") if args.layout else ("output",) if args.recipe else ()
     missing = [f"--{name}" for name in needed if getattr(args, name) is None]
     if missing:
         raise UserError(f"{'--layout' if args.layout else '--recipe'} needs {', '.join(missing)}")
+    kinds = Image.registered_extensions()
+    if args.preview and kinds.get(Path(args.preview).suffix.lower()) not in Image.SAVE:
+        raise UserError(f"--preview {args.preview}: no picture has such a name; expected FILE.png")
+    if args.preview and Path(args.preview).is_dir():
+        raise UserError(f"--preview {args.preview} is a folder; name a file in it")
     given = [f"--{name.replace('_', '-')}" for name in FIXED_BY_RECIPE if getattr(args, name) is not None]
     if args.recipe and given:
         raise UserError(f"the recipe fixes {', '.join(given)}; leave it out")
@@ -116,10 +124,7 @@ def run(args: argparse.Namespace) -> None:
         return
     report = generate_recipe(args) if args.recipe else generate(args)
     if args.preview:
-        try:
-            write_contact_sheet(args.preview, report.output, report.plan)
-        except ValueError as error:  # a suffix that Pillow does not know
-            raise UserError(f"--preview {args.preview}: {error}") from None
+        write_contact_sheet(args.preview, report.output, report.plan)
     print(
         f"{len(report.plan.shots)} images in {report.seconds:.1f} s, {report.images_per_second:.0f} images/s"
     )

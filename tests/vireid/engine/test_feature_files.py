@@ -55,9 +55,14 @@ def test_several_test_sets_have_a_file_each(datasets, tmp_path):
 
 @pytest.mark.parametrize(
     ("file", "message"),
-    [("features.pt", "expected a name that ends in .npz"), ("no/features.npz", "there is no folder")],
+    [
+        ("features.pt", "expected a name that ends in .npz"),
+        ("no/features.npz", "there is no folder"),
+        ("folder.npz", "is a folder; name a file in it"),
+    ],
 )
 def test_a_file_that_could_not_be_written_is_refused_first(command, datasets, tmp_path, file, message):
+    (tmp_path / "folder.npz").mkdir()
     config = ["--config-file", PROJECTS / "VIReID/configs/sysu.yml", "--save-features", tmp_path / file]
     status, _, error = command("evaluate", *config, *options(OUTPUT_DIR=tmp_path / "out"))
     assert status == 2 and message in error

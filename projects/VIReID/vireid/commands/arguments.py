@@ -4,11 +4,17 @@ import argparse
 import os
 import sys
 
+from vireid.command_line import config_name
+
 
 def add_config_arguments(parser: argparse.ArgumentParser, what: str = "the config of the model") -> None:
     """Add ``--config-file`` and, as the last arguments, settings of it."""
     parser.add_argument(
-        "--config-file", required=True, metavar="CONFIG", help=f"{what}: a file, or a name such as pmcm/sysu"
+        "--config-file",
+        type=config_name,
+        required=True,
+        metavar="CONFIG",
+        help=f"{what}: a file, or a name such as pmcm/sysu",
     )
     parser.add_argument(
         "opts",

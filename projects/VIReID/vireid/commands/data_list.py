@@ -5,6 +5,7 @@ Identity, camera, modality and subset are found in the path of each image, below
 
 import argparse
 import csv
+import io
 import os
 import random
 import re
@@ -12,6 +13,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from vireid.command_line import output_file, share
 from vireid.errors import DatasetError
 from vireid.file_names import PERSON_AND_CAMERA
 from vireid.modality import WORDS, Modality
@@ -67,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--test-share",
-        type=float,
+        type=share,
         default=0.5,
         metavar="P",
         help="of the identities whose subset no folder says (default 0.5)",
@@ -83,13 +85,14 @@ def run(args: argparse.Namespace) -> None:
 
     if not args.folder.is_dir():
         raise DatasetError(f"{args.folder} is no folder")
-    output = args.output or args.folder / "list.csv"
+    output = output_file(args.output or args.folder / "list.csv")
     rows = table(args.folder, args.infrared_cameras, args.test_share, args.seed)
     places = [place(Path(row["path"]), output) for row in rows]
-    with open(output, "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({**row, "path": path} for row, path in zip(rows, places))
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({**row, "path": path} for row, path in zip(rows, places))
+    output.write_text(text.getvalue(), encoding="utf-8", newline="")
     images = Counter((row["subset"], row["modality"]) for row in rows)
     identities = {
         group: len({row["identity"] for row in rows if (row["subset"], row["modality"]) == group})
@@ -118,6 +121,13 @@ def table(folder: Path, infrared_cameras: list[int], test_share: float, seed: in
         for name in names
         if name.lower().endswith(SUFFIXES) and not name.startswith(".")
     )
+    for path in paths:
+        try:
+            str(path).encode()
+        except UnicodeEncodeError:
+            raise DatasetError(
+                f"{str(path)!a}: its name is not text in UTF-8, so no list can hold it"
+            ) from None
     if not paths:
         raise DatasetError(f"{folder} holds no image ({', '.join(SUFFIXES)})")
     images = [found for found in (read_path(path, folder) for path in paths) if found.identity != "-1"]

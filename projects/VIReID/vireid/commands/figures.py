@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vireid.command_line import number_from
 from vireid.commands.arguments import add_config_arguments
 
 if TYPE_CHECKING:
@@ -37,13 +38,15 @@ def add_image_arguments(parser: argparse.ArgumentParser, identities: int | None)
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         "--identities",
-        type=int,
+        type=number_from(1),
         default=identities,
         metavar="N",
         help=f"how many, drawn at random (default {identities or 'all'})",
     )
     which.add_argument("--pids", type=int, nargs="+", default=[], metavar="ID", help="these identities")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of all draws (default 0)")
+    parser.add_argument(
+        "--seed", type=number_from(0), default=0, metavar="S", help="of all draws (default 0)"
+    )
 
 
 def configured_model(args: argparse.Namespace) -> "tuple[CfgNode, nn.Module]":

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
+from vireid.command_line import config_name, number_from, output_folder
 from vireid.commands.arguments import child_environment, vireid_command
 
 INTERRUPTED = "; the same command goes on from the last checkpoints"
@@ -46,7 +47,9 @@ class Run:
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what every set of runs takes: its config, folder, epoch, number at a time and settings."""
-    parser.add_argument("--config-file", required=True, metavar="CONFIG", help="what is trained")
+    parser.add_argument(
+        "--config-file", type=config_name, required=True, metavar="CONFIG", help="what is trained"
+    )
     parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="a folder for each run")
     parser.add_argument(
         "--epoch",
@@ -54,7 +57,9 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         default="last",
         help="which epoch the table has (default last); the best is chosen on the test set",
     )
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at a time (default 1)")
+    parser.add_argument(
+        "--jobs", type=number_from(1), default=1, metavar="N", help="runs at a time (default 1)"
+    )
     parser.add_argument("--options", nargs="+", default=[], metavar="KEY VALUE", help="settings of all runs")
 
 
@@ -93,11 +98,12 @@ def run_all(runs: list[Run], jobs: int) -> list[Path]:
     """Run them, ``jobs`` at a time; the folders of those that failed."""
     from tqdm import tqdm
 
+    for run in runs:
+        output_folder(run.folder)
     threads = max(1, (os.cpu_count() or 1) // jobs)
     environment = {"OMP_NUM_THREADS": str(threads), **child_environment()}
 
     def start(run: Run) -> Path | None:
-        run.folder.mkdir(parents=True, exist_ok=True)
         (run.folder / "recipe.yaml").write_text(run.recipe)
         with open(run.folder / "stdout.txt", "w") as log:
             code = subprocess.run(

@@ -54,3 +54,8 @@ def run(args: argparse.Namespace) -> None:
             f"{args.store}: {found.added} images added, {found.replaced} replaced, {found.kept} were there, "
             f"{len(found.skipped)} skipped{others}"
         )
+
+
+def interrupted(args: argparse.Namespace) -> str:
+    """What is in the store."""
+    return "; the same command goes on where it was"

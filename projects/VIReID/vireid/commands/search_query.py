@@ -7,6 +7,7 @@ import argparse
 import json
 import sys
 
+from vireid.command_line import PICTURES, output_file
 from vireid.commands.search_arguments import (
     add_conditions,
     add_modality,
@@ -45,6 +46,8 @@ def run(args: argparse.Namespace) -> None:
     """Search, print, draw."""
     from vireid.inference.picture import search_picture
 
+    if args.figure:
+        output_file(args.figure, PICTURES, "--figure")
     with gallery_with_model(args) as gallery:
         matches = gallery.search(
             args.image, args.top, modality=args.modality, of=args.of, **conditions_of(args)

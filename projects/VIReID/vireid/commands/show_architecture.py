@@ -19,7 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Draw."""
     from vireid.visualize.architecture import draw_architecture
+    from vireid.visualize.style import check_figure_path
 
+    check_figure_path(args.output)
     try:
         draw_architecture(args.output)
     except ModuleNotFoundError as error:

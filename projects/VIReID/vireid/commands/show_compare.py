@@ -6,6 +6,7 @@ The ranking is the one that the results table scores, the first trial of a setti
 import argparse
 from pathlib import Path
 
+from vireid.command_line import number_from
 from vireid.commands.figures import add_figure_arguments, configured_model, finish
 
 EXAMPLES = """
@@ -23,8 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--other-config-file", metavar="CONFIG", help="its config (default: the same)")
     parser.add_argument("--names", nargs=2, metavar=("FIRST", "SECOND"), help="default: the folders' names")
     parser.add_argument("--setting", default="", help="a row of the results table; default: the first")
-    parser.add_argument("--queries", type=int, default=2, metavar="N", help="lists of each kind (default 2)")
-    parser.add_argument("--top", type=int, default=8, metavar="K", help="gallery images a row (default 8)")
+    parser.add_argument(
+        "--queries", type=number_from(1), default=2, metavar="N", help="lists of each kind (default 2)"
+    )
+    parser.add_argument(
+        "--top", type=number_from(1), default=8, metavar="K", help="gallery images a row (default 8)"
+    )
     parser.add_argument("--csv", type=Path, metavar="FILE", help="also write a line for each query")
     add_figure_arguments(parser)
 

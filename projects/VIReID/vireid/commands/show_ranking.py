@@ -7,6 +7,7 @@ query are left out here, too. Where none of the first images is right, the neare
 
 import argparse
 
+from vireid.command_line import number_from
 from vireid.commands.figures import add_figure_arguments, configured_model, finish
 
 EXAMPLES = """
@@ -22,8 +23,10 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The model, and what is drawn."""
     parser.add_argument("--setting", default="", help="a row of the results table; default: the first")
-    parser.add_argument("--queries", type=int, default=6, metavar="N", help="rows (default 6)")
-    parser.add_argument("--top", type=int, default=10, metavar="K", help="gallery images a row (default 10)")
+    parser.add_argument("--queries", type=number_from(1), default=6, metavar="N", help="rows (default 6)")
+    parser.add_argument(
+        "--top", type=number_from(1), default=10, metavar="K", help="gallery images a row (default 10)"
+    )
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         "--show",
@@ -34,7 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     which.add_argument(
         "--query", nargs="+", default=[], metavar="PATH", help="these, by the ends of their paths"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of --show random (default 0)")
+    parser.add_argument(
+        "--seed", type=number_from(0), default=0, metavar="S", help="of --show random (default 0)"
+    )
     add_figure_arguments(parser)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from vireid.command_line import output_folder
 from vireid.engine.export_formats import Run, write_onnx, write_safetensors, write_torchscript
 from vireid.engine.export_graph import EmbeddingGraph, example, random_images
 from vireid.engine.safe_files import clear_temporary_files, whole_file, write_atomically
@@ -63,7 +64,8 @@ def export_model(
         What ``<output>/model-<modality>.json`` holds: the inputs, and each file with its largest difference.
 
     Raises:
-        ConfigError: an argument out of its range, or a package that is not installed.
+        ConfigError: an argument out of its range, a folder that cannot be made, or a package that is not
+            installed.
         UserError: the exporter fails, or a file disagrees.
         MachineError: a file cannot be written.
     """
@@ -79,8 +81,7 @@ def export_model(
     if opset < 17:
         raise ConfigError(f"--opset is {opset}; expected 17 or more")
     require_packages(formats, exporter)
-    folder = Path(output)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = output_folder(output)
     clear_temporary_files(folder)
     model = model.eval()
     graph, image_size = EmbeddingGraph(model, modality), preprocessing.size

@@ -16,10 +16,12 @@ def check_feature_file(path: str) -> None:
     """Refuse, before anything is computed, a file that could not be written.
 
     Raises:
-        ConfigError: another suffix, or no such folder.
+        ConfigError: another suffix, a folder, or no such folder.
     """
     if not path.endswith(SUFFIX):
         raise ConfigError(f"--save-features {path}: expected a name that ends in {SUFFIX}")
+    if Path(path).is_dir():
+        raise ConfigError(f"--save-features {path} is a folder; name a file in it")
     if not Path(path).absolute().parent.is_dir():
         raise ConfigError(f"--save-features {path}: there is no folder {Path(path).parent}; create it")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from vireid.command_line import output_file
 from vireid.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -34,13 +35,7 @@ def check_figure_path(path: str | Path) -> Path:
     Raises:
         ConfigError: another suffix, or a folder.
     """
-    path = Path(path)
-    if path.suffix.lower() not in SUFFIXES:
-        raise ConfigError(f"--output {path}: expected a name that ends in {', '.join(SUFFIXES)}")
-    if path.is_dir():
-        raise ConfigError(f"--output {path} is a folder; name a file in it")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
+    return output_file(path, SUFFIXES)
 
 
 def require(package: str, extra: str = "figures") -> Any:
