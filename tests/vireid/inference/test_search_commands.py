@@ -11,6 +11,7 @@ from PIL import Image
 from configs import PROJECTS, TINY, tiny_config
 from vireid import Embedder
 from vireid.engine import load_for_evaluation
+from vireid.inference import indexing
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,29 @@ def indexed(command, model, generated_root, tmp_path):
     )
     assert status == 0, error
     return printed
+
+
+def test_an_index_that_ctrl_c_ends_is_one_line_and_goes_on(
+    command, model, generated_root, tmp_path, monkeypatch
+):
+    keep, shares = indexing._keep, iter(range(10))
+
+    def stop(*arguments):
+        if next(shares) == 1:
+            raise KeyboardInterrupt
+        keep(*arguments)
+
+    gallery = generated_root / "SYSU-MM01/cam1"
+    words = ["search", "index", "--gallery", gallery, "--store", tmp_path / "store", *model]
+    with monkeypatch.context() as patch:
+        patch.setattr(indexing, "AT_ONCE", 5)
+        patch.setattr(indexing, "_keep", stop)
+        status, printed, error = command(*words)
+    assert (status, printed) == (130, "")
+    assert error.splitlines()[-1] == "interrupted; the same command goes on where it was"
+    assert "Traceback" not in error
+    count = len(list(gallery.rglob("*.jpg")))
+    assert f"{count - 5} images added, 0 replaced, 5 were there" in command(*words)[1]
 
 
 def test_from_a_folder_to_who_it_is(command, model, indexed, generated_root, tmp_path):
