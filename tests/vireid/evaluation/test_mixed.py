@@ -1,5 +1,7 @@
 """Galleries of both modalities, and distances brought to one scale in each, against plain loops."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -17,6 +19,7 @@ from vireid.evaluation import (
 from vireid.evaluation.llcm import AS_RELEASED
 from vireid.evaluation.mixed import own_modality_first
 
+GOLDEN = Path(__file__).parents[2] / "golden"
 PERCENTS = (0, 25, 50, 75)
 
 
@@ -135,6 +138,17 @@ def test_images_that_may_not_stand_in_a_gallery_do_not():
         (trial,) = setting.trials
         own = images.modalities[trial.gallery] == images.modalities[trial.query[0]]
         assert searchable[trial.gallery[own]].all()
+
+
+def test_the_real_test_set_of_sysu_mm01_has_enough_infrared_images():
+    """In all four settings; the largest has 3,010 gallery images, and there are 3,803 infrared ones."""
+    golden = np.load(GOLDEN / "sysu_protocol.npz")
+    pids, camids = golden["pids"], golden["camids"]
+    settings = sysu_settings(pids, camids, golden["numbers"], None, trials=1)
+    modalities = np.isin(camids, (3, 6)).astype(int)
+    mixed = mixed_settings(settings, pids, camids, modalities, [75])
+    shares = [modalities[setting.trials[0].gallery].sum() for setting in mixed]
+    assert shares == [226, 2258, 84, 840]
 
 
 def test_queries_whose_only_matches_are_of_their_camera_do_not_count():

@@ -222,6 +222,7 @@ def test_keys_of_other_types_mean_the_same():
         (("a", (), True, "i2v"), 'setting "a": its trials are no tuple of one or more Trial'),
         (("a", ([0], [1]), True, "i2v"), "its trials are no tuple"),
         (("a", (Trial([0], [1]),), "yes", "i2v"), "unique_pids is 'yes'; expected True or False"),
+        (("a", (Trial([0], [1]),), True, "i2v", "", 101), "mixed is 101; expected a percent or None"),
     ],
 )
 def test_a_setting_is_checked_when_it_is_made(arguments, message):

@@ -57,7 +57,6 @@ def mixed_settings(
     for percent in percents:
         if not is_integer(percent) or not 0 <= percent <= LARGEST_SHARE:
             raise UserError(f"a mixed gallery of {percent!r} percent; expected 0 to {LARGEST_SHARE}")
-    stated = _stated_keys(settings, len(pids))
     _, own_camera = np.unique(np.stack([pids, camids]), axis=1, return_inverse=True)
     own_camera = own_camera.ravel().astype(np.int64)
     found = []
@@ -65,6 +64,7 @@ def mixed_settings(
         asked = _modality_of_queries(setting, modalities)
         name = asked.name.lower()
         pool = np.flatnonzero(may_stand & (modalities == asked))
+        stated = _stated_keys(setting, len(pids))
         for percent in percents:
             trials = []
             for seed, trial in enumerate(setting.trials):
@@ -119,10 +119,10 @@ def _mixed(
     images: dict[int, list[int]] = {}
     for position in shuffled:
         images.setdefault(int(pids[position]), []).append(position)
-    places = list(range(len(trial.gallery)))
-    generator.shuffle(places)
-    count = round(len(places) * percent / 100)
     gallery = trial.gallery.copy()
+    places = list(range(len(gallery)))
+    generator.shuffle(places)
+    count = round(len(gallery) * percent / 100)
     replaced: list[int] = []
     for place in places:
         of_person = images.get(int(pids[gallery[place]]))
@@ -131,26 +131,24 @@ def _mixed(
             replaced.append(place)
     if len(replaced) < count:
         raise UserError(
-            f"{count} of {len(places)} gallery images are to be replaced, and the test images suffice for "
+            f"{count} of {len(gallery)} gallery images are to be replaced, and the test images suffice for "
             f"{len(replaced)}: ask for a smaller share"
         )
-    if trial.gallery_keys is not None:
+    if trial.gallery_keys is None:
+        gallery_keys = np.full(len(gallery), -1, dtype=np.int64)  # no query's: the others are not left out
+    else:
         gallery_keys = trial.gallery_keys.copy()
-        gallery_keys[replaced] = keys[gallery[replaced]]
-        return Trial(trial.query, gallery, trial.query_keys, gallery_keys)
-    gallery_keys = np.full(len(gallery), -1, dtype=np.int64)  # of no query: nothing else is left out
     gallery_keys[replaced] = keys[gallery[replaced]]
     return Trial(trial.query, gallery, keys[trial.query], gallery_keys)
 
 
-def _stated_keys(settings: Sequence[Setting], num_images: int) -> np.ndarray:
+def _stated_keys(setting: Setting, num_images: int) -> np.ndarray:
     """(N,) the key that the trials give each image; -1 where none does."""
     keys = np.full(num_images, -1, dtype=np.int64)
-    for setting in settings:
-        for trial in setting.trials:
-            if trial.query_keys is not None and trial.gallery_keys is not None:
-                keys[trial.query] = trial.query_keys
-                keys[trial.gallery] = trial.gallery_keys
+    for trial in setting.trials:
+        if trial.query_keys is not None and trial.gallery_keys is not None:
+            keys[trial.query] = trial.query_keys
+            keys[trial.gallery] = trial.gallery_keys
     return keys
 
 
