@@ -4,11 +4,12 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0 torchvision==0.28.0
 BIN := .venv/bin
 
-.PHONY: help demo page test test-all fuzz lint clean
+.PHONY: help demo page benchmark test test-all fuzz lint clean
 
 help:
 	@echo "make demo      generate a small dataset, train PMCM on it, show what it learned (6 minutes on 2 cores)"
 	@echo "make page      search generated persons by an image in the browser (three minutes the first time)"
+	@echo "make benchmark train baseline and PMCM anew on SynthVI, compare with the published table (an hour or more)"
 	@echo "make test      run the test suite"
 	@echo "make test-all  the same, every variant of every backbone, and the README's commands (more than half an hour)"
 	@echo "make fuzz      10,000 damaged files, wrong values and odd calls, and a few killed trainings"
@@ -33,6 +34,9 @@ demo: .venv/ready
 
 page: .venv/ready
 	$(BIN)/python tools/page.py --folder demo/page
+
+benchmark: .venv/ready
+	$(BIN)/python tools/reproduce.py
 
 test: .venv/ready
 	$(BIN)/python -m pytest -n auto --dist loadfile

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SYNTHVI = Path(__file__).resolve().parents[1] / "projects" / "SynthVI"
 SUITES = SYNTHVI / "suites"
+SUITE_NAMES = sorted(path.stem for path in SUITES.glob("*.yml"))
 RECIPES = {"small": "synthvi-1.0-small", "full": "synthvi-1.0"}
 EXAMPLE = """
 examples:
@@ -48,9 +49,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    suites = sorted(path.stem for path in SUITES.glob("*.yml"))
     parser.add_argument(
-        "--suite", required=True, nargs="+", choices=suites, metavar="NAME", help=", ".join(suites)
+        "--suite", required=True, nargs="+", choices=SUITE_NAMES, metavar="NAME", help=", ".join(SUITE_NAMES)
     )
     parser.add_argument("--size", choices=sorted(RECIPES), default="small", help="default: small")
     parser.add_argument("--seeds", type=at_least_one, default=3, metavar="N", help="0 to N - 1 (default: 3)")
@@ -121,7 +121,11 @@ def run_suite(args: argparse.Namespace, suite: "Suite", versions: "Versions") ->
         training = Training(results, args.work, versions, train_net, args.processes)
         training.complete(plan_runs(rows, args.seeds, full_config, versions), subset)
     records, codes = read_records(results), args.code or [versions.code]
-    found = {row.name: records_of(row, args.seeds, full_config, records, codes, subset) for row in suite.rows}
+    compared = {row.against for row in rows if row.against}
+    found = {
+        row.name: records_of(row, args.seeds, full_config, records, codes, versions.data, subset)
+        for row in [*rows, *map(suite.row, compared)]
+    }
     return write_table(results / "tables", suite, subset, suite_table(rows, found, subset))
 
 

@@ -61,23 +61,31 @@ def test_a_record_is_that_of_every_row_with_its_settings():
     (run,) = planned(GAMMA, seeds=1)
     found = record(run)
     same = Row("other name", CONFIG, ("SOLVER.GAMMA", "0.50"))
-    assert records_of(same, 2, configure, [found], ["code"], "val") == {0: found}
-    assert records_of(PLAIN, 2, configure, [found], ["code"], "val") == {}
+    assert records_of(same, 2, configure, [found], ["code"], "data", "val") == {0: found}
+    assert records_of(PLAIN, 2, configure, [found], ["code"], "data", "val") == {}
 
 
 def test_records_are_of_the_versions_of_the_code_that_are_asked_for_the_first_before_others():
     first, second = planned(PLAIN, seeds=2)
     old = [record(first, "old"), record(second, "old")]
     records = [*old, record(first, "new"), record(first, "unasked")]
-    assert records_of(PLAIN, 2, configure, records, ["newer"], "val") == {}
-    assert records_of(PLAIN, 2, configure, records, ["old"], "val") == {0: old[0], 1: old[1]}
-    assert records_of(PLAIN, 2, configure, records, ["new", "old"], "val") == {0: records[2], 1: old[1]}
+    assert records_of(PLAIN, 2, configure, records, ["newer"], "data", "val") == {}
+    assert records_of(PLAIN, 2, configure, records, ["old"], "data", "val") == {0: old[0], 1: old[1]}
+    assert records_of(PLAIN, 2, configure, records, ["new", "old"], "data", "val") == {
+        0: records[2],
+        1: old[1],
+    }
 
 
 def test_a_record_without_scores_of_the_subset_is_none():
     first, second = planned(PLAIN, seeds=2)
     records = [record(first, subsets=["val"]), record(second, subsets=["test", "val"])]
-    assert sorted(records_of(PLAIN, 2, configure, records, ["code"], "test")) == [1]
+    assert sorted(records_of(PLAIN, 2, configure, records, ["code"], "data", "test")) == [1]
+
+
+def test_a_record_of_other_data_is_none():
+    (run,) = planned(PLAIN, seeds=1)
+    assert records_of(PLAIN, 1, configure, [record(run)], ["code"], "other", "val") == {}
 
 
 def test_a_file_that_is_no_record_is_named(tmp_path):

@@ -72,17 +72,19 @@ def records_of(
     configure: Configure,
     records: Sequence[Record],
     codes: Sequence[str],
+    data: str,
     subset: str,
 ) -> Found:
-    """The records of a row: those with all its settings and with scores of a subset.
+    """The records of a row: those with all its settings, of the same data, and with scores of a subset.
 
     Args:
         seeds: 0, 1, ... are looked for.
         records: of any row and version.
         codes: versions of the code; of two records of one seed, that of the earlier one in this list counts.
+        data: version of the data.
         subset: "val" or "test".
     """
-    fitting = [record for record in records if record.code in codes and subset in record.scores]
+    fitting = [r for r in records if r.code in codes and r.data == data and subset in r.scores]
     fitting.sort(key=lambda record: codes.index(record.code))
     settings = [plan_run(row, seed, configure, Versions("", "")).settings for seed in range(seeds)]
     matches = [next((r for r in fitting if r.settings == wanted), None) for wanted in settings]

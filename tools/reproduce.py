@@ -1,0 +1,130 @@
+#!/usr/bin/env python
+"""Train the main rows of SynthVI's small benchmark anew, and say whether they agree with the published table.
+
+It generates synthvi-1.0-small where it is not there, and verifies its checksums. An interrupted run goes on:
+the same command. The exit status is 0 where everything agrees, 1 where something does not.
+"""
+
+import _checkout  # noqa: F401  isort: skip  (finds the packages in a checkout)
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import ablate
+
+SIZE = "small"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--datasets",
+        type=Path,
+        default=Path("synthvi"),
+        metavar="DIR",
+        help="where SYSU-MM01 of the benchmark is, or is generated (default: synthvi)",
+    )
+    parser.add_argument(
+        "--suite", default="pmcm", choices=ablate.SUITE_NAMES, metavar="NAME", help="default: pmcm"
+    )
+    parser.add_argument(
+        "--rows", nargs="+", default=["baseline", "PMCM"], metavar="NAME", help="default: baseline PMCM"
+    )
+    parser.add_argument("--seeds", type=ablate.at_least_one, default=3, metavar="N", help="default: 3")
+    parser.add_argument(
+        "--processes",
+        type=ablate.at_least_one,
+        default=2,
+        metavar="N",
+        help="trainings at a time: 2",
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("logs/benchmark"), metavar="DIR", help="default: logs/benchmark"
+    )
+    parser.add_argument(
+        "--published",
+        type=Path,
+        metavar="TABLE.json",
+        help="default: the suite's table of the test identities in projects/SynthVI/results",
+    )
+    return parser
+
+
+def main() -> int:
+    """Generate, train, score, compare; the exit status."""
+    args = build_parser().parse_args()
+    from vireid.ablation.agreement import RULE, compare_tables, comparison_table
+    from vireid.ablation.fingerprint import code_version
+    from vireid.ablation.runs import Versions
+    from vireid.ablation.suites import load_suite
+    from vireid.ablation.tables import read_table, table_text
+    from vireid.errors import UserError
+
+    tables = ablate.SYNTHVI / "results" / SIZE / "tables"
+    try:
+        suite = load_suite(ablate.SUITES / f"{args.suite}.yml", f"synthvi/{SIZE}_")
+        published = read_table(args.published or tables / f"{args.suite}-test.json")
+        words = ["--suite", args.suite, "--size", SIZE, "--report", "--rows", *args.rows]
+        words += ["--seeds", str(args.seeds), "--processes", str(args.processes)]
+        words += ["--results", str(args.output / "results"), "--work", str(args.output / "work")]
+        check_published(args.rows, published)
+        prepare_data(args.datasets)
+        os.environ["FASTREID_DATASETS"] = str(args.datasets)
+        versions = Versions(code_version(), ablate.data_version(SIZE))
+        ours = ablate.run_suite(ablate.build_parser().parse_args(words), suite, versions)
+        compared = compare_tables(ours, published)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on", file=sys.stderr)
+        return 130
+    print(f"{table_text(ours)}\n{comparison_table(compared)}\n\n{RULE}")
+    apart = [c for c in compared if not c.agrees]
+    print(f"{len(compared) - len(apart)} of {len(compared)} agree")
+    return 1 if apart else 0
+
+
+def check_published(rows: list[str], published: dict) -> None:
+    """Refuse rows that could not be compared, before anything is trained.
+
+    Raises:
+        UserError: a row is not published, or with one seed alone.
+    """
+    from vireid.errors import UserError
+
+    seeds = {row["label"]: len(row["seeds"]) for row in published["rows"]}
+    for row in rows:
+        if seeds.get(row, 0) < 2:
+            raise UserError(
+                f"row {row!r} has {seeds.get(row, 0)} seeds in the published table {published['title']!r}; "
+                "a comparison needs two or more"
+            )
+
+
+def prepare_data(datasets: Path) -> None:
+    """Generate the benchmark where it is not there, and verify it where it is.
+
+    Raises:
+        UserError: the folder holds something else, or a file is altered.
+    """
+    from synthvi.benchmark import verify_benchmark, write_benchmark
+    from synthvi.checksums import FILE
+    from synthvi.recipe import find_recipe
+
+    recipe, folder = find_recipe(ablate.RECIPES[SIZE]), datasets / "SYSU-MM01"
+    if (folder / FILE).is_file():
+        verify_benchmark(folder)
+        print(f"{folder}: every file is as in {FILE}")
+    else:
+        print(f"generating {recipe.name} in {folder}")
+        write_benchmark(recipe, folder)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
