@@ -15,7 +15,7 @@ from vireid.errors import TrainingError
 
 CONFIG = "pmcm/demo"
 IDENTITIES, TEST_IDENTITIES, IMAGES = 240, 40, 4
-EPOCHS = 4  # of 100 steps: about a minute and a half on two cores
+EPOCHS = 4  # of 100 steps: two and a half minutes on two cores
 VISIBLE_CAMERAS, INFRARED_CAMERA = ("cam1", "cam2", "cam4", "cam5"), "cam6"
 FIRST = datetime.datetime(2026, 1, 5, 8, 0)  # generated images have no time of their own
 EXAMPLES = 8
@@ -99,7 +99,7 @@ def prepare(folder: Path) -> Starter:
         _run(starter, words)
         partial.rename(starter.dataset)
     if not starter.weights.is_file():
-        print("Training a model on them, in about two minutes", flush=True)
+        print("Training a model on them, for two or three minutes", flush=True)
         options = ("OUTPUT_DIR", starter.run, "SOLVER.MAX_EPOCH", EPOCHS, "SOLVER.CHECKPOINT_PERIOD", 1)
         _run(starter, ("train", "--resume", "--config-file", CONFIG, *options))
     if not starter.images.is_dir():
