@@ -127,6 +127,9 @@ def test_errors_are_one_line(command, model, indexed, tmp_path):
     assert "is no store, and no model is named to make one; name it: --config-file" in error_of(
         command(*query)
     )
+    wrong = ["search", "index", "--gallery", tmp_path / "nowhere", "--store", tmp_path / "new", *model]
+    assert "nowhere is no folder; --gallery names the folder" in error_of(command(*wrong))
+    assert not (tmp_path / "new").exists()
     index = ["search", "index", "--gallery", tmp_path / "empty", "--store", store]
     assert "empty holds no images" in error_of(command(*index))
     assert "MODEL.DEVICE is a setting of a config, and there is no --config-file" in error_of(

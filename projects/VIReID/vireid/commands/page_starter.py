@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vireid.command_line import output_folder
 from vireid.commands.arguments import child_environment, vireid_command
 from vireid.errors import TrainingError
 
@@ -85,10 +86,11 @@ def prepare(folder: Path) -> Starter:
     """Generate, train and index what is not there yet; what was interrupted goes on.
 
     Raises:
+        ConfigError: the folder cannot be made.
         TrainingError: a step failed; the message holds the end of what it printed.
     """
     starter = Starter(folder.absolute())
-    folder.mkdir(parents=True, exist_ok=True)
+    output_folder(folder, "--folder")
     if not (starter.dataset / "exp").is_dir():
         print(f"Generating images of {IDENTITIES} persons (once; kept in {folder})", flush=True)
         shutil.rmtree(starter.dataset, ignore_errors=True)

@@ -5,6 +5,7 @@ it was, and the same command takes up new images. A file that is no image is nam
 """
 
 import argparse
+from pathlib import Path
 
 from vireid.commands.search_arguments import add_modality, add_model, add_store, gallery_with_model
 
@@ -45,6 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Index, and say what was done."""
+    from vireid.inference.indexing import require_folder
+
+    require_folder(Path(args.gallery))  # before a store is made
     with gallery_with_model(args, exact_up_to=args.exact_up_to) as gallery:
         found = gallery.index(args.gallery, table=args.table, modality=args.modality, progress=True)
         if not gallery.is_kept_here:

@@ -85,8 +85,7 @@ def index_folder(
         UserError: no such folder, an empty one, or a wrong table.
         StoreError: see ``Store.writing`` and ``Store.add``.
     """
-    if not folder.is_dir():
-        raise UserError(f"{folder} is no folder; --gallery names the folder of the images")
+    require_folder(folder)
     labels = read_table(table, folder) if table else {}
     counts = Indexed()
     with nullcontext() if store is None else store.writing():
@@ -116,6 +115,16 @@ class Row:
     entry: Entry
     vector: np.ndarray
     fault: str
+
+
+def require_folder(folder: Path) -> None:
+    """Check that the folder of the images is there.
+
+    Raises:
+        UserError: it is not.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder} is no folder; --gallery names the folder of the images")
 
 
 def find_tasks(store: Store, folder: Path, labels: Mapping[str, Labels], counts: Indexed) -> list[Task]:
