@@ -94,22 +94,31 @@ def test_a_config_that_would_fail_later_is_refused_first(overrides, message):
 
 
 DATASETS = {"sysu": "SYSUMM01", "regdb": "RegDB", "llcm": "LLCM", "demo": "SYSUMM01"}
+SHIPPED = {
+    f"{project}/configs/{config}.yml": dataset
+    for project in ("VIReID", "PMCM", "MCJA")
+    for config, dataset in DATASETS.items()
+} | {f"VIReID/configs/best_{name}.yml": DATASETS[name] for name in ("sysu", "regdb", "llcm")}
 
 
-@pytest.mark.parametrize("project", ["VIReID", "PMCM", "MCJA"])
-@pytest.mark.parametrize("config", DATASETS)
-def test_the_shipped_configs_pass_and_name_their_dataset(project, config):
-    cfg = tiny_config(f"{project}/configs/{config}.yml")
+@pytest.mark.parametrize(("file", "dataset"), SHIPPED.items())
+def test_the_shipped_configs_pass_and_name_their_dataset(file, dataset):
+    cfg = tiny_config(file)
     check_config(cfg)
-    assert cfg.DATASETS.NAMES == cfg.DATASETS.TESTS == (DATASETS[config],)
+    assert cfg.DATASETS.NAMES == cfg.DATASETS.TESTS == (dataset,)
 
 
 def test_each_shipped_config_has_a_folder_of_its_own():
-    files = [
-        f"{project}/configs/{config}.yml" for project in ("VIReID", "PMCM", "MCJA") for config in DATASETS
-    ]
-    folders = [tiny_config(file).OUTPUT_DIR for file in files]
-    assert len(set(folders)) == len(files)
+    assert len({tiny_config(file).OUTPUT_DIR for file in SHIPPED}) == len(SHIPPED)
+
+
+@pytest.mark.parametrize("name", ["sysu", "regdb", "llcm"])
+def test_the_best_configs_rank_as_mcja(name):
+    best, mcja = (
+        tiny_config(f"{config}.yml") for config in (f"VIReID/configs/best_{name}", f"MCJA/configs/{name}")
+    )
+    assert best.TEST.RERANKER == mcja.TEST.RERANKER == "MSER"
+    assert best.TEST.MSER == mcja.TEST.MSER
 
 
 def test_a_locale_without_utf_8_does_not_lose_the_results(monkeypatch, tmp_path):
