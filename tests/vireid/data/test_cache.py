@@ -202,7 +202,7 @@ def test_a_cache_that_does_not_fit_is_made_anew_with_one_line(fault, paths, expe
     with caplog.at_level(logging.WARNING, "fastreid.vireid.data"):
         found = opened(paths, tmp_path / "kept")
     assert len(found.cache) == 0
-    (record,) = caplog.records
+    (record,) = (record for record in caplog.records if record.levelno == logging.WARNING)
     assert record.message.startswith(f"DATALOADER.CACHE: {file_of(tmp_path / 'kept')} does not fit (")
     assert record.message.endswith("is made anew") and "\n" not in record.message
     assert re.search(message, record.message)
