@@ -12,8 +12,9 @@ from synthvi.benchmark import write_benchmark
 from synthvi.checksums import FILE
 from synthvi.recipe import Seen
 from vireid.ablation.records import Record, write_record
+from vireid.ablation.runs import record_path
 from vireid.ablation.scores import Scores
-from vireid.ablation.training import Training, record_path
+from vireid.ablation.training import Training
 
 SMALL = "synthvi-1.0-small"
 RANK1 = {"baseline": 40.0, "PMCM": 45.0}  # of seed 0; each further seed has a point more

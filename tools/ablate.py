@@ -16,6 +16,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vireid.command_line import number_from
+
 if TYPE_CHECKING:
     from vireid.ablation.runs import Versions
     from vireid.ablation.suites import Suite
@@ -37,13 +39,6 @@ examples:
 """
 
 
-def at_least_one(text: str) -> int:
-    """A number of things, of which there is one or more."""
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"found {text!r}; expected a whole number, 1 or more")
-    return int(text)
-
-
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
@@ -53,7 +48,6 @@ def build_parser() -> argparse.ArgumentParser:
         "--suite", required=True, nargs="+", choices=SUITE_NAMES, metavar="NAME", help=", ".join(SUITE_NAMES)
     )
     parser.add_argument("--size", choices=sorted(RECIPES), default="small", help="default: small")
-    parser.add_argument("--seeds", type=at_least_one, default=3, metavar="N", help="0 to N - 1 (default: 3)")
     parser.add_argument("--rows", nargs="+", metavar="NAME", help="these rows of the suite alone")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--search", action="store_true", help="validation identities: for choosing (default)")
@@ -68,9 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="checkpoints; of a finished run its last model (default: logs/ablation)",
     )
-    parser.add_argument(
-        "--processes", type=at_least_one, default=1, metavar="N", help="trainings at a time (default: 1)"
-    )
+    add_training_arguments(parser, processes=1)
     parser.add_argument(
         "--code", nargs="+", metavar="HASH", help="show runs of these versions of the code; train nothing"
     )
@@ -78,6 +70,20 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--format", choices=("png", "svg", "pdf"), default="png", help="of pictures: png")
     parser.add_argument("--no-training", action="store_true", help="show what is there")
     return parser
+
+
+def add_training_arguments(parser: argparse.ArgumentParser, processes: int) -> None:
+    """How many trainings there are of each row, and how many at a time: by default ``processes``."""
+    parser.add_argument(
+        "--seeds", type=number_from(1), default=3, metavar="N", help="0 to N - 1 (default: 3)"
+    )
+    parser.add_argument(
+        "--processes",
+        type=number_from(1),
+        default=processes,
+        metavar="N",
+        help=f"trainings at a time (default: {processes})",
+    )
 
 
 def main() -> int:

@@ -22,7 +22,7 @@ from PIL import Image
 from tabulate import tabulate
 from torch import Tensor, nn
 
-from ablate import at_least_one
+from vireid.command_line import number_from
 from vireid.data.datasets import SYSUMM01
 from vireid.data.datasets.base import ImageItem
 from vireid.errors import UserError
@@ -193,7 +193,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seeds", type=at_least_one, default=3, metavar="N", help="networks of each kind: 3")
+    parser.add_argument(
+        "--seeds", type=number_from(1), default=3, metavar="N", help="networks of each kind: 3"
+    )
     args = parser.parse_args()
     root = os.environ.get("FASTREID_DATASETS", "datasets")
     try:

@@ -35,14 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--rows", nargs="+", default=["baseline", "PMCM"], metavar="NAME", help="default: baseline PMCM"
     )
-    parser.add_argument("--seeds", type=ablate.at_least_one, default=3, metavar="N", help="default: 3")
-    parser.add_argument(
-        "--processes",
-        type=ablate.at_least_one,
-        default=2,
-        metavar="N",
-        help="trainings at a time: 2",
-    )
+    ablate.add_training_arguments(parser, processes=2)
     parser.add_argument(
         "--output", type=Path, default=Path("logs/benchmark"), metavar="DIR", help="default: logs/benchmark"
     )

@@ -4,26 +4,11 @@ import json
 
 import pytest
 
-from configs import PROJECTS, all_keys
+from ablation_rows import CONFIG, GAMMA, PLAIN, configure, planned
 from vireid.ablation.records import Record, read_record
-from vireid.ablation.runs import Versions, plan_runs, records_of
+from vireid.ablation.runs import records_of
 from vireid.ablation.suites import Row
-from vireid.engine import merge_config
 from vireid.errors import DatasetError
-
-CONFIG = str(PROJECTS / "VIReID" / "configs" / "demo.yml")
-PLAIN = Row("plain", CONFIG)
-GAMMA = Row("gamma", CONFIG, ("SOLVER.GAMMA", "0.5"))
-
-
-def configure(file, options):
-    cfg = all_keys()
-    merge_config(cfg, file, options)
-    return cfg
-
-
-def planned(*rows, seeds=2, code="code", data="data"):
-    return plan_runs(rows, seeds, configure, Versions(code, data))
 
 
 def record(run, code="code", subsets=("val",)):

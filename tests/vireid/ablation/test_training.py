@@ -10,31 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from configs import PROJECTS, all_keys, tiny_config
+from ablation_rows import GAMMA, PLAIN, planned
+from configs import tiny_config
 from training import SHORT, train
 from vireid.ablation import training as module
 from vireid.ablation.records import read_record
-from vireid.ablation.runs import Versions, plan_runs
+from vireid.ablation.runs import Versions, record_path
 from vireid.ablation.scores import Scores, score_weights
-from vireid.ablation.suites import Row
-from vireid.ablation.training import Training, keep_model, record_path
-from vireid.engine import merge_config
+from vireid.ablation.training import Training, keep_model
 from vireid.engine.checkpoint import read_checkpoint
 from vireid.errors import TrainingError
-
-CONFIG = str(PROJECTS / "VIReID" / "configs" / "demo.yml")
-PLAIN = Row("plain", CONFIG)
-GAMMA = Row("gamma", CONFIG, ("SOLVER.GAMMA", "0.5"))
-
-
-def configure(file, options):
-    cfg = all_keys()
-    merge_config(cfg, file, options)
-    return cfg
-
-
-def planned(*rows, seeds=2):
-    return plan_runs(rows, seeds, configure, Versions("code", "data"))
 
 
 class Process:

@@ -9,10 +9,10 @@ import numpy as np
 from scipy.stats import t as student
 from tabulate import tabulate
 
+from vireid.ablation.statistics import LEVEL
 from vireid.ablation.tables import FIGURES
 from vireid.errors import UserError
 
-LEVEL = 95  # percent
 RULE = (
     f"Agrees: the two means are not further apart than the {LEVEL}% interval of their difference is wide to "
     "either side (Welch's t, from the standard deviations over the seeds of both)."

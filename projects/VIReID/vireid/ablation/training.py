@@ -20,7 +20,7 @@ import torch
 from tqdm import tqdm
 
 from vireid.ablation.records import Record, read_record, write_record
-from vireid.ablation.runs import Run, Versions
+from vireid.ablation.runs import Run, Versions, record_path
 from vireid.ablation.scores import score_weights
 from vireid.engine.checkpoint import read_checkpoint
 from vireid.engine.digest import KEY as DIGEST
@@ -31,11 +31,6 @@ from vireid.errors import TrainingError
 MODEL, CONFIG = "model_final.pth", "config.yaml"  # what is kept of a finished run
 ABOUT_MODEL = ("epoch", "num_classes", "datasets", "seed", "config")  # what is kept of its checkpoint beside
 _SECONDS = "seconds.txt"
-
-
-def record_path(results: Path, run: Run) -> Path:
-    """Where the record of a run is, named after its config and key."""
-    return results / f"{run.row.config.rpartition('/')[2]}-seed{run.seed}-{run.key}.json"
 
 
 @dataclass(frozen=True, eq=False)

@@ -96,7 +96,6 @@ def named_model(args: argparse.Namespace) -> "Embedder | None":
     if args.exported:
         return Embedder.from_exported(args.exported, args.device)
     if args.config_file:
-        _check_device(args.device)
         return Embedder.from_config(args.config_file, device=args.device, opts=args.opts)
     if args.opts:
         raise UserError(f"{args.opts[0]} is a setting of a config, and there is no --config-file")
@@ -122,14 +121,4 @@ def stored_model(args: argparse.Namespace) -> "Embedder":
     file = source.get("path") or source["weights"]
     if not os.path.exists(file):
         raise UserError(f"{args.store} was filled by the model of {file}, and this file is gone; {name}")
-    if "weights" in source:
-        _check_device(args.device)
     return Embedder.from_source(source, args.device)
-
-
-def _check_device(device: str | None) -> None:
-    """Refuse a GPU where PyTorch finds none."""
-    import torch
-
-    if device and device.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError(f"--device is {device}, and PyTorch finds no GPU; leave it out, or give cpu")

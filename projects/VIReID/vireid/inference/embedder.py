@@ -60,11 +60,12 @@ class Embedder:
             batch_size: images that go through the network together.
 
         Raises:
-            ConfigError, CheckpointError: as for an evaluation.
+            ConfigError, CheckpointError: as for an evaluation; or ``device`` is a GPU, and there is none.
         """
         from vireid.engine import full_config
-        from vireid.inference.trained import TrainedNetwork
+        from vireid.inference.trained import TrainedNetwork, check_device
 
+        check_device(device)
         if isinstance(config_file, (str, Path)):
             cfg = full_config(str(config_file), list(opts))
         else:

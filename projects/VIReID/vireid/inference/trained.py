@@ -10,6 +10,7 @@ from yacs.config import CfgNode
 
 from vireid.engine.checks import check_config
 from vireid.engine.evaluation import load_for_evaluation
+from vireid.errors import ConfigError
 from vireid.modality import Modality
 from vireid.preprocessing import Preprocessing, model_fingerprint
 
@@ -47,6 +48,16 @@ class TrainedNetwork:
         batch = {"images": torch.from_numpy(images), "modalities": torch.from_numpy(modalities)}
         embeddings: torch.Tensor = self.model(batch)
         return embeddings.float().cpu().numpy()
+
+
+def check_device(device: str | None) -> None:
+    """Refuse a GPU that was asked for where PyTorch finds none.
+
+    Raises:
+        ConfigError: names it.
+    """
+    if device and device.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"--device is {device}, and PyTorch finds no GPU; leave it out, or give cpu")
 
 
 def default_device(device: str) -> str:
