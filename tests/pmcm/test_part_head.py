@@ -46,8 +46,8 @@ def test_part_logits_are_those_of_each_stripe_alone():
 
 def test_the_embedding_is_global_alone_or_with_the_stripes():
     batch = batch_of([0, 1])
-    alone = pmcm_model().eval()(batch)
-    joined = pmcm_model(MODEL__HEADS__PARTS__IN_EMBEDDING=True).eval()(batch)
+    alone = pmcm_model(MODEL__HEADS__PARTS__IN_EMBEDDING=False).eval()(batch)
+    joined = pmcm_model().eval()(batch)
     assert alone.shape == (2, 64)
     assert joined.shape == (2, 3 * 64)
     torch.testing.assert_close(joined[:, :64], F.normalize(alone))
@@ -62,7 +62,7 @@ def test_pmcm_gives_all_losses_and_moves_every_tensor():
 
 
 def test_mixed_images_may_have_a_stem_of_their_own():
-    model = pmcm_model(MODEL__TWO_STREAM__MIXED_STEM="own").train()
+    model = pmcm_model().train()
     sum(model(batch_of([0, 0, 1, 1], classes=2)).values()).backward()
     assert model.backbone.conv1.mixed.weight.grad.abs().sum() > 0
 

@@ -29,18 +29,24 @@ def test_a_row_is_a_config_and_what_it_changes(tmp_path):
             "against": "plain",
             "curve": ["p", 0.25],
         },
+        {"name": "re-ranked", "config": "agw", "against": "plain", "ranking": "MSER"},
     )
     suite = load_suite(path, "synthvi/small_")
     assert (suite.name, suite.title) == ("parts", "Parts")
     assert suite.rows[0] == Row("plain", "synthvi/small_agw")
     options = ("MODEL.TWO_STREAM.MIXED_STEM", "own", "MODEL.PATCH_MIX.RATIO", "0.25")
-    assert suite.row("own stem") == Row("own stem", "synthvi/small_pmcm", options, "plain", ("p", 0.25))
+    point = Row("own stem", "synthvi/small_pmcm", options, against="plain", curve=("p", 0.25))
+    assert suite.row("own stem") == point
+    assert suite.row("re-ranked") == Row("re-ranked", "synthvi/small_agw", against="plain", ranking="MSER")
 
 
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        ([{"name": "a"}], "expected title, and rows with against, config, curve, name, set: 'config'"),
+        (
+            [{"name": "a"}],
+            "expected title, and rows with against, config, curve, name, ranking, set: 'config'",
+        ),
         ([{"name": "a", "config": "agw", "sets": {}}], "unknown key sets"),
         ([{"name": "a", "config": "agw"}] * 2, "two rows are called 'a'"),
         ([{"name": "base", "config": "agw", "against": "bass"}], "no row 'bass'; did you mean base"),

@@ -54,6 +54,15 @@ def test_re_ranked_figures_are_compared_with_re_ranked_ones_where_there_are_some
     assert compared == [("method", 20.0), ("method + MSER", 15.0)]
 
 
+def test_a_row_of_one_ranking_shows_it_alone_and_compares_it_with_a_plain_one():
+    whole = Row("whole", "combined", against="method", ranking="MSER")
+    found = {**FOUND, "whole": {0: record(whole, 0, plain=70.0, MSER=75.0)}}
+    (entry,) = suite_table([whole], found, "val")
+    assert (entry["label"], entry["ranking"], entry["against"]) == ("whole", "MSER", "method")
+    assert (entry["Rank-1"]["mean"], entry["difference"]["Rank-1"]["mean"]) == (75.0, 25.0)
+    assert suite_table([whole], {**FOUND, "whole": {}}, "val")[0]["seeds"] == []
+
+
 def test_test_identities_are_others_and_a_row_without_runs_is_empty():
     assert suite_table([BASE], FOUND, "test")[0]["Rank-1"]["mean"] == 43.0
     assert suite_table([Row("later", "pmcm")], FOUND, "test")[0]["seeds"] == []

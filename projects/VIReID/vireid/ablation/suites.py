@@ -9,7 +9,7 @@ import yaml
 
 from vireid.errors import ConfigError, choices
 
-_KEYS = {"name", "config", "set", "against", "curve"}
+_KEYS = {"name", "config", "set", "against", "ranking", "curve"}
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,8 @@ class Row:
         config: the config file, as ``--config-file`` takes it.
         options: settings that the row changes, ``KEY VALUE`` in turn.
         against: the row that it is compared with; "" for none.
+        ranking: the one ranking that is shown, and compared with the plain one of ``against``; "" shows all
+            rankings, each compared with the same one of ``against``.
         curve: (name of the curve, position on it), where the row is a point of one.
     """
 
@@ -28,6 +30,7 @@ class Row:
     config: str
     options: tuple[str, ...] = ()
     against: str = ""
+    ranking: str = ""
     curve: tuple[str, float] | None = None
 
 
@@ -58,7 +61,8 @@ def load_suite(path: Path, prefix: str) -> Suite:
 
     Args:
         path: a mapping with ``title`` and ``rows``. A row has ``name`` and ``config``, and may have ``set``
-            (key -> value), ``against`` (the name of a row) and ``curve`` (name and position).
+            (key -> value), ``against`` (the name of a row), ``ranking`` (such as MSER) and ``curve`` (name
+            and position).
         prefix: what stands before a row's ``config``, such as "synthvi/small_".
 
     Raises:
@@ -94,5 +98,6 @@ def _row(entry: Mapping[str, Any], prefix: str) -> Row:
         config=prefix + entry["config"],
         options=tuple(options),
         against=entry.get("against", ""),
+        ranking=entry.get("ranking", ""),
         curve=(str(curve[0]), float(curve[1])) if curve else None,
     )

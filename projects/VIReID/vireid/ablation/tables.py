@@ -35,11 +35,11 @@ def suite_table(rows: Sequence[Row], found: Mapping[str, Mapping[int, Record]], 
     for row in rows:
         own = found[row.name]
         rankings = list(next(iter(own.values())).scores[subset]) if own else [PLAIN]
-        for ranking in rankings:
+        for ranking in [row.ranking] if row.ranking else rankings:
             entry = _reached(own, subset, ranking)
             if row.against and own:
-                entry.update(_compared(own, row.against, found[row.against], subset, ranking))
-            label = _label(row.name, ranking)
+                entry.update(_compared(own, row, found[row.against], subset, ranking))
+            label = row.name if row.ranking else _label(row.name, ranking)
             about = {"name": row.name, "ranking": ranking, "label": label, "curve": row.curve}
             entries.append({**about, **entry})
     return entries
@@ -138,20 +138,22 @@ def _label(name: str, ranking: str) -> str:
 
 
 def _compared(
-    own: Mapping[int, Record], name: str, other: Mapping[int, Record], subset: str, ranking: str
+    own: Mapping[int, Record], row: Row, other: Mapping[int, Record], subset: str, ranking: str
 ) -> dict[str, Any]:
-    """The difference to the same ranking of the other row, or to its plain one where it has no such."""
+    """The difference to the same ranking of the other row; to its plain one where it has no such, or where
+    the row shows one ranking alone."""
     seeds = sorted(set(own) & set(other))
     if not seeds:
         return {}
     theirs = [other[seed].scores[subset] for seed in seeds]
-    matched = ranking if all(ranking in scores for scores in theirs) else PLAIN
+    same = not row.ranking and all(ranking in scores for scores in theirs)
+    matched = ranking if same else PLAIN
     ours = [own[seed].scores[subset][ranking] for seed in seeds]
     gains = {
         figure: vars(paired_difference(ours, [scores[matched] for scores in theirs], figure))
         for figure in FIGURES
     }
-    return {"against": _label(name, matched), "paired_seeds": len(seeds), "difference": gains}
+    return {"against": _label(row.against, matched), "paired_seeds": len(seeds), "difference": gains}
 
 
 def _spread(reached: Mapping[str, Any]) -> str:
