@@ -15,6 +15,7 @@ from vireid.ablation.suites import Row, Suite
 from vireid.errors import UserError
 
 FIGURES = ("Rank-1", "mAP")
+WHO = {"val": "validation identities", "test": "test identities"}
 
 
 def suite_table(rows: Sequence[Row], found: Mapping[str, Mapping[int, Record]], subset: str) -> list[dict]:
@@ -111,10 +112,9 @@ def table_text(table: Mapping[str, Any]) -> str:
 
 def caption(subset: str, codes: Sequence[str]) -> str:
     """What the table shows, in words."""
-    who = {"val": "validation", "test": "test"}[subset]
     versions = f" Code version {', '.join(codes)}." if codes else ""
     return (
-        f"All-search single-shot on the {who} identities, percent: mean ± standard deviation over the seeds. "
+        f"All-search single-shot on the {WHO[subset]}, percent: mean ± standard deviation over the seeds. "
         f"Differences are in points, of runs with the same seed, with their {LEVEL}% interval (bootstrap "
         f"over seeds and identities). Seconds: mean time of a training.{versions}"
     )

@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vireid.ablation.tables import FIGURES, WHO
 from vireid.errors import UserError
 from vireid.visualize.style import COLORS, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FIGURES = ("Rank-1", "mAP")
-WHO = {"val": "validation identities", "test": "test identities"}
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 OWN, OTHER = COLORS[0], COLORS[5]  # of a curve, and of what it is compared with
 
