@@ -75,7 +75,7 @@ def test_the_table_in_markdown():
     ]
     assert lines[0][:5] == ["row", "seeds", "Rank-1", "mAP", "compared with"]
     assert lines[2] == ["base", "2", "42.0 ± 2.8", "21.0 ± 1.4", "", "", "", "60"]
-    gain = ["base (1 seeds)", "+10.0 [+10.0, +10.0]", "+5.0 [+5.0, +5.0]", "61"]
+    gain = ["base (1 seed)", "+10.0 [+10.0, +10.0]", "+5.0 [+5.0, +5.0]", "61"]
     assert lines[3] == ["method", "2", "60.0 ± 14.1", "30.0 ± 7.1", *gain]
     assert lines[4][:3] == ["method + MSER", "2", "70.0 ± 14.1"]
     assert lines[5] == ["later", "0", "", "", "", "", "", ""]

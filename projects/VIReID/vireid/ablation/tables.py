@@ -56,7 +56,7 @@ def markdown_table(entries: Sequence[Mapping[str, Any]]) -> str:
         gains = entry.get("difference", {})
         compared = entry.get("against", "")
         if gains and entry["paired_seeds"] < len(entry["seeds"]):
-            compared += f" ({entry['paired_seeds']} seeds)"
+            compared += f" ({entry['paired_seeds']} seed{'s' * (entry['paired_seeds'] > 1)})"
         worth = [_interval(gains[figure]) if figure in gains else "" for figure in FIGURES]
         seconds = f"{entry['train_seconds']:.0f}" if entry["seeds"] else ""
         line = [entry["label"], len(entry["seeds"]), *reached, compared, *worth, seconds]
