@@ -14,8 +14,8 @@ from vireid.ablation.tables import FIGURES
 from vireid.errors import UserError
 
 RULE = (
-    f"Agrees: the two means are not further apart than the {LEVEL}% interval of their difference is wide to "
-    "either side (Welch's t, from the standard deviations over the seeds of both)."
+    f"Two means agree if their distance is at most half the width of the {LEVEL}% interval of their "
+    "difference (Welch's t, over the seeds)."
 )
 
 Entry = Mapping[str, Any]
