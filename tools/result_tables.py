@@ -27,10 +27,11 @@ def main() -> int:
     parser.add_argument(
         "pages", type=Path, nargs="*", metavar="PAGE.md", help="default: projects/*/README.md"
     )
+    pages = parser.parse_args().pages or PAGES
     from vireid.errors import UserError
 
     try:
-        for page in parser.parse_args().pages or PAGES:
+        for page in pages:
             text = page.read_text(encoding="utf-8")
             page.write_text(PLACE.sub(filled, text), encoding="utf-8")
     except (UserError, OSError) as error:
