@@ -8,7 +8,7 @@ from ablation_rows import CONFIG, GAMMA, PLAIN, configure, planned
 from vireid.ablation.records import Record, read_record
 from vireid.ablation.runs import records_of
 from vireid.ablation.suites import Row
-from vireid.errors import DatasetError
+from vireid.errors import ConfigError, DatasetError
 
 
 def record(run, code="code", subsets=("val",)):
@@ -35,6 +35,20 @@ def test_another_code_or_other_data_is_another_run():
         run.key for change in ({}, {"code": "other"}, {"data": "other"}) for run in planned(PLAIN, **change)
     }
     assert len(of) == 6
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [((), "has no re-ranker; set"), (("TEST.RERANK.ENABLED", "True"), "has the re-ranker k-reciprocal; set")],
+)
+def test_a_ranking_that_the_config_does_not_give_is_refused_before_a_training(options, found):
+    with pytest.raises(ConfigError, match=f"row 'again' shows the ranking MSER, but .*demo.yml {found}"):
+        planned(Row("again", CONFIG, options, ranking="MSER"))
+
+
+def test_a_ranking_that_the_config_gives_is_planned():
+    (run,) = planned(Row("again", CONFIG, ("TEST.RERANKER", "MSER"), ranking="MSER"), seeds=1)
+    assert run.cfg.TEST.RERANKER == "MSER"
 
 
 def test_rows_that_are_the_same_run_share_it():

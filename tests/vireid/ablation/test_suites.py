@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from configs import PROJECTS
+from vireid.ablation.runs import Versions, plan_run
 from vireid.ablation.suites import Row, load_suite
 from vireid.engine import full_config
 from vireid.engine.checks import check_config
@@ -61,4 +62,4 @@ def test_a_suite_that_cannot_be_is_refused(tmp_path, rows, message):
 @pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)
 def test_every_row_of_this_projects_suites_is_a_config(path, size):
     for row in load_suite(path, f"synthvi/{size}_").rows:
-        check_config(full_config(row.config, row.options))
+        check_config(plan_run(row, 0, full_config, Versions("code", "data")).cfg)

@@ -9,7 +9,10 @@ from yacs.config import CfgNode
 
 from vireid.ablation.fingerprint import changed_settings, run_key
 from vireid.ablation.records import Record
+from vireid.ablation.scores import PLAIN
 from vireid.ablation.suites import Row
+from vireid.engine.rerankers import build_reranker
+from vireid.errors import ConfigError
 
 Found = dict[int, Record]  # by seed
 Configure = Callable[[str, list[str]], CfgNode]  # (config file, options) -> merged config
@@ -48,11 +51,24 @@ def plan_run(row: Row, seed: int, configure: Configure, versions: Versions) -> R
     """The run of a row and a seed.
 
     Raises:
-        ConfigError: the config file or an option is wrong.
+        ConfigError: the config file or an option is wrong, or the config does not give the row's ranking.
     """
     cfg = configure(row.config, [*row.options, "SEED", str(seed)])
+    _check_ranking(row, cfg)
     settings = changed_settings(cfg, configure("", []))
     return Run(row, seed, cfg, settings, run_key(settings, versions.code, versions.data))
+
+
+def _check_ranking(row: Row, cfg: CfgNode) -> None:
+    if row.ranking in ("", PLAIN):
+        return
+    reranker = build_reranker(cfg)
+    if reranker is None or reranker.label != row.ranking:
+        found = "no re-ranker" if reranker is None else f"the re-ranker {reranker.label}"
+        raise ConfigError(
+            f"row {row.name!r} shows the ranking {row.ranking}, but {row.config} has {found}; "
+            "set TEST.RERANKER, or the row's ranking"
+        )
 
 
 def plan_runs(rows: Sequence[Row], seeds: int, configure: Configure, versions: Versions) -> list[Run]:
