@@ -19,7 +19,7 @@ from typing import Any
 EXAMPLES = """
 examples:
   the table of docs/performance.md:
-    python tools/benchmark.py step --json step.json
+    python tools/benchmark.py step --dtype fp32 --turns 3 --json step.json
   a first look, in a minute:
     python tools/benchmark.py step --size 128 64 --images 16 --turns 3
   one method, in the format that the device computes in, with an option of its config:

@@ -31,7 +31,7 @@ def add_mcja_config(cfg: CfgNode) -> None:
     add("INPUT.WEIGHTED_GRAYSCALE.PROB", 0.5, number(0, 1))
     add("INPUT.CHANNEL_CUTMIX.PROB", 0.5, number(0, 1))
     add("INPUT.SPECTRUM_JITTER.PROB", 0.5, number(0, 1))
-    # Bounds of the turn as a share of the circle.
+    # The hue is turned by up to this share of the circle, in either direction.
     add("INPUT.HUE_JITTER.HUE", 0.2, number(0, 0.5))
     # Bounds of the box's share of the image.
     add("INPUT.CHANNEL_CUTMIX.SCALE", (0.02, 0.33), bounds(0, 1, above=True))

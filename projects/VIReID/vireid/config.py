@@ -76,7 +76,8 @@ def add_vireid_config(cfg: CfgNode) -> None:
     # The filter that resizes images, in training and test; the toolkit's is "bicubic".
     add("INPUT.INTERPOLATION", "bicubic", choice("bilinear", "bicubic", "lanczos"))
     # Augmentations of each modality after the resize, by name, in this order. Each reads its settings
-    # from the toolkit's key (INPUT.FLIP.PROB, ...); the ENABLED flags there have no effect here.
+    # from the toolkit's key (INPUT.FLIP.PROB, ...). The ENABLED flags there switch nothing on: True is refused
+    # where neither list names the transform.
     add("INPUT.VISIBLE_TRANSFORMS", ("Flip", "PadCrop"), names(repeated=True))
     add("INPUT.INFRARED_TRANSFORMS", ("Flip", "PadCrop"), names(repeated=True))
     # Pixel value of the border that PadCrop adds.
@@ -94,7 +95,7 @@ def add_vireid_config(cfg: CfgNode) -> None:
     # cut off, or no JPEG, PNG or BMP is named then. False leaves it out, where a network disk is slow.
     add("INPUT.CHECK_FILES", True)
 
-    # Number of trials that SYSU-MM01 and LLCM average.
+    # Number of trials that SYSU-MM01 and LLCM average, and List where DATASETS.LIST.SHOTS is above 0.
     add("DATASETS.TRIALS", 10, integer(1, 1000))
     # RegDB: which of the ten splits is trained and tested.
     add("DATASETS.REGDB.SPLIT", 1, integer(1, 10))

@@ -100,6 +100,7 @@ TOOLKIT_RULES: dict[str, Rule] = {
     # MCJAIdentitySampler are the published ones of either kind: vireid/data/published_samplers.py.
     "DATALOADER.SAMPLER_TRAIN": text(empty=False),
     "DATALOADER.NUM_INSTANCE": integer(1, 10_000),
+    # No more than the cores of the process are started.
     "DATALOADER.NUM_WORKERS": integer(0, 512),
     # An optimizer of torch.optim that takes parameters of any shape, and steps without a closure.
     "SOLVER.OPT": choice(*OPTIMIZERS),
