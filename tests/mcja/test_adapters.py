@@ -150,6 +150,14 @@ def test_wrong_places_are_refused(config, stages, modalities, message):
         insert_adapters(cfg, backbone)
 
 
+def test_norms_of_all_processes_are_the_adapters_too(config):
+    cfg, backbone = built(config, MODEL__BACKBONE__NORM="syncBN", MODEL__ADAPTERS=["MDA"])
+    insert_adapters(cfg, backbone)
+    (first, *_) = adapted_modules(backbone).values()
+    assert isinstance(first.ca_bn, nn.SyncBatchNorm) and isinstance(first.norm_bn, nn.SyncBatchNorm)
+    assert first.norm_bn.weight.count_nonzero() == 0
+
+
 @pytest.mark.parametrize("builder", ["build_vit_backbone", "build_vit_map_backbone"])
 def test_a_vision_transformer_is_refused_with_the_reason(builder):
     with pytest.raises(ConfigError, match="attends over feature maps, and a vision transformer has none"):

@@ -26,17 +26,18 @@ class MDA:
     Args:
         modalities: number of attention maps of each adapter.
         stages: MODEL.MDA.STAGES, which names the blocks.
+        synchronized: whether the norms take the statistics of all processes, as the backbone's syncBN does.
     """
 
-    def __init__(self, modalities: int, stages: Sequence[Any] = ("auto",)):
-        self.modalities, self.stages = modalities, stages
+    def __init__(self, modalities: int, stages: Sequence[Any] = ("auto",), synchronized: bool = False):
+        self.modalities, self.stages, self.synchronized = modalities, stages, synchronized
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> "MDA":
         modalities = cfg.MODEL.MDA.MODALITIES
         if modalities < 1:
             raise ConfigError(f"MODEL.MDA.MODALITIES is {modalities}; expected a number of maps, 1 or more")
-        return cls(modalities, cfg.MODEL.MDA.STAGES)
+        return cls(modalities, cfg.MODEL.MDA.STAGES, cfg.MODEL.BACKBONE.NORM == "syncBN")
 
     def insert(self, backbone: nn.Module, builder: str) -> None:
         """Put the adapters into ``backbone``, which MODEL.BACKBONE.NAME ``builder`` made.
@@ -57,7 +58,10 @@ class MDA:
                     f"MODEL.MDA.STAGES names {name!r}, whose output is no feature map (N, C, H, W)"
                 )
             channels, block = shapes[name][3 if channels_last else 1], backbone.get_submodule(name)
-            block.mda = ModalityDistributionAdapter(channels, self.modalities).train(block.training)
+            adapter: nn.Module = ModalityDistributionAdapter(channels, self.modalities)
+            if self.synchronized:
+                adapter = nn.SyncBatchNorm.convert_sync_batchnorm(adapter)
+            block.mda = adapter.train(block.training)
         # A module that calls its children in order (nn.Sequential, a stage) calls the adapter, too.
         called = probe(backbone, [f"{name}.mda" for name in blocks])
         for name in blocks:

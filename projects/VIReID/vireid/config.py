@@ -76,8 +76,8 @@ def add_vireid_config(cfg: CfgNode) -> None:
     # The filter that resizes images, in training and test; the toolkit's is "bicubic".
     add("INPUT.INTERPOLATION", "bicubic", choice("bilinear", "bicubic", "lanczos"))
     # Augmentations of each modality after the resize, by name, in this order. Each reads its settings
-    # from the toolkit's key (INPUT.FLIP.PROB, ...). The ENABLED flags there switch nothing on: True is refused
-    # where neither list names the transform.
+    # from the toolkit's key (INPUT.FLIP.PROB, ...). The ENABLED flags there switch nothing on: True is
+    # refused where neither list names the transform.
     add("INPUT.VISIBLE_TRANSFORMS", ("Flip", "PadCrop"), names(repeated=True))
     add("INPUT.INFRARED_TRANSFORMS", ("Flip", "PadCrop"), names(repeated=True))
     # Pixel value of the border that PadCrop adds.

@@ -3,6 +3,8 @@
 ``import vireid`` calls ``on_import``; the other functions are called where the toolkit's own would be.
 Faults that a subclass mends are mended there: the loader and collator in ``vireid.data``, the step,
 schedule and checkpoints in ``vireid.engine``, normalization in ``vireid.modeling``.
+
+Longer than 250 lines: the workarounds for the toolkit stand in one file.
 """
 
 import collections
@@ -206,6 +208,19 @@ def check_supported(cfg: CfgNode) -> None:
                 f"DATASETS.{key} names SYSU_mm: FastReID's class trains on visible images of all "
                 "identities, test ones included, and has no test set; use SYSUMM01"
             )
+
+
+def wait_for_processes() -> None:
+    """Wait until every process is here.
+
+    The toolkit's ``comm.synchronize`` waits in the group of the gradients. That is NCCL's on GPUs, which ends
+    the run after ten minutes; a large test set may be ranked longer by the first process alone.
+    """
+    import torch.distributed as dist
+    from fastreid.utils import comm
+
+    if comm.get_world_size() > 1:
+        dist.barrier(group=comm._get_global_gloo_group())
 
 
 def join_process_group(device: str) -> None:

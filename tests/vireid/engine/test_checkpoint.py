@@ -3,12 +3,13 @@ import io
 import os
 import pickle
 import random
+import warnings
 
 import pytest
 import torch
 from torch import nn
 
-from vireid.engine.checkpoint import AtomicCheckpointer, read_checkpoint
+from vireid.engine.checkpoint import SCALER, AtomicCheckpointer, read_checkpoint
 from vireid.engine.export_formats import write_safetensors
 from vireid.errors import CheckpointError, MachineError
 
@@ -238,6 +239,32 @@ def test_the_state_of_another_optimizer_is_refused(tmp_path):
     )
     with pytest.raises(CheckpointError, match="optimizer cannot be resumed.*another SOLVER.OPT"):
         checkpointer.load(checkpointer.get_checkpoint_file())
+
+
+def test_counts_of_steps_go_where_a_fused_update_needs_them(tmp_path):
+    """A run that began on the CPU goes on on a GPU; PyTorch's meta device stands for it."""
+    model = nn.Linear(3, 2)
+    adam = torch.optim.Adam(model.parameters(), lr=0.1)
+    model(torch.ones(1, 3)).sum().backward()
+    adam.step()
+    AtomicCheckpointer(model, str(tmp_path), optimizer=adam).save("model_0000", epoch=0)
+    moved = nn.Linear(3, 2, device="meta")
+    fused = torch.optim.Adam(moved.parameters(), lr=0.2)
+    fused.param_groups[0]["fused"] = True
+    checkpointer = AtomicCheckpointer(moved, str(tmp_path), optimizer=fused)
+    with warnings.catch_warnings():  # weights of the meta device stay as they are
+        warnings.simplefilter("ignore", UserWarning)
+        checkpointer.load(checkpointer.get_checkpoint_file())
+    assert {state["step"].device.type for state in fused.state.values()} == {"meta"}
+    assert (fused.param_groups[0]["fused"], fused.param_groups[0]["lr"]) == (True, 0.2)
+
+
+def test_a_run_goes_on_in_fp16_with_a_new_loss_scale(tmp_path):
+    AtomicCheckpointer(nn.Linear(3, 2), str(tmp_path)).save("model_0000", epoch=0)
+    scaler = torch.amp.GradScaler("cpu", init_scale=64.0)
+    checkpointer = AtomicCheckpointer(nn.Linear(3, 2), str(tmp_path), **{SCALER: scaler})
+    assert checkpointer.load(checkpointer.get_checkpoint_file()) == {"epoch": 0}
+    assert scaler.get_scale() == 64.0
 
 
 def test_files_of_a_killed_write_are_cleared_away(tmp_path):

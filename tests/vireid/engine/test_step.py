@@ -1,13 +1,19 @@
+import copy
+from inspect import signature
+
 import pytest
 import torch
 from fastreid.modeling import build_model
 from fastreid.solver import build_optimizer as build_toolkit_optimizer
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from configs import PROJECTS, tiny_config
 from vireid.engine.loss_log import LossLog, NotFiniteError
-from vireid.engine.step import OptimizationStep, averaged_model, build_optimizer
+from vireid.engine.step import OptimizationStep, WeightAverage, averaged_model, build_optimizer, fused
 from vireid.precision import autocast_dtype, computes_in_bf16
+from vireid.toolkit_keys import OPTIMIZERS
 
+WITH_FUSED = [name for name in OPTIMIZERS if "fused" in signature(getattr(torch.optim, name)).parameters]
 BF16 = {"SOLVER__AMP__ENABLED": True, "SOLVER__AMP__DTYPE": "bf16"}
 
 
@@ -71,6 +77,25 @@ def gradients_of(model):
     return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
 
 
+@pytest.mark.parametrize("clips", [False, True])
+@pytest.mark.parametrize("name", WITH_FUSED)
+def test_a_fused_optimizer_makes_the_same_update(name, clips):
+    """As on a GPU; the CPU has the fused kernels, too."""
+    cfg = tiny_config(SOLVER__OPT=name, SOLVER__BASE_LR=0.01, SOLVER__CLIP_GRADIENTS__ENABLED=clips)
+    torch.manual_seed(0)
+    plain = build_model(cfg)
+    other = copy.deepcopy(plain)
+    optimizers = [build_optimizer(cfg, plain), build_optimizer(cfg, other)]
+    optimizers[1] = fused(optimizers[1])
+    assert all(group["fused"] for group in optimizers[1].param_groups)
+    for model, optimizer in zip((plain, other), optimizers):
+        for number, parameter in enumerate(model.parameters()):
+            parameter.grad = torch.full_like(parameter, (-1) ** number * 0.1 * number)
+        optimizer.step()
+    for expected, found in zip(plain.parameters(), other.parameters()):
+        torch.testing.assert_close(found, expected)
+
+
 def test_an_update_takes_the_mean_gradient_of_its_batches():
     """The second batch is another one; batch norm and losses see one batch at a time."""
     batches = [batch(), {**batch(), "images": batch()["images"].flip(0)}]
@@ -118,6 +143,23 @@ def test_the_average_is_that_of_the_weights_after_each_update():
     assert any(name.endswith("running_var") for name in expected)
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value)
+
+
+def test_the_average_is_pytorchs_but_for_the_counters():
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4)).train()
+    found = WeightAverage(model, 0.9)
+    reference = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9), use_buffers=True)
+    for _ in range(3):
+        model(torch.randn(5, 3))
+        with torch.no_grad():
+            model[0].weight.add_(torch.randn(4, 3))
+        found.update_parameters(model)
+        reference.update_parameters(model)
+    counter = "module.1.num_batches_tracked"
+    expected = {**reference.state_dict(), counter: torch.tensor(3)}
+    assert expected.keys() == found.state_dict().keys()
+    for name, value in found.state_dict().items():
+        assert torch.equal(value, expected[name]), name
 
 
 def test_bf16_follows_fp32():

@@ -18,6 +18,8 @@ from vireid.engine.checkpoint import read_checkpoint
 from vireid.engine.export import export_model
 from vireid.engine.extraction import extract_features
 from vireid.errors import CheckpointError, ImageError
+from vireid.inference.devices import default_device
+from vireid.inference.exported import OnnxGraph
 from vireid.inference.inputs import MAX_PIXELS, make_ready
 from vireid.preprocessing import Preprocessing
 
@@ -284,3 +286,30 @@ def test_the_exif_data_say_when_and_how_a_picture_was_taken(tmp_path):
     ready = make_ready(tmp_path / "turned.png", "auto", Preprocessing((10, 20)))
     assert str(ready.taken) == "2026-01-31 18:30:05"
     assert np.array_equal(ready.pixels, np.rot90(COLOR, -1))
+
+
+class NoSession(Exception):
+    pass
+
+
+def test_each_process_embeds_on_a_gpu_of_its_own(tmp_path, monkeypatch):
+    """Of onnxruntime, what it is asked for: there is no GPU here."""
+    asked = {}
+
+    def session(path, options, providers):
+        asked["providers"] = providers
+        raise NoSession
+
+    (tmp_path / "model.onnx").touch()
+    onnxruntime = pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    for device, number in ((None, 1), ("cuda", 1), ("cuda:0", 0)):
+        gpu = ("CUDAExecutionProvider", {"device_id": number})
+        with pytest.raises(CheckpointError, match="NoSession"):
+            OnnxGraph(tmp_path / "model.onnx", device)
+        assert asked["providers"] == [gpu, "CPUExecutionProvider"]
+    assert [default_device(device) for device in ("cuda", "cuda:0", "cpu")] == ["cuda:1", "cuda:0", "cpu"]

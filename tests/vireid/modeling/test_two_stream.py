@@ -6,6 +6,7 @@ from torch import nn
 
 from configs import tiny_config
 from vireid.errors import ConfigError
+from vireid.modality import Modality
 from vireid.modeling.backbones import build_backbone
 from vireid.modeling.two_stream import BatchLayout, ModalityRoute, split_streams
 
@@ -86,6 +87,21 @@ def test_a_batch_of_one_modality_leaves_the_other_copy_alone():
     route(torch.randn(4, 3, 8, 8)).sum().backward()
     assert route.infrared.weight.grad is not None
     assert route.visible.weight.grad is None
+
+
+def test_a_copy_that_has_no_image_computes_in_float32():
+    """A norm of all processes sends float32 of images; of none, zeros in the type of its input."""
+    types = {}
+    route, layout = routed(nn.Conv2d(3, 4, 1), "own", torch.tensor([0, 0]))
+    layout.computed = [Modality.VISIBLE, Modality.INFRARED]  # another process has infrared images
+    for name, copy_ in route.named_children():
+        copy_.register_forward_hook(lambda _, inputs, output, name=name: types.update({name: output.dtype}))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = route(torch.randn(2, 3, 5, 5))
+    assert types == {"visible": torch.bfloat16, "infrared": torch.float32}
+    assert (found.shape, found.dtype) == ((2, 4, 5, 5), torch.bfloat16)
+    found.sum().backward()
+    assert route.infrared.weight.grad.count_nonzero() == 0  # it takes part in the backward pass
 
 
 def test_a_batch_that_the_layout_does_not_describe_is_refused():

@@ -105,7 +105,7 @@ def build_train_loader(cfg: Any) -> ImageLoader:
         num_workers=workers,
         persistent_workers=workers > 0,
         collate_fn=as_is,
-        pin_memory=torch.cuda.is_available(),
+        pin_memory=_pins(cfg),
         # The loader draws from its generator, and not from the model's.
         generator=torch.Generator().manual_seed(seed),
     )
@@ -131,7 +131,7 @@ def build_test_loader(cfg: Any, items: Sequence[Any]) -> ImageLoader:
         batch_size=batch_size,
         num_workers=min(_workers(cfg), -(-len(items) // batch_size)),
         collate_fn=as_is,
-        pin_memory=torch.cuda.is_available(),
+        pin_memory=_pins(cfg),
         generator=torch.Generator(),
     )
 
@@ -141,6 +141,11 @@ def _workers(cfg: Any) -> int:
     what they read does not depend on their number."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(cfg.DATALOADER.NUM_WORKERS, cores)
+
+
+def _pins(cfg: Any) -> bool:
+    """Whether batches go to a GPU. Pinning memory opens one, also for a run on the CPU."""
+    return cfg.MODEL.DEVICE.startswith("cuda") and torch.cuda.is_available()
 
 
 def _size(cfg: Any, key: str) -> tuple[int, int]:

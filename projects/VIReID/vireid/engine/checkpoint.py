@@ -22,6 +22,7 @@ from vireid.weights import read_safetensors, read_tensors
 logger = logging.getLogger("fastreid.vireid.checkpoint")
 
 LAST = "last_checkpoint"
+SCALER = "grad_scaler"  # the state of fp16's loss scale
 WITHIN_EPOCH = "model_within_epoch"  # the one checkpoint that is not of the end of an epoch
 
 
@@ -148,7 +149,11 @@ class AtomicCheckpointer(Checkpointer):
             load_weights(self.averaged.module, weights, path, strict=self.strict)
             self.averaged.n_averaged.fill_(updates)
         for key in self.checkpointables if checkpointables is None else checkpointables:
-            self._load_state(key, content.pop(key, None), path)
+            state = content.pop(key, None)
+            if state is None and key == SCALER:
+                logger.info(f"{path} is of a run without fp16: its loss scale is found anew")
+            else:
+                self._load_state(key, state, path)
         logger.info(f"Loaded {path}")
         return content
 
@@ -161,6 +166,9 @@ class AtomicCheckpointer(Checkpointer):
             saved = [{*group} - {"params"} for group in state.get("param_groups", [])]
             if [keys | {"initial_lr"} for keys in saved] != [{*group, "initial_lr"} for group in settings]:
                 reason = "it is of another SOLVER.OPT, or of other parameter groups"
+            else:  # before it is loaded: "fused" decides on which device the counts of steps belong
+                groups = [{**group, **kept} for group, kept in zip(state["param_groups"], settings)]
+                state = {**state, "param_groups": groups}
         if not reason:
             try:
                 own.load_state_dict(state)
@@ -171,9 +179,6 @@ class AtomicCheckpointer(Checkpointer):
                 f"{path}: its {key} cannot be resumed ({reason}); resume with the SOLVER settings of that "
                 "run, or start from its weights alone: MODEL.WEIGHTS, without --resume"
             )
-        if isinstance(own, torch.optim.Optimizer):
-            for group, kept in zip(own.param_groups, settings):
-                group.update(kept)
 
 
 def load_weights(model: torch.nn.Module, weights: dict[str, Tensor], source: str, *, strict: bool) -> None:

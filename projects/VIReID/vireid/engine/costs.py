@@ -1,7 +1,7 @@
 """What a model costs: parameters, FLOPs, memory and speed of a forward pass."""
 
 import time
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -96,14 +96,15 @@ def count_flops(model: nn.Module, modality: int, size: tuple[int, int]) -> int:
 def measure(model: nn.Module, count: int, size: tuple[int, int], seconds: float) -> dict[str, float]:
     """Peak memory of a forward pass beside the weights, and images a second; half of them infrared."""
     modalities = [0] * (count - count // 2) + [1] * (count // 2)
-    on_gpu = model.device.type == "cuda"
+    device = cast(torch.device, model.device)
+    on_gpu = device.type == "cuda"
     forward(model, modalities, size)
     memory = gpu_memory(model, modalities, size) if on_gpu else cpu_memory(model, modalities, size)
     runs, started = 0, time.perf_counter()
     while runs == 0 or time.perf_counter() - started < seconds:
         forward(model, modalities, size)
         if on_gpu:
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(device)
         runs += 1
     speed = runs * count / (time.perf_counter() - started)
     return {"memory_mib": round(memory / 2**20, 1), "images_per_second": round(speed, 1)}
@@ -111,10 +112,11 @@ def measure(model: nn.Module, count: int, size: tuple[int, int], seconds: float)
 
 def gpu_memory(model: nn.Module, modalities: list[int], size: tuple[int, int]) -> int:
     """Peak of what a forward pass allocates, in bytes."""
-    before = torch.cuda.memory_allocated()
-    torch.cuda.reset_peak_memory_stats()
+    device = cast(torch.device, model.device)
+    before = torch.cuda.memory_allocated(device)
+    torch.cuda.reset_peak_memory_stats(device)
     forward(model, modalities, size)
-    return torch.cuda.max_memory_allocated() - before
+    return torch.cuda.max_memory_allocated(device) - before
 
 
 def cpu_memory(model: nn.Module, modalities: list[int], size: tuple[int, int]) -> int:

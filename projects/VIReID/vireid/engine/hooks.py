@@ -14,6 +14,7 @@ from fastreid.utils import comm
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
+from vireid import host
 from vireid.engine.extraction import NotFiniteFeaturesError
 from vireid.engine.interruptions import Interrupted, StopSignals
 from vireid.engine.processes import share_buffers
@@ -89,7 +90,7 @@ class PeriodicEvaluation(HookBase):
             raise
         if comm.is_main_process():
             trainer.storage.put_scalars(**flatten_results_dict(results), smoothing_hint=False)
-        comm.synchronize()
+        host.wait_for_processes()
 
 
 class Checkpoints(HookBase):

@@ -12,12 +12,10 @@ def distributed(model: nn.Module) -> nn.Module:
     """The model on its device, wrapped to average gradients where there are several processes."""
     if comm.get_world_size() == 1:
         return model
-    device = next(model.parameters()).device
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*broadcast_buffers", category=FutureWarning)
         return DistributedDataParallel(
-            model,
-            device_ids=[device] if device.type == "cuda" else None,
+            model,  # on this process's one device; with device_ids, DDP would wait for the batch to get there
             broadcast_buffers=False,  # done once an epoch, by share_buffers
             # A batch may leave parameters without gradient, or a process's share of it may: a stem whose
             # modality it lacks, stripes that no loss asks for. The search takes a walk over the graph, and

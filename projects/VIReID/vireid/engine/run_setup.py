@@ -50,6 +50,8 @@ def setup(cfg: CfgNode, args: Namespace) -> CfgNode:
         except OSError as error:
             raise ConfigError(f"OUTPUT_DIR {cfg.OUTPUT_DIR!r} cannot be made: {error.strerror}") from None
     lock_run(cfg.OUTPUT_DIR)
+    if cfg.MODEL.DEVICE.startswith("cuda:"):  # it becomes the one whose generator and memory PyTorch means
+        torch.cuda.set_device(cfg.MODEL.DEVICE)
     cfg.freeze()
     _log_details(cfg, args)
     logger.info(f"FastReID {host.toolkit_version()}, PyTorch {torch.__version__}, seed {cfg.SEED}")

@@ -1,5 +1,6 @@
 """One step of optimization, in any precision, on any device."""
 
+import inspect
 import logging
 from contextlib import nullcontext
 from typing import Any, cast
@@ -8,7 +9,7 @@ import torch
 from fastreid.solver import build_optimizer as build_toolkit_optimizer
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from yacs.config import CfgNode
 
@@ -33,19 +34,52 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
         joined.setdefault(key, {**group, "params": []})["params"].extend(group["params"])
     optimizer.param_groups = list(joined.values())
     on_gpu = any(parameter.is_cuda for group in optimizer.param_groups for parameter in group["params"])
-    if on_gpu and "fused" in optimizer.defaults:
-        settings = {**optimizer.defaults, "foreach": False, "fused": True}
-        groups = [{**group, "foreach": False, "fused": True} for group in optimizer.param_groups]
-        return type(optimizer)(groups, **settings)
-    return optimizer
+    return fused(optimizer) if on_gpu and "fused" in optimizer.defaults else optimizer
 
 
-def averaged_model(cfg: CfgNode, model: nn.Module) -> AveragedModel | None:
-    """The exponential moving average of a model's weights and running statistics (SOLVER.EMA), if any."""
-    if not cfg.SOLVER.EMA.ENABLED:
-        return None
-    average = get_ema_multi_avg_fn(cfg.SOLVER.EMA.DECAY)
-    return AveragedModel(model, multi_avg_fn=average, use_buffers=True)
+def fused(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+    """An optimizer of the same kind and settings whose update is one kernel."""
+    one_kernel = {"foreach": False, "fused": True}
+    taken = inspect.signature(type(optimizer)).parameters  # AdamW's defaults hold more than it takes
+    settings = {name: value for name, value in optimizer.defaults.items() if name in taken}
+    groups = [{**group, **one_kernel} for group in optimizer.param_groups]
+    return type(optimizer)(groups, **{**settings, **one_kernel})
+
+
+class WeightAverage(AveragedModel):
+    """The exponential moving average of a model's weights and running statistics.
+
+    PyTorch's own update waits for the device, which it gives the number of updates. Counters of batches are
+    copied, not averaged.
+
+    Args:
+        decay: the share of the average that an update keeps.
+    """
+
+    def __init__(self, model: nn.Module, decay: float):
+        super().__init__(model, use_buffers=True)
+        self.decay = decay
+
+    @torch.no_grad()
+    def update_parameters(self, model: nn.Module) -> None:
+        """Take the weights of ``model`` in; the first ones are taken as they are."""
+        first = int(self.n_averaged) == 0
+        averages: list[Tensor] = [*self.module.parameters(), *self.module.buffers()]
+        values: list[Tensor] = [*model.parameters(), *model.buffers()]
+        pairs = [(average.detach(), value.detach()) for average, value in zip(averages, values)]
+        moving = [pair for pair in pairs if pair[0].is_floating_point() and not first]
+        for average, value in pairs:
+            if first or not average.is_floating_point():
+                average.copy_(value)
+        if moving:
+            into, new = map(list, zip(*moving))
+            torch._foreach_lerp_(into, new, 1 - self.decay)
+        self.n_averaged += 1
+
+
+def averaged_model(cfg: CfgNode, model: nn.Module) -> WeightAverage | None:
+    """The average of a model's weights (SOLVER.EMA), if any."""
+    return WeightAverage(model, cfg.SOLVER.EMA.DECAY) if cfg.SOLVER.EMA.ENABLED else None
 
 
 class OptimizationStep:

@@ -13,7 +13,7 @@ from torch import nn
 from yacs.config import CfgNode
 
 from vireid.data.build import ImageLoader, build_dataset, build_train_loader
-from vireid.engine.checkpoint import AtomicCheckpointer, check_tags
+from vireid.engine.checkpoint import SCALER, AtomicCheckpointer, check_tags
 from vireid.engine.checks import check_run
 from vireid.engine.compilation import compile_backbone, compiler_errors
 from vireid.engine.evaluation import evaluate_model
@@ -78,7 +78,7 @@ class VIReIDTrainer(DefaultTrainer):
         self.iters_per_epoch = len(data_loader)
         self.scheduler = build_schedule(cfg, optimizer, self.iters_per_epoch)
         if self._trainer.grad_scaler is not None:
-            self.checkpointer.checkpointables["grad_scaler"] = self._trainer.grad_scaler
+            self.checkpointer.checkpointables[SCALER] = self._trainer.grad_scaler
         self.start = Place(0)
         self.max_epoch = cfg.SOLVER.MAX_EPOCH
         self.max_iter = self.max_epoch * self.iters_per_epoch

@@ -120,8 +120,8 @@ class Printer(EventWriter):
 
 
 def peak_memory() -> int:
-    """The most memory that this process has held, in bytes: of its GPU; of the machine where it has none."""
-    if torch.cuda.is_available():
+    """The most memory that this process has held, in bytes: of its GPU; of the machine where it uses none."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
         return torch.cuda.max_memory_allocated()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
 

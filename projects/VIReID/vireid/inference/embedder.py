@@ -63,7 +63,8 @@ class Embedder:
             ConfigError, CheckpointError: as for an evaluation; or ``device`` is a GPU, and there is none.
         """
         from vireid.engine import full_config
-        from vireid.inference.trained import TrainedNetwork, check_device
+        from vireid.inference.devices import check_device
+        from vireid.inference.trained import TrainedNetwork
 
         check_device(device)
         if isinstance(config_file, (str, Path)):

@@ -13,6 +13,7 @@ import torch
 
 from vireid.errors import CheckpointError, ConfigError, ImageError
 from vireid.images import FILTERS
+from vireid.inference.devices import default_device, local_rank
 from vireid.modality import Modality
 from vireid.preprocessing import RECORD, Preprocessing
 
@@ -39,7 +40,8 @@ class ExportedNetwork:
 
     Args:
         path: ``*.onnx`` or ``*.pt``.
-        device: "cpu", "cuda" or "cuda:1"; None: a GPU where the library can use one.
+        device: "cpu", "cuda" or "cuda:1"; None: "cuda" where the library can use a GPU. Of several processes
+            on a machine, each has its own for "cuda".
         preprocessing: for a file that does not say it.
 
     Raises:
@@ -100,7 +102,7 @@ class OnnxGraph:
             options.intra_op_num_threads = int(os.environ["OMP_NUM_THREADS"])
         providers: list[Any] = ["CPUExecutionProvider"]
         if device != "cpu" and "CUDAExecutionProvider" in runtime.get_available_providers():
-            number = int((device or "cuda:0").partition(":")[2] or 0)
+            number = int((device or "").partition(":")[2] or local_rank())
             providers.insert(0, ("CUDAExecutionProvider", {"device_id": number}))
         try:
             self.session = runtime.InferenceSession(str(path), options, providers=providers)
@@ -121,7 +123,7 @@ class TorchScriptGraph:
     """A TorchScript file; see ``Graph``."""
 
     def __init__(self, path: Path, device: str | None) -> None:
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = torch.device(default_device(device or "cuda"))
         extra = {RECORD: ""}
         try:
             self.module = torch.jit.load(str(path), map_location=self.device, _extra_files=extra).eval()

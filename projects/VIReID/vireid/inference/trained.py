@@ -1,6 +1,5 @@
 """A network from a config and its weights, by the toolkit."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from yacs.config import CfgNode
 
 from vireid.engine.checks import check_config
 from vireid.engine.evaluation import load_for_evaluation
-from vireid.errors import ConfigError
+from vireid.inference.devices import default_device
 from vireid.modality import Modality
 from vireid.preprocessing import Preprocessing, model_fingerprint
 
@@ -48,22 +47,3 @@ class TrainedNetwork:
         batch = {"images": torch.from_numpy(images), "modalities": torch.from_numpy(modalities)}
         embeddings: torch.Tensor = self.model(batch)
         return embeddings.float().cpu().numpy()
-
-
-def check_device(device: str | None) -> None:
-    """Refuse a GPU that was asked for where PyTorch finds none.
-
-    Raises:
-        ConfigError: names it.
-    """
-    if device and device.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError(f"--device is {device}, and PyTorch finds no GPU; leave it out, or give cpu")
-
-
-def default_device(device: str) -> str:
-    """For "cuda" a GPU, of several processes on a machine each its own; the CPU where there is none."""
-    if not device.startswith("cuda") or not torch.cuda.is_available():
-        return "cpu"
-    if device != "cuda":
-        return device
-    return f"cuda:{int(os.environ.get('LOCAL_RANK', 0)) % torch.cuda.device_count()}"

@@ -110,10 +110,11 @@ class VIReID(Baseline):
         """batch: as ``preprocess`` gives it, ordered by modality -> {"loss_...": weighted scalar}."""
         for transform in self.batch_transforms:
             batch = transform(batch)
-        self.layout.set(batch["modalities"], batch.get("mixed_sources"), batch.get("mixed_mask"))
+        modalities = batch["modalities"]
+        batch = {key: value.to(self.device, non_blocking=True) for key, value in batch.items()}
+        self.layout.set(modalities, batch.get("mixed_sources"), batch.get("mixed_mask"))
         if self.synchronized and comm.get_world_size() > 1:
             self.layout.share()
-        batch = {key: value.to(self.device, non_blocking=True) for key, value in batch.items()}
         outputs = self.heads(self.backbone(batch.pop("images")), batch["targets"])
         outputs = {name: value.float() for name, value in outputs.items()}
         self.measured["cls_accuracy"] = accuracy(outputs["pred_class_logits"].detach(), batch["targets"])

@@ -15,6 +15,7 @@ from fastreid.utils import comm
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
+from vireid import host
 from vireid.errors import ConfigError
 from vireid.modeling.families import family_of
 from vireid.weights import read_state_dict
@@ -124,7 +125,7 @@ def _download(cfg: CfgNode) -> Path:
             torch.hub.download_url_to_file(url, str(target))
         except (URLError, OSError) as error:
             by_hand = str(error)
-    comm.synchronize()
+    host.wait_for_processes()
     if not target.is_file():
         raise ConfigError(
             f"cannot download the pretrained weights of {name} ({by_hand or 'the first process failed'}); "

@@ -12,6 +12,7 @@ from vireid.errors import ConfigError
 from vireid.modality import Modality
 from vireid.modeling.families import family_of
 from vireid.modeling.losses.processes import gather_numbers
+from vireid.precision import autocast
 
 MIXED_STEMS = ("visible", "infrared", "own", "patches")
 
@@ -24,7 +25,7 @@ class BatchLayout:
     Attributes:
         sizes: this process's number of images of each modality.
         computed: the modalities whose copies compute something, be it for no image.
-        mixed_sources, mixed_mask: of the mixed images, as a batch transform gives them; None without any.
+        mixed_sources, mixed_mask: of the mixed images, on the device of the images; None without any.
     """
 
     def __init__(self) -> None:
@@ -122,9 +123,11 @@ class ModalityRoute(nn.Module):
         for branch in branches:
             members = [modality for modality in present if self.branch_of[modality] == branch]
             joined = torch.cat([slices[m] for m in members]) if len(members) > 1 else slices[members[0]]
-            out = self.get_submodule(branch)(joined)
+            copy = self.get_submodule(branch)
+            out = copy(joined) if len(joined) else of_no_image(copy, joined)
             outputs.update(zip(members, out.split([sizes[m] for m in members])))
-        return torch.cat([outputs[modality] for modality in present])
+        dtype = next(out.dtype for out in outputs.values() if len(out))
+        return torch.cat([outputs[modality].to(dtype) for modality in present])
 
     def _stitched(self, features: Tensor) -> Tensor:
         """(N, C, H, W) of the originals -> (M, C, H, W) of the mixed images."""
@@ -134,9 +137,19 @@ class ModalityRoute(nn.Module):
                 'MODEL.TWO_STREAM.MIXED_STEM "patches" needs mixed images with their masks, as PatchMix '
                 "gives them, and a stem that gives a feature map; set it to own"
             )
-        sources, mask = sources.to(features.device), mask.to(features.device)
         places = F.interpolate(mask.to(features.dtype), features.shape[2:]).bool()
         return torch.where(places, features[sources[:, 0]], features[sources[:, 1]])
+
+
+def of_no_image(module: nn.Module, empty: Tensor) -> Tensor:
+    """What a module makes of (0, ...), in float32.
+
+    It is called where a norm asks all processes for its statistics (SyncBN). Of images such a norm sends sums
+    in float32, of no image zeros in the type of its input, which autocast would change.
+    """
+    with autocast(empty.device.type, enabled=False):
+        out: Tensor = module(empty.float())
+    return out
 
 
 def split_streams(
