@@ -68,10 +68,10 @@ def reproduce(run_tool, monkeypatch, tmp_path, tiny):
 
     monkeypatch.setattr(Training, "complete", complete)
 
-    def reproduce(baseline, method, *words):
+    def reproduce(baseline, method, *words, subset="test"):
         reproduce.trained = []
         rows = [published_row("baseline", baseline), published_row("PMCM", method, against="baseline")]
-        table = {"title": "Parts", "subset": "test", "rows": rows}
+        table = {"title": "Parts", "subset": subset, "rows": rows}
         (tmp_path / "published.json").write_text(json.dumps(table))
         folders = ["--datasets", tmp_path / "data", "--output", tmp_path / "benchmark"]
         return run_tool("reproduce", *folders, "--published", tmp_path / "published.json", *words)
@@ -111,6 +111,11 @@ def test_rows_that_cannot_be_compared_are_refused_before_anything_is_done(reprod
     )
     assert not (reproduce.folder / "benchmark").exists()
     assert reproduce((40, 41), (45, 46), "--rows", "bass")[0] == 2
+    with pytest.raises(SystemExit):
+        reproduce((40, 41), (45, 46), "--seeds", "1")
+    status, _, error = reproduce((40, 41), (45, 46), subset="val")
+    assert (status, reproduce.trained) == (2, [])
+    assert "not of the test identities" in error
 
 
 def test_altered_data_are_refused(reproduce):

@@ -20,7 +20,7 @@ from vireid.command_line import number_from
 
 if TYPE_CHECKING:
     from vireid.ablation.runs import Versions
-    from vireid.ablation.suites import Suite
+    from vireid.ablation.suites import Row, Suite
 
 SYNTHVI = Path(__file__).resolve().parents[1] / "projects" / "SynthVI"
 SUITES = SYNTHVI / "suites"
@@ -35,7 +35,7 @@ examples:
   the ablation of PMCM on the test identities, three seeds:
     python tools/ablate.py --suite pmcm --seeds 3 --report
   pictures of what is there, without training:
-    python tools/ablate.py --suite pmcm --seeds 3 --report --no-training --figures pictures
+    python tools/ablate.py --suite pmcm --seeds 5 --report --no-training --figures pictures
 """
 
 
@@ -72,10 +72,11 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def add_training_arguments(parser: argparse.ArgumentParser, processes: int) -> None:
-    """How many trainings there are of each row, and how many at a time: by default ``processes``."""
+def add_training_arguments(parser: argparse.ArgumentParser, processes: int, fewest: int = 1) -> None:
+    """How many trainings there are of each row, at least ``fewest``, and how many at a time: by default
+    ``processes``."""
     parser.add_argument(
-        "--seeds", type=number_from(1), default=3, metavar="N", help="0 to N - 1 (default: 3)"
+        "--seeds", type=number_from(fewest), default=3, metavar="N", help="0 to N - 1 (default: 3)"
     )
     parser.add_argument(
         "--processes",
@@ -96,12 +97,15 @@ def main() -> int:
     from vireid.errors import UserError
 
     try:
+        suites = [load_suite(SUITES / f"{name}.yml", f"synthvi/{args.size}_") for name in args.suite]
+        for suite in suites:
+            rows_of(suite, args.rows)  # a wrong name is found before anything is trained
         versions = Versions(code_version(), data_version(args.size))
-        for name in args.suite:
-            table = run_suite(args, load_suite(SUITES / f"{name}.yml", f"synthvi/{args.size}_"), versions)
+        for suite in suites:
+            table = run_suite(args, suite, versions)
             print(table_text(table))
             if args.figures:
-                draw(table, args.figures / f"{name}-{table['subset']}.{args.format}")
+                draw(table, args.figures / f"{suite.name}-{table['subset']}.{args.format}")
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -111,15 +115,29 @@ def main() -> int:
     return 0
 
 
+def rows_of(suite: "Suite", names: list[str] | None) -> list["Row"]:
+    """The rows of a suite that have these names; all of them, if none is given.
+
+    Raises:
+        ConfigError: it has no row of such a name.
+    """
+    return [suite.row(name) for name in names] if names else list(suite.rows)
+
+
 def run_suite(args: argparse.Namespace, suite: "Suite", versions: "Versions") -> dict:
-    """Train and score what a suite lacks; write its table, and return what its JSON holds."""
+    """Train and score what a suite lacks; write its table, and return what its JSON holds.
+
+    Raises:
+        UserError: see ``Training``; or there is no record to be shown.
+    """
     from vireid.ablation.records import read_records
     from vireid.ablation.runs import plan_runs, records_of
-    from vireid.ablation.tables import suite_table, write_table
+    from vireid.ablation.tables import WHO, suite_table, write_table
     from vireid.ablation.training import Training
     from vireid.engine import full_config
+    from vireid.errors import UserError
 
-    rows = [suite.row(row) for row in args.rows] if args.rows else list(suite.rows)
+    rows = rows_of(suite, args.rows)
     results = (args.results or SYNTHVI / "results") / args.size
     subset = "test" if args.report else "val"
     if not (args.no_training or args.code):
@@ -132,6 +150,11 @@ def run_suite(args: argparse.Namespace, suite: "Suite", versions: "Versions") ->
         row.name: records_of(row, args.seeds, full_config, records, codes, versions.data, subset)
         for row in [*rows, *map(suite.row, compared)]
     }
+    if not any(found[row.name] for row in rows):
+        raise UserError(
+            f"suite {suite.name} has no record on the {WHO[subset]} of code {', '.join(codes)} and data "
+            f"{versions.data}; --code names other versions; without it and --no-training, rows are trained"
+        )
     return write_table(results / "tables", suite, subset, suite_table(rows, found, subset))
 
 

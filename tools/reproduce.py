@@ -35,7 +35,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--rows", nargs="+", default=["baseline", "PMCM"], metavar="NAME", help="default: baseline PMCM"
     )
-    ablate.add_training_arguments(parser, processes=2)
+    ablate.add_training_arguments(parser, processes=2, fewest=2)
     parser.add_argument(
         "--output", type=Path, default=Path("logs/benchmark"), metavar="DIR", help="default: logs/benchmark"
     )
@@ -84,13 +84,15 @@ def main() -> int:
 
 
 def check_published(rows: list[str], published: dict) -> None:
-    """Refuse rows that could not be compared, before anything is trained.
+    """Refuse what could not be compared, before anything is trained.
 
     Raises:
-        UserError: a row is not published, or with one seed alone.
+        UserError: the table is of other identities; a row is not in it, or with one seed alone.
     """
     from vireid.errors import UserError
 
+    if published["subset"] != "test":
+        raise UserError(f"{published['title']!r} is not of the test identities, on which this tool compares")
     seeds = {row["label"]: len(row["seeds"]) for row in published["rows"]}
     for row in rows:
         if seeds.get(row, 0) < 2:

@@ -51,6 +51,13 @@ def test_a_row_is_a_config_and_what_it_changes(tmp_path):
         ([{"name": "a", "config": "agw", "sets": {}}], "unknown key sets"),
         ([{"name": "a", "config": "agw"}] * 2, "two rows are called 'a'"),
         ([{"name": "base", "config": "agw", "against": "bass"}], "no row 'bass'; did you mean base"),
+        (
+            [
+                {"name": "base", "config": "agw", "ranking": "MSER"},
+                {"name": "method", "config": "pmcm", "against": "base"},
+            ],
+            "row 'method' is compared with 'base', which shows one ranking",
+        ),
     ],
 )
 def test_a_suite_that_cannot_be_is_refused(tmp_path, rows, message):

@@ -105,6 +105,21 @@ def test_a_written_table_is_markdown_and_json(tmp_path):
     assert entry["Rank-1"] == {"mean": 41.0, "std": None, "values": [41.0]}
 
 
+def test_a_table_is_not_written_over_one_with_more_seeds_of_a_row(tmp_path, caplog):
+    suite = Suite("parts", "Parts", (BASE, METHOD))
+    both = {row.name: {seed: record(row, seed, plain=40.0) for seed in range(2)} for row in (BASE, METHOD)}
+    write_table(tmp_path, suite, "test", suite_table(suite.rows, both, "test"))
+    before = (tmp_path / "parts-test.json").read_text()
+    one = {name: {0: records[0]} for name, records in both.items()}
+    for entries in (suite_table(suite.rows, one, "test"), suite_table([BASE], both, "test")):
+        assert write_table(tmp_path, suite, "test", entries)["rows"] == entries
+        assert (tmp_path / "parts-test.json").read_text() == before
+        assert "fewer seeds of" in caplog.records[-1].message
+    renamed = Suite("parts", "Parts", (BASE,))  # a row that the suite has no more does not count
+    write_table(tmp_path, renamed, "test", suite_table([BASE], both, "test"))
+    assert len(read_table(tmp_path / "parts-test.json")["rows"]) == 1
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [("{", "Expecting"), ('{"rows": []}', "it has no title, subset and rows"), ("[1]", "it has no title")],

@@ -54,14 +54,16 @@ class Ablation:
 
     def __init__(self, folder):
         self.results, self.work, self.processes = folder / "results", folder / "work", 1
+        self.code_now = "code"
         self.end = lambda process: 0
 
     def __call__(self, runs, subset="val"):
         self.started, self.scored = [], []
         versions = Versions("code", "data")
-        Training(self.results, self.work, versions, Path("train_net.py"), self.processes).complete(
-            runs, subset
+        training = Training(
+            self.results, self.work, versions, Path("train_net.py"), self.processes, lambda: self.code_now
         )
+        training.complete(runs, subset)
 
     def score(self, cfg, weights, subsets):
         seed = float(read_checkpoint(weights)["model"]["weight"])
@@ -130,6 +132,39 @@ def test_where_the_model_was_deleted_it_is_trained_again_and_all_scores_are_of_t
     assert f"plain, seed 0: {ablation.work / run.key / 'model_final.pth'} is gone; training again" in (
         capsys.readouterr().out
     )
+
+
+def test_what_a_run_without_its_record_left_is_removed_and_it_is_trained_again(ablation):
+    (run,) = runs = planned(PLAIN, seeds=1)
+    ablation(runs)
+    record_path(ablation.results, run).unlink()
+    left = []
+    ablation.end = lambda process: (
+        left.append(sorted(Path(process.settings["OUTPUT_DIR"]).glob("*.pth"))) or 0
+    )
+    ablation(runs)
+    assert (left, len(ablation.started)) == ([[]], 1)
+
+
+def test_nothing_is_trained_after_the_code_has_changed(ablation):
+    def end(process):
+        ablation.code_now = "edited"
+        return 0
+
+    ablation.end = end
+    runs = planned(PLAIN, GAMMA, seeds=1)
+    with pytest.raises(TrainingError, match="the code has changed since this ablation began"):
+        ablation(runs)
+    assert [record_path(ablation.results, run).is_file() for run in runs] == [True, False]
+
+
+def test_a_second_ablation_in_a_folder_is_refused(ablation, python):
+    code = "import sys; from vireid.ablation import training; training._locked(sys.argv[1]).__enter__()"
+    refused = []
+    ablation.end = lambda process: refused.append(python(code, str(ablation.work)).stderr) or 0
+    ablation(planned(PLAIN, seeds=1))
+    assert f"another ablation works in {ablation.work}: wait for its end" in refused[0]
+    assert python(code, str(ablation.work)).returncode == 0
 
 
 def test_of_a_finished_run_the_config_and_the_weights_are_left(ablation):

@@ -151,6 +151,12 @@ def test_resuming_a_finished_run_evaluates_it(runs, copy_of_run):
     assert again.results == runs(REGDB).results
 
 
+def test_a_finished_run_that_evaluates_never_does_not_when_resumed(copy_of_run):
+    (copy_of_run / "results.json").unlink()
+    again = train(copy_of_run, REGDB, resume=True, DATASETS__REGDB__SPLIT=2, TEST__EVAL_PERIOD=-1)
+    assert (again.results, (copy_of_run / "results.json").exists()) == ({}, False)
+
+
 def test_machines_that_find_different_checkpoints_do_not_resume(copy_of_run, monkeypatch):
     monkeypatch.setattr("fastreid.utils.comm.all_gather", lambda found: [found, ""])
     with pytest.raises(

@@ -62,7 +62,7 @@ def test_a_difference_is_a_dot_with_its_interval_and_filled_where_zero_is_outsid
 
 def test_a_curve_is_the_mean_over_its_setting_beside_the_level_of_what_it_is_compared_with():
     figure, said = curve_figure(CURVES)
-    assert said.startswith("Parts: curves over p, lambda 1, test identities, 2 seeds")
+    assert said.startswith("Parts: curves over p, lambda 1, test identities, plain ranking, 2 seeds")
     rank1 = figure.axes[0]
     lines = {line.get_label(): line for line in rank1.lines if not line.get_label().startswith("_")}
     assert list(zip(*lines["mean over the seeds"].get_data())) == [(0.0, 43.0), (0.5, 51.0)]
@@ -74,6 +74,13 @@ def test_a_curve_is_the_mean_over_its_setting_beside_the_level_of_what_it_is_com
     deviation = np.std([40, 46], ddof=1)
     assert outline[outline[:, 0] == 0][:, 1].min() == pytest.approx(43 - deviation)
     assert [axis.get_xlabel() for axis in figure.axes[2:]] == ["p", "λ₁"]
+
+
+def test_a_curve_is_of_the_plain_ranking():
+    reranked = {**entry("p 0 + MSER", (90, 96), "base", (1.0, -2.0, 4.0), ["p", 0.0]), "ranking": "MSER"}
+    figures = [curve_figure(found)[0] for found in (CURVES, table(*CURVES["rows"], reranked))]
+    drawn = [[line.get_xydata().tolist() for line in figure.axes[0].lines] for figure in figures]
+    assert drawn[0] == drawn[1]
 
 
 def test_a_table_with_points_of_curves_is_drawn_as_curves():

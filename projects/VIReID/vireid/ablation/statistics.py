@@ -29,8 +29,8 @@ def paired_difference(ours: Sequence[Scores], theirs: Sequence[Scores], figure: 
     """How much better ``ours`` is, by pairs of the same seed and the same identities.
 
     The interval is that of a bootstrap: seeds and identities are drawn with replacement, apart from each
-    other, RESAMPLES times, and percentiles of the mean difference are taken. Few seeds make it too narrow:
-    their own spread is underestimated by a share of one in as many.
+    other, RESAMPLES times, and percentiles of the mean difference are taken. With one seed it is the interval
+    over the identities alone, and too narrow.
 
     Args:
         ours, theirs: the scores of each seed, in one order.

@@ -66,7 +66,8 @@ def load_suite(path: Path, prefix: str) -> Suite:
         prefix: what stands before a row's ``config``, such as "synthvi/small_".
 
     Raises:
-        ConfigError: another form, a name twice, or a row compared with one that is not there.
+        ConfigError: another form, a name twice, or a row compared with one that is not there, or that shows
+            one ranking alone.
     """
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -82,8 +83,11 @@ def load_suite(path: Path, prefix: str) -> Suite:
     if twice:
         raise ConfigError(f"{path}: two rows are called {twice[0]!r}")
     for row in suite.rows:
-        if row.against:
-            suite.row(row.against)
+        if row.against and suite.row(row.against).ranking:
+            raise ConfigError(
+                f"{path}: row {row.name!r} is compared with {row.against!r}, which shows one ranking of a "
+                "model; name the row that shows all of them"
+            )
     return suite
 
 

@@ -1,6 +1,8 @@
 """The tables of an ablation: what each row reaches, and how it compares with another row."""
 
 import json
+import logging
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from vireid.ablation.scores import PLAIN
 from vireid.ablation.statistics import LEVEL, Difference, mean_and_deviation, paired_difference
 from vireid.ablation.suites import Row, Suite
 from vireid.errors import UserError
+
+logger = logging.getLogger("vireid.ablation")
 
 FIGURES = ("Rank-1", "mAP")
 WHO = {"val": "validation identities", "test": "test identities"}
@@ -71,16 +75,33 @@ def versions_of(entries: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def write_table(folder: Path, suite: Suite, subset: str, entries: Sequence[Mapping[str, Any]]) -> dict:
-    """Write the table of a suite as <suite>-<subset>.md and .json.
+    """Write the table of a suite as <suite>-<subset>.md and .json; but not over one that has more seeds of a
+    row, which is left with a warning.
 
     Returns:
         What the JSON holds: suite, title, subset, and the entries as rows.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{suite.name}-{subset}.json"
     table = {"suite": suite.name, "title": suite.title, "subset": subset, "rows": entries}
-    (folder / f"{suite.name}-{subset}.json").write_text(json.dumps(table, indent=1) + "\n")
-    (folder / f"{suite.name}-{subset}.md").write_text(table_text(table))
+    if richer := _row_with_more(path, suite, entries):
+        logger.warning(
+            f"{path} is left as it is: this table has fewer seeds of {richer!r}. Show all rows with as many "
+            "--seeds, name the version of the code by --code, or delete the file"
+        )
+        return table
+    path.write_text(json.dumps(table, indent=1) + "\n")
+    path.with_suffix(".md").write_text(table_text(table))
     return table
+
+
+def _row_with_more(path: Path, suite: Suite, entries: Sequence[Mapping[str, Any]]) -> str:
+    """A row of the suite of which the table at a path has more seeds; "" for none."""
+    if not path.is_file():
+        return ""
+    seeds = {row.name: 0 for row in suite.rows} | {row["name"]: len(row["seeds"]) for row in entries}
+    rows = read_table(path)["rows"]
+    return next((r["name"] for r in rows if len(r["seeds"]) > seeds.get(r["name"], math.inf)), "")
 
 
 def read_table(path: Path) -> dict[str, Any]:
@@ -116,7 +137,8 @@ def caption(subset: str, codes: Sequence[str]) -> str:
     return (
         f"All-search single-shot on the {WHO[subset]}, percent: mean ± standard deviation over the seeds. "
         f"Differences are in points, of runs with the same seed, with their {LEVEL}% interval (bootstrap "
-        f"over seeds and identities). Seconds: mean time of a training.{versions}"
+        "over seeds and identities; with one seed, over the identities alone, which is too narrow). Seconds: "
+        f"mean time of a training.{versions}"
     )
 
 

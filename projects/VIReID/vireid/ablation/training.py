@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,16 +19,20 @@ from typing import IO
 import torch
 from tqdm import tqdm
 
+from vireid.ablation.fingerprint import code_version
 from vireid.ablation.records import Record, read_record, write_record
 from vireid.ablation.runs import Run, Versions, record_path
 from vireid.ablation.scores import score_weights
 from vireid.engine.checkpoint import read_checkpoint
 from vireid.engine.digest import KEY as DIGEST
 from vireid.engine.digest import content_digest
+from vireid.engine.run_lock import lock_folder, unlock_folder
 from vireid.engine.safe_files import write_atomically
-from vireid.errors import TrainingError
+from vireid.errors import ConfigError, TrainingError
 
 MODEL, CONFIG = "model_final.pth", "config.yaml"  # what is kept of a finished run
+METRICS = "metrics.json"
+TORCH = f"PyTorch {torch.__version__}"
 ABOUT_MODEL = ("epoch", "num_classes", "datasets", "seed", "config")  # what is kept of its checkpoint beside
 _SECONDS = "seconds.txt"
 
@@ -44,6 +48,7 @@ class Training:
         versions: of code and data.
         train_net: tools/train_net.py.
         processes: trainings at a time. Without OMP_NUM_THREADS, they share the cores.
+        code_now: gives the version of the code, which is asked for again before each training.
     """
 
     results: Path
@@ -51,6 +56,7 @@ class Training:
     versions: Versions
     train_net: Path
     processes: int = 1
+    code_now: Callable[[], str] = code_version
     _started: list[subprocess.Popen] = field(default_factory=list, init=False)
     _starting: threading.Lock = field(default_factory=threading.Lock, init=False)
     _scoring: threading.Lock = field(default_factory=threading.Lock, init=False)
@@ -61,9 +67,13 @@ class Training:
 
         Raises:
             TrainingError: a training failed; the others are stopped, and the records of finished runs stay.
+                Or another ablation works in the same folder, or the code has changed since the start.
         """
         lacking = [run for run in runs if not self._has_scores(run, subset)]
+        if not lacking:
+            return
         with (
+            _locked(self.work),
             tqdm(total=len(runs), initial=len(runs) - len(lacking), unit="run", smoothing=0) as progress,
             _sigterm_as_interrupt(),
             ThreadPoolExecutor(self.processes) as pool,
@@ -108,6 +118,10 @@ class Training:
         Raises:
             TrainingError: the process failed; names its log.
         """
+        if self.code_now() != self.versions.code:
+            raise TrainingError("the code has changed since this ablation began; start it again")
+        if (folder / MODEL).is_file() and not (folder / METRICS).is_file():
+            shutil.rmtree(folder)  # of a run whose record is gone; it cannot be resumed
         folder.mkdir(parents=True, exist_ok=True)
         log = folder / "stdout.txt"
         threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, (os.cpu_count() or 1) // self.processes))
@@ -130,7 +144,7 @@ class Training:
             steps=trained_steps(folder),
             train_seconds=round(seconds, 1),
             score_seconds=0.0,
-            machine=f"{platform.machine()}, {threads} threads",
+            machine=f"{platform.machine()}, {threads} threads, {run.cfg.MODEL.DEVICE}, {TORCH}",
             scores={},
         )
 
@@ -169,7 +183,7 @@ def keep_model(folder: Path) -> None:
 
 def trained_steps(folder: Path) -> int:
     """The number of steps that the training in a folder has made."""
-    lines = (folder / "metrics.json").read_text().splitlines()
+    lines = (folder / METRICS).read_text().splitlines()
     return int(json.loads(lines[-1])["iteration"]) + 1
 
 
@@ -178,6 +192,23 @@ def _add_seconds(path: Path, seconds: float) -> float:
     total = seconds + (float(path.read_text()) if path.is_file() else 0.0)
     path.write_text(str(total))
     return total
+
+
+@contextmanager
+def _locked(work: str | Path) -> Iterator[None]:
+    """Hold the lock of the folder of logs and checkpoints."""
+    Path(work).mkdir(parents=True, exist_ok=True)
+    try:
+        lock_folder(work)
+    except ConfigError:
+        raise TrainingError(
+            f"another ablation works in {work}: wait for its end, or choose another --work and --results; "
+            "--processes N makes N trainings at a time"
+        ) from None
+    try:
+        yield
+    finally:
+        unlock_folder(work)
 
 
 @contextmanager

@@ -137,7 +137,7 @@ class VIReIDTrainer(DefaultTrainer):
         return built
 
     def train(self) -> dict[str, Any]:
-        """Train from ``start`` on; a run that is already finished is evaluated only.
+        """Train from ``start`` on; a run that is already finished is evaluated only, if at all.
 
         Returns:
             dataset -> setting -> metric, in percent, of the last evaluation.
@@ -149,9 +149,11 @@ class VIReIDTrainer(DefaultTrainer):
         """
         try:
             if self.start.epoch >= self.max_epoch:
-                logger.info(f"All {self.max_epoch} epochs (SOLVER.MAX_EPOCH) are trained already; evaluating")
+                evaluates = self.cfg.TEST.EVAL_PERIOD >= 0
+                done = f"All {self.max_epoch} epochs (SOLVER.MAX_EPOCH) are trained already"
+                logger.info(f"{done}; {'evaluating' if evaluates else 'TEST.EVAL_PERIOD -1 evaluates never'}")
                 self.epoch = self.start.epoch - 1
-                return self.evaluate()
+                return self.evaluate() if evaluates else {}
             with end_with_launcher(), self.signals, machine_errors(self.cfg.OUTPUT_DIR):
                 self._train_epochs()
         finally:

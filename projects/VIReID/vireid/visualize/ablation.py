@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vireid.ablation.scores import PLAIN
 from vireid.ablation.tables import FIGURES, WHO
 from vireid.errors import UserError
 from vireid.visualize.style import COLORS, new_figure
@@ -89,15 +90,16 @@ def _draw_difference(axis: Any, place: int, gain: Mapping[str, float]) -> None:
 
 
 def curve_figure(table: Mapping[str, Any]) -> tuple["Figure", str]:
-    """Draw the figures over each setting: the mean over the seeds, a band of one standard deviation to either
-    side, each seed, and what the curve is compared with as a horizontal line with a band of its own.
+    """Draw the figures over each setting, without re-ranking: the mean over the seeds, a band of one standard
+    deviation to either side, each seed, and what the curve is compared with as a horizontal line with a band
+    of its own.
 
     Raises:
         UserError: no row is a point of a curve.
     """
     curves: dict[str, list[Entry]] = {}
     for row in table["rows"]:
-        if row["curve"] and row["seeds"]:
+        if row["curve"] and row["seeds"] and row["ranking"] == PLAIN:
             curves.setdefault(row["curve"][0], []).append(row)
     if not curves:
         raise UserError(f"{table['title']}: no row is a point of a curve; nothing to draw")
@@ -119,7 +121,7 @@ def curve_figure(table: Mapping[str, Any]) -> tuple["Figure", str]:
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=8)
     seeds = _between(len(row["seeds"]) for points in curves.values() for row in points)
-    shown = f"{WHO[table['subset']]}, {seeds}, bands of one standard deviation"
+    shown = f"{WHO[table['subset']]}, plain ranking, {seeds}, bands of one standard deviation"
     figure.suptitle(f"{table['title']}\n{shown}", fontsize=9)
     return figure, f"{table['title']}: curves over {', '.join(curves)}, {shown}"
 
