@@ -7,7 +7,7 @@ from vireid.errors import UserError
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a real dataset has and a plain one lacks; each field's default switches it off.
+    """What a real dataset has besides; the default of each field is a plain image.
 
     Raises:
         UserError: a share outside 0..1, a negative amount, or a range out of order.
