@@ -148,6 +148,19 @@ def test_pmml_of_modalities_moves_unlike_that_of_pairs():
     assert pair(logits, sources, targets, two) > modality(logits, sources, targets, two) + 0.01
 
 
+def test_pmml_of_modalities_is_finite_where_a_probability_is_zero():
+    """exp(-400) is 0 in float32; of one image of each modality, both levels are the same."""
+    logits = (torch.eye(3) * 400).requires_grad_()
+    sources, targets, modalities = torch.tensor([[0, 1]]), torch.zeros(3).long(), torch.arange(3)
+    found = PatchMixedModalityLoss(level="modality")(logits, sources, targets, modalities)
+    assert found.item() == pytest.approx(
+        PatchMixedModalityLoss()(logits, sources, targets, modalities).item()
+    )
+    assert found.item() == pytest.approx(800)
+    found.backward()
+    assert logits.grad.isfinite().all()
+
+
 @pytest.mark.parametrize("with_parts", [False, True])
 def test_pmml_equals_the_plain_loop(with_parts):
     torch.manual_seed(0)

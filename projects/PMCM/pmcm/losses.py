@@ -152,11 +152,15 @@ def mean_log_predictions(logits: Tensor, targets: Tensor, modalities: Tensor) ->
     identities, identity = targets.unique(return_inverse=True)
     group = identity * len(Modality) + modalities
     members = torch.bincount(group, minlength=len(identities) * len(Modality))
-    sums = logits.new_zeros(len(logits), len(members), logits.shape[2])
-    sums = sums.index_add(1, group, logits.softmax(-1))
-    means = (sums / members.clamp(min=1).view(1, -1, 1)).unflatten(1, (len(identities), len(Modality)))
     complete = (members > 0).view(len(identities), len(Modality)).all(dim=1)
-    return [means[:, complete, modality].log() for modality in Modality]
+    # The logarithm of a mean of tiny probabilities: each group's are divided by their largest first.
+    logs = logits.log_softmax(-1)
+    largest = logs.detach().new_full((len(logits), len(members), logits.shape[2]), -torch.inf)
+    largest = largest.scatter_reduce(1, group.view(1, -1, 1).expand_as(logs), logs.detach(), "amax")
+    sums = torch.zeros_like(largest).index_add(1, group, (logs - largest[:, group]).exp())
+    means = sums / members.clamp(min=1).view(1, -1, 1)
+    means, largest = (values.unflatten(1, (len(identities), len(Modality))) for values in (means, largest))
+    return [means[:, complete, modality].log() + largest[:, complete, modality] for modality in Modality]
 
 
 def divergence(logits: Tensor, other_logits: Tensor) -> Tensor:

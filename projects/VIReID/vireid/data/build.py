@@ -16,7 +16,7 @@ from vireid.data.datasets.base import ImageItem, as_image_item
 from vireid.data.image_list import ImageList, check_cache
 from vireid.data.samplers import build_sampler
 from vireid.data.transforms import build_transforms
-from vireid.errors import ConfigError, DatasetError
+from vireid.errors import ConfigError, DatasetError, UserError
 from vireid.images import FILTERS
 from vireid.modality import Modality
 from vireid.registries import find
@@ -25,7 +25,7 @@ logger = logging.getLogger("fastreid.vireid.data")
 
 
 class ImageLoader(DataLoader):
-    """A DataLoader that raises a worker's DatasetError as it was, in one line.
+    """A DataLoader that raises a worker's UserError as it was, in one line.
 
     Batches are dicts: ``images`` (N, 3, H, W) uint8 RGB; ``targets``, ``camids``, ``modalities`` (N,)
     int64; ``img_paths``, a list.
@@ -44,7 +44,7 @@ class ImageLoader(DataLoader):
     def __iter__(self) -> Iterator[dict[str, Any]]:  # type: ignore[override]
         """Go through the batches."""
         for batch in super().__iter__():
-            if isinstance(batch, DatasetError):
+            if isinstance(batch, UserError):
                 raise batch
             yield batch
 

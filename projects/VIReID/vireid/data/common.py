@@ -17,7 +17,7 @@ from vireid.data.datasets.base import ImageItem, as_image_item
 from vireid.data.image_list import ImageList
 from vireid.data.samplers import Sample
 from vireid.data.transforms import Transform
-from vireid.errors import DatasetError
+from vireid.errors import DatasetError, MachineError, UserError
 from vireid.images import REPLACE
 from vireid.modality import Modality
 
@@ -95,13 +95,13 @@ class TrainSet(Dataset):
             item = self._load(*sample, images[0])
         return {key: value[0] for key, value in _batch(images, [item]).items()}
 
-    def __getitems__(self, samples: list[Sample]) -> dict[str, Any] | DatasetError:
+    def __getitems__(self, samples: list[Sample]) -> dict[str, Any] | UserError:
         """A batch, or the error, which a worker process would bury in its traceback."""
-        images = _empty_batch(len(samples), self.size)
         try:
+            images = _empty_batch(len(samples), self.size)
             with _preserved_generators(), _one_thread():
                 items = [self._load(*sample, image) for sample, image in zip(samples, images)]
-        except DatasetError as error:
+        except UserError as error:
             return error
         return _batch(images, items)
 
@@ -169,14 +169,14 @@ class TestSet(Dataset):
             images = self.images[self.first + index].clone()[None]
         return {key: value[0] for key, value in _batch(images, [self.items[index]]).items()}
 
-    def __getitems__(self, indices: list[int]) -> dict[str, Any] | DatasetError:
+    def __getitems__(self, indices: list[int]) -> dict[str, Any] | UserError:
         """A batch, or the error."""
-        images = _empty_batch(len(indices), self.images.size)
         try:
+            images = _empty_batch(len(indices), self.images.size)
             with _one_thread():
                 for index, image in zip(indices, images):
                     image.copy_(self.images[self.first + index])
-        except DatasetError as error:
+        except UserError as error:
             return error
         return _batch(images, [self.items[index] for index in indices])
 
@@ -187,11 +187,22 @@ def as_is(batch: Any) -> Any:
 
 
 def _empty_batch(count: int, size: Sequence[int]) -> torch.Tensor:
-    """uint8 (N, 3, H, W) to be filled; a worker's is in the memory that it shares with the main process."""
+    """uint8 (N, 3, H, W) to be filled; a worker's is in the memory that it shares with the main process.
+
+    Raises:
+        MachineError: there is too little of that memory.
+    """
     shape = (count, 3, *size)
     if get_worker_info() is None:
         return torch.empty(shape, dtype=torch.uint8)
-    storage = torch.UntypedStorage._new_shared(math.prod(shape))  # as PyTorch's own collation
+    try:
+        storage = torch.UntypedStorage._new_shared(math.prod(shape))  # as PyTorch's own collation
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise MachineError(
+            f"no shared memory for a batch of {math.prod(shape) / 2**20:.0f} MiB: {reason}. "
+            "Make /dev/shm larger (docker run --shm-size 8g), or set DATALOADER.NUM_WORKERS 0"
+        ) from None
     return torch.empty(0, dtype=torch.uint8).set_(storage).view(shape)
 
 

@@ -23,7 +23,7 @@ def machine_errors(folder: str) -> Iterator[None]:
         where = error.filename or f"a file of OUTPUT_DIR {folder}"
         raise MachineError(f"{where}: {error.strerror or error}; {GOES_ON}") from None
     except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+        if not str(error).startswith("DataLoader worker (pid"):  # an error within a worker is named otherwise
             raise
         reason = str(error).splitlines()[0].rstrip(".")
         raise MachineError(f"{reason}. Out of memory? Lower DATALOADER.NUM_WORKERS; {GOES_ON}") from None

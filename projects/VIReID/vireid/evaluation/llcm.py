@@ -71,4 +71,4 @@ def _draw(images: np.ndarray, keys: np.ndarray, seed: int) -> np.ndarray:
     generator = random.Random(seed)
     starts = np.flatnonzero(np.diff(keys[images], prepend=-1)) if len(images) else np.zeros(0, dtype=np.int64)
     groups = np.split(images, starts[1:])
-    return np.array([generator.choice(group) for group in groups if len(group)], dtype=np.int64)
+    return np.array([generator.choice(group.tolist()) for group in groups if len(group)], dtype=np.int64)
