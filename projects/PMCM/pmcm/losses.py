@@ -155,7 +155,7 @@ def mean_log_predictions(logits: Tensor, targets: Tensor, modalities: Tensor) ->
     complete = (members > 0).view(len(identities), len(Modality)).all(dim=1)
     # The logarithm of a mean of tiny probabilities: each group's are divided by their largest first.
     logs = logits.log_softmax(-1)
-    largest = logs.detach().new_full((len(logits), len(members), logits.shape[2]), -torch.inf)
+    largest = logs.new_full((len(logits), len(members), logits.shape[2]), -torch.inf)
     largest = largest.scatter_reduce(1, group.view(1, -1, 1).expand_as(logs), logs.detach(), "amax")
     sums = torch.zeros_like(largest).index_add(1, group, (logs - largest[:, group]).exp())
     means = sums / members.clamp(min=1).view(1, -1, 1)
