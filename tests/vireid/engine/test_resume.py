@@ -188,6 +188,24 @@ def test_frozen_layers_are_set_free_at_the_same_iteration(datasets, tmp_path, at
     assert_equal_weights(weights_of(resumed), weights_of(expected))
 
 
+def test_frozen_norms_and_weights_are_set_free_by_the_same_update(datasets, tmp_path, monkeypatch):
+    """Three batches an epoch, two an update: the second update is that of the third batch alone."""
+    options = {"MODEL__FREEZE_LAYERS": ["backbone", "heads"], "SOLVER__FREEZE_ITERS": 2}
+    moved = []
+    original = OptimizationStep.__call__
+
+    def compared(step, batch, group):
+        before = {name: value.clone() for name, value in step.inner.state_dict().items()}
+        original(step, batch, group)
+        after = step.inner.state_dict()
+        changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
+        moved.append(("backbone.layer1.0.bn1.running_mean" in changed, "heads.weight" in changed))
+
+    monkeypatch.setattr(OptimizationStep, "__call__", compared)
+    train(tmp_path, PMCM, **OPTIONS, **options, SOLVER__ACCUMULATE=2)
+    assert moved == [*[(False, False)] * 3, (True, False), (True, True), (True, True)]
+
+
 SECOND_SIGNAL = """
 import os, signal
 from vireid.engine.interruptions import StopSignals

@@ -73,6 +73,7 @@ def test_the_command_line_wins_over_the_file(tmp_path):
         ({"SOLVER__MAX_EPOCH": 0}, "MAX_EPOCH is 0"),
         ({"SOLVER__OPT": "Lamb"}, "SOLVER.OPT is 'Lamb'; expected SGD, Adam"),
         ({"INPUT__AFFINE__ENABLED": True}, "AFFINE"),
+        ({"MODEL__FREEZE_LAYERS": ["backbone"]}, "FREEZE_ITERS is 0, so that nothing would be frozen"),
         ({"DATASETS__NAMES": ["SYSU_mm"]}, "use SYSUMM01"),
         (
             {"MODEL__BACKBONE__NAME": "build_resnext_backbone", "MODEL__BACKBONE__DEPTH": "152x"},

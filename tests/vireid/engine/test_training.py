@@ -106,6 +106,11 @@ def test_eval_only_repeats_its_figures(runs, tmp_path, file):
     assert again["results"] == first["results"]
 
 
+def test_identities_are_counted_whatever_the_config_says(datasets, tmp_path):
+    trainer = trainer_of(tmp_path, MODEL__HEADS__NUM_CLASSES=1000)
+    assert len(trainer.model.heads.weight) == trainer.data_loader.dataset.num_classes < 1000
+
+
 def test_the_same_seed_repeats_a_run_and_another_does_not(datasets, tmp_path):
     def weights(folder, seed, workers):
         options = {"SEED": seed, "DATALOADER__NUM_WORKERS": workers, "TEST__EVAL_PERIOD": -1}

@@ -76,6 +76,19 @@ def test_stitched_images_enter_no_statistics():
     torch.testing.assert_close(route.infrared.running_mean, 0.1 * images[3:5].mean(dim=(0, 2, 3)))
 
 
+def test_stitching_waits_for_no_mixed_image_of_another_process():
+    route, layout = routed(nn.Conv2d(3, 4, 3), "patches", torch.tensor([0, 1]))
+    layout.computed = list(Modality)  # another process has mixed images
+    images = torch.randn(2, 3, 8, 8)
+    assert torch.equal(route(images), torch.cat([route.visible(images[:1]), route.infrared(images[1:])]))
+
+
+def test_stitching_compiles():
+    route, _ = routed(nn.Conv2d(3, 4, 3), "patches", mixing=(SOURCES, MASK))
+    images = torch.randn(7, 3, 8, 8)
+    torch.testing.assert_close(torch.compile(route, backend="eager", fullgraph=True)(images), route(images))
+
+
 def test_stitching_without_masks_is_refused():
     route, _ = routed(nn.Conv2d(3, 4, 3), "patches")
     with pytest.raises(RuntimeError, match='MIXED_STEM "patches" needs mixed images with their masks'):
@@ -120,6 +133,27 @@ def test_auto_splits_the_stem_and_keeps_the_outputs():
     names = split_streams(backbone, cfg.MODEL.BACKBONE.NAME, ("auto",), "own", layout)
     assert names == ("conv1", "bn1")
     torch.testing.assert_close(backbone(images), expected)
+
+
+@pytest.mark.parametrize("mixed_stem", ["own", "patches"])
+def test_a_stage_is_split_into_its_blocks(mixed_stem):
+    """The toolkit's ResNet counts and indexes the blocks of a stage."""
+    cfg = tiny_config()
+    backbone = build_backbone(cfg).eval()
+    images = torch.randn(7, 3, 64, 32)
+    expected = copy.deepcopy(backbone)(images)
+    layout = BatchLayout()
+    layout.set(VISIBLE_INFRARED_MIXED, SOURCES, MASK)
+    stem = ("conv1", "bn1", "layer1")
+    names = split_streams(backbone, cfg.MODEL.BACKBONE.NAME, stem, mixed_stem, layout)
+    assert names == ("conv1", "bn1", "layer1.0")
+    torch.testing.assert_close(backbone(images)[:5], expected[:5])
+
+
+def test_a_module_within_another_one_is_refused():
+    stage = nn.Sequential(nn.Sequential(nn.ReLU()))
+    with pytest.raises(ConfigError, match="SPECIFIC names '0' and '0.0', which is within it"):
+        split_streams(stage, "build_mine", ("0", "0.0"), "visible", BatchLayout())
 
 
 def test_unknown_stem_and_unknown_module_are_named():

@@ -46,6 +46,11 @@ def check_config(cfg: CfgNode) -> None:
     autocast_dtype(cfg)
     _check_figures(cfg)
     _check_device(cfg.MODEL.DEVICE)
+    if cfg.MODEL.FREEZE_LAYERS and not cfg.SOLVER.FREEZE_ITERS:
+        raise ConfigError(
+            f"MODEL.FREEZE_LAYERS is {cfg.MODEL.FREEZE_LAYERS}, but SOLVER.FREEZE_ITERS is 0, so that "
+            "nothing would be frozen; set it to the number of updates to wait, or FREEZE_LAYERS to []"
+        )
 
 
 def check_run(cfg: CfgNode, train_set: TrainSet, test_sets: dict[str, Any]) -> None:

@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from vireid.engine.extraction import NotFiniteFeaturesError
 from vireid.engine.interruptions import Interrupted, StopSignals
 from vireid.engine.processes import share_buffers
 from vireid.engine.reports import BEST_RESULTS, keep_as_best, last_and_best
+from vireid.engine.step import OptimizationStep
 
 logger = logging.getLogger("fastreid.vireid.hooks")
 
@@ -31,10 +33,33 @@ class LearningRate(HookBase):
         groups = scheduler.optimizer.param_groups
         self.largest = max(range(len(groups)), key=lambda i: sum(p.numel() for p in groups[i]["params"]))
 
+    def before_train(self) -> None:
+        # With SOLVER.ACCUMULATE the first update comes after several steps of the schedule.
+        warnings.filterwarnings("ignore", message="Detected call of `lr_scheduler.step")
+
     def after_step(self) -> None:
         rate = self.scheduler.get_last_lr()[self.largest]
         self.trainer.storage.put_scalar("lr", rate, smoothing_hint=False)
         self.scheduler.step()
+
+
+class FrozenLayers(HookBase):
+    """Keeps MODEL.FREEZE_LAYERS in evaluation mode for as long as the optimizer leaves their weights alone.
+
+    Unlike the toolkit's hook it counts updates, as the toolkit's optimizer does. And the layer itself stays
+    in training mode, what is in it does not: the head gives logits in training mode only.
+    """
+
+    def __init__(self, step: OptimizationStep, layers: Sequence[str]):
+        self.step = step
+        self.parts = [part for layer in layers for part in step.inner.get_submodule(layer).children()]
+        self.frozen = False
+
+    def before_step(self) -> None:
+        if self.frozen != self.step.freezes:
+            self.frozen = self.step.freezes
+            for part in self.parts:
+                part.train(not self.frozen)
 
 
 class PreciseBN(hooks.PreciseBN):

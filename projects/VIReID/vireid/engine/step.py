@@ -98,6 +98,7 @@ class OptimizationStep:
 
     Attributes:
         log: the losses of the steps.
+        updates: how many there were, those of the runs that this one goes on from among them.
         waits: whether they are read in every step, before the update: on the CPU, where that costs nothing.
     """
 
@@ -113,6 +114,7 @@ class OptimizationStep:
         self.inner = model.module if isinstance(model, DistributedDataParallel) else model
         self.averaged = averaged
         self.accumulate = cfg.SOLVER.ACCUMULATE
+        self.updates = 0
         self.frozen_updates = cfg.SOLVER.FREEZE_ITERS if cfg.MODEL.FREEZE_LAYERS else 0
         self.device_type = torch.device(cfg.MODEL.DEVICE).type
         self.dtype = autocast_dtype(cfg)
@@ -126,11 +128,18 @@ class OptimizationStep:
         place = step % self.accumulate
         return place, min(self.accumulate, steps - step + place)
 
-    def count_frozen(self, epochs: int, step: int, steps: int) -> None:
-        """Tell the toolkit's optimizer, which counts the updates for which MODEL.FREEZE_LAYERS stay as they
-        are, of those before a place in a run: ``epochs`` of ``steps`` batches and ``step`` more."""
-        done = epochs * -(-steps // self.accumulate) + -(-step // self.accumulate)
-        for _ in range(min(done, self.frozen_updates)):
+    @property
+    def freezes(self) -> bool:
+        """Whether the next update leaves MODEL.FREEZE_LAYERS as they are."""
+        return self.updates < self.frozen_updates
+
+    def count_updates(self, epochs: int, step: int, steps: int) -> None:
+        """Count the updates before a place in a run: ``epochs`` of ``steps`` batches and ``step`` more.
+
+        The toolkit's optimizer, which keeps MODEL.FREEZE_LAYERS as they are, has its own count.
+        """
+        self.updates = epochs * -(-steps // self.accumulate) + -(-step // self.accumulate)
+        for _ in range(min(self.updates, self.frozen_updates)):
             self.optimizer.step()  # there are no gradients yet, and so nothing changes
 
     def __call__(self, batch: dict[str, Any], group: tuple[int, int] = (0, 1)) -> dict[str, Tensor]:
@@ -162,6 +171,7 @@ class OptimizationStep:
         return {name: loss.detach() for name, loss in losses.items()}
 
     def _update(self) -> None:
+        self.updates += 1
         if self.grad_scaler is None:
             self.optimizer.step()
         else:

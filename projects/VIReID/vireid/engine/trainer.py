@@ -20,6 +20,7 @@ from vireid.engine.evaluation import evaluate_model
 from vireid.engine.failures import machine_errors
 from vireid.engine.hooks import (
     Checkpoints,
+    FrozenLayers,
     LearningRate,
     PeriodicEvaluation,
     PreciseBN,
@@ -116,7 +117,7 @@ class VIReIDTrainer(DefaultTrainer):
         self._generators = content.get("generators") or []
         self.checkpoints.best = content.get("best_metric")
         fast_forward(self.scheduler, place.epoch * self.iters_per_epoch + self.start.step)
-        self._trainer.count_frozen(*self.start, self.iters_per_epoch)
+        self._trainer.count_updates(*self.start, self.iters_per_epoch)
         within = f"iteration {place.step} of " if place.step else "the beginning of "
         best = "none yet" if self.checkpoints.best is None else f"{self.checkpoints.best:.2f}"
         logger.info(f"Resuming from {within}epoch {place.epoch}; best {self.cfg.TEST.BEST_METRIC} {best}")
@@ -124,8 +125,8 @@ class VIReIDTrainer(DefaultTrainer):
     def build_hooks(self) -> list[hooks.HookBase]:
         cfg = self.cfg
         built: list[hooks.HookBase] = [hooks.IterationTimer(), LearningRate(self.scheduler)]
-        if cfg.MODEL.FREEZE_LAYERS and cfg.SOLVER.FREEZE_ITERS > 0:
-            built.append(hooks.LayerFreeze(self.model, cfg.MODEL.FREEZE_LAYERS, cfg.SOLVER.FREEZE_ITERS))
+        if cfg.MODEL.FREEZE_LAYERS:
+            built.append(FrozenLayers(self._trainer, cfg.MODEL.FREEZE_LAYERS))
         if cfg.TEST.PRECISE_BN.ENABLED and hooks.get_bn_modules(self.evaluated):
             batches = endless_batches(self.build_train_loader(cfg), 0, 0, cfg.SEED)
             built.append(PreciseBN(self.evaluated, batches, cfg.TEST.PRECISE_BN.NUM_ITER))
@@ -230,6 +231,16 @@ class VIReIDTrainer(DefaultTrainer):
         if self._results is None or self._results[0] != self.epoch or not self._results[1]:
             return None
         return best_metric(self._results[1], self.cfg.TEST.BEST_METRIC)
+
+    @staticmethod
+    def auto_scale_hyperparams(cfg: CfgNode, num_classes: int) -> CfgNode:
+        """The toolkit's, which would keep a number of identities that is in the config."""
+        cfg = cfg.clone()
+        cfg.defrost()
+        cfg.MODEL.HEADS.NUM_CLASSES = 0
+        cfg.freeze()
+        scaled: CfgNode = DefaultTrainer.auto_scale_hyperparams(cfg, num_classes)
+        return scaled
 
     @classmethod
     def build_model(cls, cfg: CfgNode) -> nn.Module:

@@ -105,10 +105,11 @@ class ModalityRoute(nn.Module):
                 f"a two-stream backbone got {len(x)} images where the batch layout has {sizes}: "
                 "call it through the meta-architecture, which sets the layout"
             )
-        if self.stitches and sizes[Modality.MIXED]:
-            originals = self._through_copies(x[: -sizes[Modality.MIXED]], Modality.MIXED)
-            return torch.cat([originals, self._stitched(originals)])
-        return self._through_copies(x)
+        if not self.stitches:
+            return self._through_copies(x)
+        *_, mixed = sizes
+        originals = self._through_copies(x[: len(x) - mixed], Modality.MIXED)
+        return torch.cat([originals, self._stitched(originals)]) if mixed else originals
 
     def _through_copies(self, x: Tensor, left_out: Modality | None = None) -> Tensor:
         """Each modality's images through its copy."""
@@ -164,7 +165,8 @@ def split_streams(
     Args:
         backbone: any of the toolkit's, with its pretrained weights already loaded.
         builder: MODEL.BACKBONE.NAME, by which "auto" finds the stem.
-        specific: MODEL.TWO_STREAM.SPECIFIC; names as in ``backbone.named_modules()``.
+        specific: MODEL.TWO_STREAM.SPECIFIC; names as in ``backbone.named_modules()``. A stage that is a list
+            of blocks, such as "layer1" of ResNet, stands for its blocks: the toolkit counts and indexes them.
         mixed_stem: MODEL.TWO_STREAM.MIXED_STEM.
         layout: shared by the routes.
 
@@ -172,13 +174,14 @@ def split_streams(
         The names of the modules replaced.
 
     Raises:
-        ConfigError: no stem known for this backbone, or no module of that name.
+        ConfigError: no stem known for this backbone, no module of that name, or one within another.
     """
     if mixed_stem not in MIXED_STEMS:
         raise ConfigError(f"MODEL.TWO_STREAM.MIXED_STEM is {mixed_stem!r}; expected one of {MIXED_STEMS}")
+    stem = family_of(builder, backbone).stem
     names = tuple(specific)
     if names == ("auto",):
-        names = family_of(builder, backbone).stem
+        names = stem
         if not names:
             children = [name for name, _ in backbone.named_children()]
             raise ConfigError(
@@ -192,6 +195,23 @@ def split_streams(
                 f"MODEL.TWO_STREAM.SPECIFIC names {name!r}, which {builder} does not have; its modules "
                 f"are {', '.join(child for child, _ in backbone.named_children())} and those below them"
             )
+        outer = [other for other in names if name.startswith(f"{other}.")]
+        if outer:
+            raise ConfigError(
+                f"MODEL.TWO_STREAM.SPECIFIC names {outer[0]!r} and {name!r}, which is within it; "
+                "leave one out"
+            )
+    names = tuple(
+        block for name in names for block in ([name] if name in stem else _blocks(name, modules[name]))
+    )
+    for name in names:
         parent, _, child = name.rpartition(".")
         setattr(backbone.get_submodule(parent), child, ModalityRoute(modules[name], layout, mixed_stem))
     return names
+
+
+def _blocks(name: str, module: nn.Module) -> list[str]:
+    """The names of the modules that a list of modules holds; of another module, its own."""
+    if not isinstance(module, nn.Sequential | nn.ModuleList):
+        return [name]
+    return [f"{name}.{child}" for child, _ in module.named_children()]
