@@ -48,6 +48,21 @@ def test_regnet_builds_anywhere_and_forgets_the_model_before(tmp_path, monkeypat
     assert parameters("build_effnet_backbone", "b0") > 1e6
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_an_angular_margin_has_finite_gradients(dtype):
+    """As CosSoftmax's do, at cosines that rounding takes to 1 and beyond."""
+    from fastreid.layers.any_softmax import ArcSoftmax
+
+    cosines = torch.tensor([[1.0, 0.5], [-1.0, 0.2], [1 + 1e-6, -0.3]], dtype=dtype, requires_grad=True)
+    targets = torch.tensor([0, 1, 1])
+    logits = ArcSoftmax(2, 8.0, 0.25)(cosines, targets)
+    margin = torch.tensor([[0.25, 0], [0, 0.25], [0, 0.25]])
+    expected = 8 * (cosines.detach().float().clamp(-1, 1).acos() + margin).cos()
+    torch.testing.assert_close(logits, expected, atol=0.01, rtol=0)
+    torch.nn.functional.cross_entropy(logits, targets).backward()
+    assert cosines.grad.isfinite().all()
+
+
 @pytest.fixture
 def launched(monkeypatch):
     """As if torchrun had started this process, on a machine with some GPUs; the group is not made."""

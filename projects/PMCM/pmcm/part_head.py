@@ -17,6 +17,8 @@ class PartEmbeddingHead(EmbeddingHead):
 
     EMBEDDING_DIM reduces each stripe as it does the global feature, by a 1x1 convolution of its own in
     front of the neck: an embedding with stripes has (1 + S) EMBEDDING_DIM numbers, or (1 + S) FEAT_DIM.
+    CLS_LAYER, SCALE, MARGIN and WITH_BNNECK are of the global feature: each stripe has a batch norm and a
+    linear classifier.
 
     Args:
         cfg: MODEL.HEADS as for EmbeddingHead; PARTS.COUNT stripes; PARTS.IN_EMBEDDING.

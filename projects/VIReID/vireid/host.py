@@ -108,6 +108,7 @@ def _mend() -> None:
         importlib.import_module("fastreid.evaluation")
     _isolate_regnet_configs()
     _correct_weight_urls()
+    _bound_arc_softmax()
 
 
 def toolkit_version() -> str:
@@ -182,6 +183,19 @@ def _correct_weight_urls() -> None:
     effnet.model_urls.update(
         {"b3": f"{zoo}161305060/EN-B3_dds_8gpu.pyth", "b5": f"{zoo}161305138/EN-B5_dds_8gpu.pyth"}
     )
+
+
+def _bound_arc_softmax() -> None:
+    # The derivative of acos is infinite at 1, which a cosine rounds to, often so in bf16; and NaN beyond it.
+    import torch
+    from fastreid.layers.any_softmax import ArcSoftmax
+
+    def forward(self: ArcSoftmax, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        angles = logits.float().clamp(-1 + 1e-6, 1 - 1e-6).acos()
+        own = torch.zeros_like(angles).scatter_(1, targets.unsqueeze(1), self.m)
+        return (angles + own).cos().mul(self.s)
+
+    ArcSoftmax.forward = forward
 
 
 def check_supported(cfg: CfgNode) -> None:

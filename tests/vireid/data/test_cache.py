@@ -273,6 +273,26 @@ def test_what_does_not_fit_into_memory_or_on_the_disk_is_said_at_the_start(
     ]
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_limits_of_the_groups_above_a_process_count(version, tmp_path):
+    """A job's limit within a container's, in both layouts of Linux."""
+    names = {1: image_list.VERSION_1, 2: image_list.VERSION_2}[version]
+    root = tmp_path / "memory" if version == 1 else tmp_path
+    for folder, limit, used, files in (
+        ("", "1000", "500", "100"),
+        ("jobs", "max", "300", "0"),
+        ("jobs/7", 800, 300, 0),
+    ):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        (root / folder / names[0]).write_text(f"{limit}\n")
+        (root / folder / names[1]).write_text(f"{used}\n")
+        (root / folder / "memory.stat").write_text(f"anon 5\n{names[2]} {files}\n")
+    process = tmp_path / "cgroup"
+    process.write_text("3:cpu:/other\n4:memory,hugetlb:/jobs/7\n" if version == 1 else "0::/jobs/7\n")
+    assert image_list._free_of_groups(tmp_path, process) == [500, 600]
+    assert image_list._free_of_groups(tmp_path, tmp_path / "none") == []
+
+
 def test_memory_that_other_lists_will_fill_is_not_given_twice(paths, monkeypatch):
     length = Layout(paths, SIZE, "bicubic").length
     monkeypatch.setattr(image_list, "_free_memory", lambda: 2 * length - 1)

@@ -117,6 +117,15 @@ def test_the_real_test_set_is_recognized_by_its_identities_and_has_the_published
     assert faults_of(SYSUMM01(str(real_shape)), published=False) == []
 
 
+@pytest.mark.parametrize(
+    ("test_on", "faults"),
+    [("test", []), ("val", ["test: 6 images of 1 identity; published: 99 identities"])],
+)
+def test_the_lists_of_sysu_have_counts_of_their_own(real_shape, test_on, faults):
+    found = faults_of(SYSUMM01(str(real_shape), train_on="train", test_on=test_on), published=True)
+    assert found == ["train: 6 images of 1 identity; published: 296 identities", *faults]
+
+
 def test_a_missing_image_of_the_real_test_set_is_counted(real_shape):
     path = min((real_shape / "SYSU-MM01" / "cam2").glob("*/0002.jpg"))  # a training identity has one image
     path.rename(real_shape / "aside")

@@ -315,6 +315,12 @@ FAULTS = {
         "train",
         "{}/idx/train_visible_1.txt, line 1: {}/Visible/2/2_1.bmp does not exist",
     ),
+    "path from the root": (
+        RegDB,
+        lambda folder: write_list(folder / "idx/train_visible_1.txt", ["/Visible/1/1_1.bmp 0"]),
+        "train",
+        "train_visible_1.txt, line 1: '/Visible/1/1_1.bmp' begins with a slash; paths are relative",
+    ),
     "line without label": (
         RegDB,
         lambda folder: write_list(folder / "idx/test_thermal_1.txt", ["Thermal/1/1_1.bmp"]),

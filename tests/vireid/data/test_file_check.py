@@ -49,6 +49,13 @@ def test_a_whole_file_has_no_fault_and_one_that_is_cut_off_has(kind, tmp_path):
         assert file_fault(str(path)).startswith(f"{path}: the image cannot be read (")
 
 
+@pytest.mark.parametrize("mode, fault", [("L", False), ("I;16", True)])
+def test_a_channel_of_sixteen_bits_is_named_before_training(mode, fault, tmp_path):
+    path = tmp_path / "image.png"
+    Image.new(mode, (30, 60)).save(path)
+    assert ("not 8 bits a channel" in file_fault(str(path))) == fault
+
+
 @pytest.mark.parametrize(
     "content, reason",
     [(b"", "it is empty"), (b"%!PS-Adobe", "it is PostScript; accepted are JPEG, PNG, BMP")],

@@ -61,6 +61,23 @@ def test_names_are_numbered_in_their_order(make_list):
     assert [(item.pid, item.camid) for item in dataset.test] == [(1, 0), (0, 1), (1, 1)]
 
 
+def test_numbers_too_long_for_a_tensor_are_names(make_list):
+    long = "1" * 25
+    dataset = List(str(make_list(f"1.png,{long},1,vis,test", "2.png,2,2,ir,test")))
+    assert sorted(item.pid for item in dataset.test) == [0, 1]
+
+
+def test_a_list_of_a_folder_follows_links_and_leaves_hidden_ones_out(command, tmp_path):
+    picture(tmp_path / "elsewhere/rgb/7/1.png")
+    for place in ("all/ir/7/2.png", "all/.thumbnails/rgb/8/1.png"):
+        picture(tmp_path / place)
+    (tmp_path / "all/rgb").symlink_to(tmp_path / "elsewhere/rgb")
+    status, _, error = command("data", "list", str(tmp_path / "all"))
+    assert status == 0, error
+    rows = list(csv.DictReader((tmp_path / "all/list.csv").read_text().splitlines()))
+    assert [row["path"] for row in rows] == ["ir/7/2.png", "rgb/7/1.png"]
+
+
 def test_a_column_fixes_queries_and_gallery(make_list):
     lines = [
         f"{n}.png,1,1,{side},{subset}"

@@ -201,6 +201,14 @@ def test_what_fits_is_taken_when_asked(tmp_path):
     assert torch.equal(model.weight, weight)
 
 
+def test_weights_of_another_kind_of_model_are_refused_however_they_are_asked_for(tmp_path):
+    torch.save({"other.weight": torch.zeros(2, 3)}, tmp_path / "other.pth")
+    checkpointer = AtomicCheckpointer(nn.Linear(3, 2), str(tmp_path))
+    checkpointer.strict = False
+    with pytest.raises(CheckpointError, match=r"nothing in .*other.pth fits this config's model; 2 missing"):
+        checkpointer.load(str(tmp_path / "other.pth"))
+
+
 class Malicious:
     def __reduce__(self):
         return (open, ("executed", "w"))

@@ -8,7 +8,7 @@ from torch import nn
 from configs import tiny_config
 from vireid.errors import ConfigError
 from vireid.modeling.losses import WeightedLosses, build_losses
-from vireid.modeling.losses.toolkit import CrossEntropyLoss
+from vireid.modeling.losses.toolkit import CrossEntropyLoss, FocalLoss
 from vireid.registries import LOSS_REGISTRY
 
 
@@ -75,6 +75,26 @@ def test_a_loss_without_mixed_images_is_given_the_entries_of_the_others_alone():
     assert torch.equal(sources, inputs["mixed_sources"])
     assert (targets.tolist(), sizes) == ([0, 1, 0, 1], (2, 2, 0))
     assert torch.equal(beside.given[0], inputs["embeddings"]) and beside.given[4] == (2, 2, 1)
+
+
+def test_the_loss_of_mixed_images_cannot_be_kept_from_them():
+    name = "PatchMixedModalityLoss"
+    cfg = tiny_config("PMCM/configs/sysu.yml", MODEL__LOSSES__WITHOUT_MIXED=[name])
+    with pytest.raises(ConfigError, match=f"WITHOUT_MIXED names {name}, which compares mixed images"):
+        build_losses(cfg)
+
+
+def test_the_focal_loss_is_the_toolkits_and_finite_where_that_is_not():
+    from fastreid.modeling.losses import focal_loss
+
+    torch.manual_seed(0)
+    logits, targets = torch.randn(6, 5, requires_grad=True), torch.arange(6) % 5
+    torch.testing.assert_close(FocalLoss(0.25, 2.0)(logits, targets), focal_loss(logits, targets, 0.25, 2.0))
+    large = torch.tensor([[200.0, 0.0], [0.0, 200.0]], requires_grad=True)
+    loss = FocalLoss(0.25, 2.0)(large, torch.tensor([0, 0]))
+    loss.backward()
+    assert loss.item() == pytest.approx(25)
+    assert large.grad.isfinite().all()
 
 
 def test_a_loss_that_is_not_there_cannot_be_kept_from_mixed_images():

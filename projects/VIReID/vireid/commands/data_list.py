@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> None:
 
 def place(image: Path, output: Path) -> str:
     """An image's path in the list: relative to the list's folder where it is below it, else in full."""
-    image, folder = image.absolute(), output.absolute().parent
+    image, folder = Path(os.path.abspath(image)), Path(os.path.abspath(output)).parent
     return image.relative_to(folder).as_posix() if image.is_relative_to(folder) else str(image)
 
 
@@ -115,12 +115,10 @@ def table(folder: Path, infrared_cameras: list[int], test_share: float, seed: in
     Raises:
         DatasetError: no image, or one whose identity or modality cannot be found out.
     """
-    paths = sorted(
-        Path(parent, name)
-        for parent, _, names in os.walk(folder)
-        for name in names
-        if name.lower().endswith(SUFFIXES) and not name.startswith(".")
-    )
+    from vireid.inference.labels import image_files
+
+    folder = Path(os.path.abspath(folder))
+    paths = sorted(Path(path) for path in image_files(folder)[0] if path.lower().endswith(SUFFIXES))
     for path in paths:
         try:
             str(path).encode()

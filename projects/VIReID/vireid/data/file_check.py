@@ -1,7 +1,7 @@
 """A short look at every listed image file before a training, so that a damaged one is named at once.
 
 A few bytes of each file are read: the first say which format it has, the last whether it is whole. Where the
-end is missing, the image is decoded.
+end is missing, or a channel has 16 bits, the image is decoded.
 """
 
 import logging
@@ -95,10 +95,11 @@ def file_fault(path: str, advice: str = REPLACE) -> str:
             size = os.fstat(file.fileno()).st_size
             start = file.read(END)
             file.seek(max(0, size - END))
-            whole = _is_whole(check_format(start), start, file.read(END), size)
+            kind = check_format(start)
+            sound = _is_whole(kind, start, file.read(END), size) and not _is_deep(kind, start)
     except (OSError, ValueError) as error:
         return str(unreadable(path, error, advice))
-    if not whole:
+    if not sound:
         try:
             read_image(path, advice)
         except DatasetError as error:
@@ -111,6 +112,11 @@ def _is_whole(kind: str, start: bytes, end: bytes, size: int) -> bool:
     if kind == "BMP":
         return 0 < int.from_bytes(start[2:6], "little") <= size
     return {"JPEG": b"\xff\xd9", "PNG": b"IEND"}[kind] in end
+
+
+def _is_deep(kind: str, start: bytes) -> bool:
+    """Whether a PNG has 16 bits a channel, by its header: of one channel, that cannot be read."""
+    return kind == "PNG" and start[24:25] == b"\x10"
 
 
 def _summary(faults: Mapping[int, str], paths: Sequence[str], subset: str) -> str:

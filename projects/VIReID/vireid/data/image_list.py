@@ -165,14 +165,43 @@ def _free_memory() -> int | None:
         free = next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
     except (OSError, StopIteration):
         return None
-    try:  # a container's limit
-        group = Path("/sys/fs/cgroup")
-        limit, used = ((group / name).read_text().strip() for name in ("memory.max", "memory.current"))
-        words = (line.split() for line in (group / "memory.stat").read_text().splitlines())
-        files = next(int(size) for name, size in words if name == "inactive_file")  # given back when needed
-        return free if limit == "max" else max(0, min(free, int(limit) - int(used) + files))
+    return min([free, *_free_of_groups()])
+
+
+# Of a control group of Linux, of version 2 and of version 1: its limit, what it uses, and what of that are
+# files, which are given back when memory is needed.
+VERSION_2 = ("memory.max", "memory.current", "inactive_file")
+VERSION_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+
+
+def _free_of_groups(
+    root: Path = Path("/sys/fs/cgroup"), process: Path = Path("/proc/self/cgroup")
+) -> list[int]:
+    """Bytes that each control group that this process is in may still take: a container's, a job's."""
+    found = []
+    try:
+        groups = [line.split(":", 2) for line in process.read_text().splitlines()]
+    except OSError:
+        return []
+    for _, controllers, path in groups:
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        top = root / "memory" if controllers else root
+        names = VERSION_1 if controllers else VERSION_2
+        folder = top / path.lstrip("/")
+        found += [
+            _free_of_group(place, *names) for place in (folder, *folder.parents) if place.is_relative_to(top)
+        ]
+    return [size for size in found if size is not None]
+
+
+def _free_of_group(folder: Path, limit: str, used: str, files: str) -> int | None:
+    try:
+        allowed, taken = (int((folder / name).read_text()) for name in (limit, used))  # "max" is no number
+        words = (line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        return max(0, allowed - taken + next(int(size) for name, size in words if name == files))
     except (OSError, ValueError, StopIteration):
-        return free
+        return None
 
 
 def _gigabytes(size: int) -> str:

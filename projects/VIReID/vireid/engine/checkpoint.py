@@ -185,7 +185,7 @@ def load_weights(model: torch.nn.Module, weights: dict[str, Tensor], source: str
     """Load a state dict.
 
     Raises:
-        CheckpointError: strict, and something is missing, extra or of another shape.
+        CheckpointError: strict, and something is missing, extra or of another shape; or no weight fits.
     """
     own = model.state_dict()
     missing = [name for name in own if name not in weights]
@@ -205,11 +205,13 @@ def load_weights(model: torch.nn.Module, weights: dict[str, Tensor], source: str
             f"{source} does not fit this config's model; {'; '.join(problems)}. Is it from another config? "
             "MODEL.WEIGHTS_STRICT False takes what fits"
         )
-    if problems:
-        logger.warning(f"{source} fits in part; {'; '.join(problems)}")
     fitting = {
         name: value for name, value in weights.items() if name in own and own[name].shape == value.shape
     }
+    if own and not any(value.is_floating_point() for value in fitting.values()):
+        raise CheckpointError(f"nothing in {source} fits this config's model; {'; '.join(problems)}")
+    if problems:
+        logger.warning(f"{source} fits in part; {'; '.join(problems)}")
     model.load_state_dict(fitting, strict=False)
 
 

@@ -17,6 +17,7 @@ from vireid.data.datasets.base import ImageItem
 from vireid.engine.checkpoint import check_tags, load_weights, read_checkpoint
 from vireid.engine.checks import dataset_settings
 from vireid.engine.extraction import NotFiniteFeaturesError, extract_features
+from vireid.engine.failures import machine_errors
 from vireid.engine.feature_files import check_feature_file, feature_file, write_features
 from vireid.engine.mixed_galleries import evaluate_mixed, ranking_distances
 from vireid.engine.models import build_model
@@ -46,11 +47,13 @@ def evaluate_weights(cfg: CfgNode, save_features: str | None = None) -> dict[str
 
     Raises:
         CheckpointError: it cannot be read or does not fit, or is of another RegDB split.
+        MachineError: a full disk, a data worker that was killed.
     """
     if save_features:
         check_feature_file(save_features)
     model, about = _load(cfg)
-    return evaluate_model(cfg, model, save_features=save_features, **about)
+    with machine_errors(cfg.OUTPUT_DIR, "once that is mended, evaluate again"):
+        return evaluate_model(cfg, model, save_features=save_features, **about)
 
 
 def load_for_evaluation(cfg: CfgNode) -> nn.Module:

@@ -30,6 +30,8 @@ def check_model(cfg: CfgNode) -> None:
     ):
         if value not in known:
             raise ConfigError(f"MODEL.{key} is {value!r}; {choices(value, known)}")
+    if "syncBN" in (backbone.NORM, heads.NORM) and comm.get_world_size() > 1 and cfg.MODEL.DEVICE == "cpu":
+        raise ConfigError("MODEL.BACKBONE.NORM or HEADS.NORM is syncBN, which joins GPUs only; set it to BN")
     family = family_of(backbone.NAME)
     if not family.depths:
         return
@@ -41,8 +43,6 @@ def check_model(cfg: CfgNode) -> None:
     for option in OPTIONS:
         if backbone[option] and option not in family.options:
             raise ConfigError(f"MODEL.BACKBONE.{option} True has no effect in {backbone.NAME}; set it False")
-    if "syncBN" in (backbone.NORM, heads.NORM) and comm.get_world_size() > 1 and cfg.MODEL.DEVICE == "cpu":
-        raise ConfigError("MODEL.BACKBONE.NORM or HEADS.NORM is syncBN, which joins GPUs only; set it to BN")
     if family.patch_size:
         _check_patches(cfg, family.patch_size)
 

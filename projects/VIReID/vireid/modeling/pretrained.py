@@ -44,11 +44,13 @@ def load_pretrained(backbone: nn.Module, cfg: CfgNode) -> None:
         )
     backbone.load_state_dict(fitting, strict=False)
     fresh = sorted(name for name in own if name not in fitting and not name.endswith("num_batches_tracked"))
+    unused = [name for name in weights if not any(name.endswith(taken) for taken in fitting)]
     level = logging.WARNING if len(fresh) > len(trained) else logging.INFO  # weights of another variant?
     logger.log(
         level,
         f"Pretrained weights from {path}: {len(trained)} tensors; "
-        + (f"{len(fresh)} start from scratch: {', '.join(fresh[:8])}" if fresh else "all of the backbone"),
+        + (f"{len(fresh)} start from scratch: {', '.join(fresh[:8])}" if fresh else "all of the backbone")
+        + (f"; {len(unused)} of the file are not taken: {', '.join(unused[:8])}" if unused else ""),
     )
 
 

@@ -51,7 +51,7 @@ class VisibleInfraredDataset(ImageDataset):
     # For `vireid data check`: the folders of dataset_dir in which a modality's images are, and how many
     # images and identities were published. Neither is compared where it is not given.
     modality_folders: ClassVar[Mapping[Modality, Sequence[str]]] = {}
-    published: ClassVar[PublishedCounts | None] = None
+    published: PublishedCounts | None = None
 
     # The toolkit's constructor reads the training list at once: it is not called.
     def __init__(self, root: str = "datasets", combineall: bool = False, **kwargs: Any) -> None:

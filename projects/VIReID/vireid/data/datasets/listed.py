@@ -12,7 +12,7 @@ import numpy as np
 from fastreid.data.datasets import DATASET_REGISTRY
 
 from vireid.data.datasets.base import ImageItem, VisibleInfraredDataset
-from vireid.data.datasets.lists import refuse
+from vireid.data.datasets.lists import Listing, refuse
 from vireid.errors import ConfigError, DatasetError, choices
 from vireid.evaluation.protocols import Setting, Trial
 from vireid.modality import WORDS, Modality
@@ -173,9 +173,10 @@ def read_table(file: str) -> list[dict[str, str]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"{file} cannot be read as CSV: {error}") from None
     paths: dict[str, int] = {}
+    listing = Listing()
     for number, row in enumerate(rows, start=2):
         path = os.path.normpath(row["path"])
-        if not os.path.isfile(os.path.join(os.path.dirname(file), path)):
+        if not listing.has(os.path.join(os.path.dirname(file), path)):
             raise DatasetError(f"{file}, line {number}: there is no image {row['path']}")
         if path in paths:
             raise DatasetError(f"{file}, line {number}: {row['path']} stands in line {paths[path]} already")
@@ -196,8 +197,8 @@ def _checked(row: dict[str, Any], where: str) -> dict[str, str]:
 
 
 def numbered(names: Sequence[str]) -> dict[str, int]:
-    """Name -> number: its own where all are numbers, else its place among the sorted names."""
+    """Name -> number: its own where all are numbers of up to 18 digits, else its place among the names."""
     known = sorted(set(names))
-    if all(name.isascii() and name.isdigit() for name in known):
+    if all(name.isascii() and name.isdigit() and len(name) <= 18 for name in known):
         return {name: int(name) for name in known}
     return {name: place for place, name in enumerate(known)}

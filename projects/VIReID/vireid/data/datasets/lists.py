@@ -72,10 +72,31 @@ def labelled_lines(path: str, report: Report = refuse) -> Iterator[tuple[int, st
         if not line.strip():
             continue
         image, _, label = line.strip().rpartition(" ")
-        if image and len(image) <= LONGEST_PATH and is_number(label):
+        if os.path.isabs(image):
+            report(
+                f"{path}, line {number}: {image[:80]!r} begins with a slash; paths are relative to the "
+                f"dataset's folder; {SEE}"
+            )
+        elif image and len(image) <= LONGEST_PATH and is_number(label):
             yield number, image.strip(), int(label)
         else:
             report(f"{path}, line {number}: found {line[:80]!r}; expected {LABELLED}; {SEE}")
+
+
+class Listing:
+    """Whether paths exist, by one listing of each folder: on a network disk each file would be asked for."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, frozenset[str]] = {}
+
+    def has(self, path: str) -> bool:
+        """Whether there is a file or folder of this path."""
+        parent, name = os.path.split(path)
+        if parent not in self._names:
+            self._names[parent] = (
+                frozenset(os.listdir(parent or ".")) if os.path.isdir(parent or ".") else frozenset()
+            )
+        return name in self._names[parent]
 
 
 def read_labelled_paths(path: str, folder: str, report: Report = refuse) -> list[tuple[str, int]]:
@@ -84,13 +105,10 @@ def read_labelled_paths(path: str, folder: str, report: Report = refuse) -> list
     Reports: what ``labelled_lines`` does, and an image that does not exist.
     """
     images: list[tuple[str, int]] = []
-    names: dict[str, frozenset[str]] = {}
+    listing = Listing()
     for number, relative, label in labelled_lines(path, report):
         image = os.path.join(folder, relative)
-        parent, name = os.path.split(image)
-        if parent not in names:
-            names[parent] = frozenset(os.listdir(parent)) if os.path.isdir(parent) else frozenset()
-        if name in names[parent]:
+        if listing.has(image):
             images.append((image, label))
         else:
             report(f"{path}, line {number}: {image} does not exist; is the dataset complete? {SEE}")

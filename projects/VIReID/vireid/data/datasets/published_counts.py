@@ -50,6 +50,16 @@ SYSU_MM01 = PublishedCounts(
     },
 )
 
+# Under TRAIN_ON train, by TEST_ON. How many images the identities of each list have is not published.
+_TRAIN_ID: dict[Group, Count] = {("train", None, None): Count(None, 296)}
+SYSU_MM01_LISTS = {
+    "test": PublishedCounts(
+        SYSU_MM01.source,
+        {**_TRAIN_ID, **{group: count for group, count in SYSU_MM01.counts.items() if group[0] == "test"}},
+    ),
+    "val": PublishedCounts(SYSU_MM01.source, {**_TRAIN_ID, ("test", None, None): Count(None, 99)}),
+}
+
 # Each of the ten splits.
 REGDB = PublishedCounts(
     "Nguyen et al., Sensors 2017: 412 identities, ten images of each in each modality; half of them train",

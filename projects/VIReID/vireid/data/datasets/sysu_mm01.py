@@ -77,6 +77,8 @@ class SYSUMM01(VisibleInfraredDataset):
                 "set DATASETS.SYSUMM01.TRAIN_ON train"
             )
         self.gallery_draw, self.train_on, self.test_on = gallery, train_on, test_on
+        if train_on == "train":
+            self.published = published_counts.SYSU_MM01_LISTS[test_on]
 
     @classmethod
     def from_config(cls, cfg: Any, root: str) -> "SYSUMM01":

@@ -96,8 +96,7 @@ class WeightedLosses(nn.ModuleDict):
 
     def _arguments(self, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
         parameters = inspect.signature(self[name].forward).parameters
-        required = [key for key, parameter in parameters.items() if parameter.default is parameter.empty]
-        missing = [key for key in required if key not in inputs]
+        missing = [key for key in _needed(self[name]) if key not in inputs]
         if missing:
             raise ConfigError(
                 f"MODEL.LOSSES.NAME: {name} needs {', '.join(missing)}, which MODEL.HEADS.NAME and "
@@ -126,11 +125,17 @@ class WeightedLosses(nn.ModuleDict):
         return count(**{key: inputs[key] for key in inspect.signature(count).parameters if key in inputs})
 
 
+def _needed(loss: nn.Module) -> list[str]:
+    """The inputs that a loss cannot do without."""
+    parameters = inspect.signature(loss.forward).parameters
+    return [key for key, parameter in parameters.items() if parameter.default is parameter.empty]
+
+
 def build_losses(cfg: CfgNode) -> WeightedLosses:
     """The losses of MODEL.LOSSES.NAME, weighted by MODEL.LOSSES.<config_key>.SCALE.
 
     Raises:
-        ConfigError: unknown name, or none at all.
+        ConfigError: unknown name, none at all, or one without mixed images that is of them.
     """
     losses, scales = {}, {}
     for name in cfg.MODEL.LOSSES.NAME:
@@ -142,6 +147,12 @@ def build_losses(cfg: CfgNode) -> WeightedLosses:
         raise ConfigError(
             f"MODEL.LOSSES.WITHOUT_MIXED names {unknown[0]}, which MODEL.LOSSES.NAME does not have; it has "
             f"{', '.join(losses)}"
+        )
+    mixing = [name for name in without_mixed if "mixed_sources" in _needed(losses[name])]
+    if mixing:
+        raise ConfigError(
+            f"MODEL.LOSSES.WITHOUT_MIXED names {mixing[0]}, which compares mixed images with others; "
+            "take it out"
         )
     weighted = WeightedLosses(losses, scales, without_mixed)
     if not weighted:

@@ -100,7 +100,12 @@ class TripletLoss(nn.Module):
 
 @LOSS_REGISTRY.register()
 class FocalLoss(nn.Module):
-    """Focal loss on the class scores."""
+    """Focal loss: mean over the images of -ALPHA (1 - p)^GAMMA log p, with p the score of its own identity.
+
+    The toolkit's takes the logarithm of a p that may be 0, and is NaN then.
+
+    Source: Lin et al., Focal Loss for Dense Object Detection, ICCV 2017.
+    """
 
     config_key = "FL"
     whole_batch = False
@@ -116,7 +121,8 @@ class FocalLoss(nn.Module):
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """logits: (N, C) float; targets: (N,) int64 -> scalar."""
-        return losses.focal_loss(logits, targets, self.alpha, self.gamma)
+        log_p = -F.cross_entropy(logits, targets, reduction="none")
+        return (-self.alpha * (1 - log_p.exp()).pow(self.gamma) * log_p).mean()
 
 
 @LOSS_REGISTRY.register()
