@@ -36,6 +36,8 @@ EPOCHS = integer(0, 100_000)
 ITERATIONS = integer(0, 10**9)
 
 TOOLKIT_RULES: dict[str, Rule] = {
+    # True is refused: it would train on the test identities.
+    "DATASETS.COMBINEALL": flag(),
     # On a machine without a GPU, "cuda" becomes "cpu", with a warning.
     "MODEL.DEVICE": matching(r"cpu|cuda(:\d{1,3})?", "cpu, cuda, or a GPU such as cuda:0", "cpu"),
     "MODEL.META_ARCHITECTURE": text(empty=False),
@@ -113,6 +115,7 @@ TOOLKIT_RULES: dict[str, Rule] = {
     "SOLVER.WEIGHT_DECAY_NORM": DECAY,
     "SOLVER.WEIGHT_DECAY_BIAS": DECAY,
     "SOLVER.SCHED": choice("MultiStepLR", "CosineAnnealingLR"),
+    # CosineAnnealingLR begins after so many epochs; MultiStepLR does not read it.
     "SOLVER.DELAY_EPOCHS": EPOCHS,
     "SOLVER.GAMMA": number(0, 10),
     # Epochs of training, counted from its start: [20] lowers the rate for epochs 20, 21, ... (the toolkit
@@ -141,6 +144,8 @@ TOOLKIT_RULES: dict[str, Rule] = {
     "TEST.RERANK.K1": integer(1, 100_000),
     "TEST.RERANK.K2": integer(1, 100_000),
     "TEST.RERANK.LAMBDA": PROBABILITY,
+    # Adds the true accept rates of a verification to each row.
+    "TEST.ROC.ENABLED": flag(),
     "TEST.PRECISE_BN.NUM_ITER": integer(1, 10**6),
     "OUTPUT_DIR": text(empty=False),
 }
@@ -150,6 +155,7 @@ UNUSED = (
     "MODEL.QUEUE_SIZE",
     "KD.MODEL_CONFIG",
     "KD.MODEL_WEIGHTS",
+    "KD.EMA.ENABLED",
     "KD.EMA.MOMENTUM",
     "INPUT.CROP.SIZE",
     "INPUT.CROP.SCALE",

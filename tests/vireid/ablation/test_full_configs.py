@@ -38,6 +38,7 @@ def test_a_step_of_the_whole_network_and_batch_fits_together(name, size):
 def test_a_config_is_the_shipped_recipe_without_the_validation_identities(name, shipped):
     before = dict(leaves(full_config(f"{shipped}/sysu")))
     changed = {k: v for k, v in leaves(full_config(f"synthvi/full_{name}")) if v != before[k]}
+    assert changed.pop("OUTPUT_DIR") == f"logs/synthvi/full_{name}"
     if name == "mcja":  # it has these already
         assert changed == CHANGED
     else:

@@ -57,17 +57,14 @@ class LossLog:
                 listed = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
                 raise NotFiniteError(f"a loss is not finite: {listed}", len(read) - 1 - place)
         self._rows += read
-        if len(read) > 1:
-            self._warn(
-                [name for name in read[0] if not any(values.get(name, 1) for values in read)], len(read)
-            )
 
-    def _warn(self, zeros: list[str], steps: int) -> None:
-        for name in zeros:
-            if name.startswith("loss") and name not in self._warned:
+    def _warn(self, rows: list[dict[str, float]]) -> None:
+        for name in rows[0]:
+            zero = name.startswith("loss") and not any(values.get(name, 1) for values in rows)
+            if zero and name not in self._warned:
                 self._warned.add(name)
                 logger.warning(
-                    f"{name} was 0 in each of {steps} steps: it trains nothing (this is said once)"
+                    f"{name} was 0 in each of {len(rows)} steps: it trains nothing (this is said once)"
                 )
 
     def put_into(self, storage: EventStorage, iteration: int) -> None:
@@ -95,4 +92,6 @@ class LossLog:
         """
         self.check()
         rows, self._rows = self._rows, []
+        if len(rows) > 1:
+            self._warn(rows)
         return rows
