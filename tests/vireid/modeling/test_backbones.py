@@ -288,6 +288,12 @@ def test_each_norm_of_the_toolkit(norm):
     assert not torch.equal(embed(model, variant.size), before)
 
 
+def test_a_norm_that_a_backbone_does_not_have_is_refused():
+    cfg = Variant("vit_map", "small").config("baseline", MODEL__BACKBONE__NORM="syncBN")
+    with pytest.raises(ConfigError, match="NORM syncBN has no effect in build_vit_map_backbone; set"):
+        build_backbone(cfg)
+
+
 def test_group_norm_on_channels_that_do_not_divide_is_refused():
     cfg = Variant("osnet", "x0_25").config("baseline", MODEL__BACKBONE__NORM="GN")
     with pytest.raises(

@@ -68,6 +68,8 @@ def build_backbone(cfg: CfgNode) -> nn.Module:
         if error.args != (depth,):
             raise
         raise ConfigError(f"MODEL.BACKBONE.DEPTH is {depth!r}, which {name} does not have") from None
+    if norm != "BN" and not any(isinstance(m, type(get_norm(norm, 32))) for m in backbone.modules()):
+        raise ConfigError(f"MODEL.BACKBONE.NORM {norm} has no effect in {name}; set it to BN")
     if cfg.MODEL.BACKBONE.PRETRAIN:
         if hasattr(backbone, "load_pretrained"):  # of a backbone that knows where its weights are
             backbone.load_pretrained(cfg)
