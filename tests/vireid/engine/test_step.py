@@ -8,7 +8,7 @@ from fastreid.solver import build_optimizer as build_toolkit_optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from configs import PROJECTS, tiny_config
-from vireid.engine.loss_log import LossLog, NotFiniteError
+from vireid.engine.loss_log import ZERO_STEPS, LossLog, NotFiniteError
 from vireid.engine.step import OptimizationStep, WeightAverage, averaged_model, build_optimizer, fused
 from vireid.precision import autocast_dtype, computes_in_bf16
 from vireid.toolkit_keys import OPTIMIZERS
@@ -224,15 +224,25 @@ def test_a_step_of_every_config_never_waits_for_the_device(file):
         step.log.check()
 
 
-def test_losses_are_read_together_and_the_step_that_was_not_finite_is_found(caplog):
+@pytest.mark.parametrize("together", [1, ZERO_STEPS])
+def test_a_loss_that_is_always_zero_is_said_once(together, caplog):
+    """However many steps are read at a time: on a CPU each is read by itself."""
+    log = LossLog()
+    for step in range(3 * ZERO_STEPS):
+        log.note({"loss_ce": torch.tensor(float(step % 2)), "loss_cmr": torch.tensor(0.0)})
+        if (step + 1) % together == 0:
+            log.take()
+    assert [record.message.split(":")[0] for record in caplog.records] == [
+        f"loss_cmr was 0 in {ZERO_STEPS} steps in a row"
+    ]
+
+
+def test_losses_are_read_together_and_the_step_that_was_not_finite_is_found():
     log = LossLog()
     for value in (1.0, 2.0, 3.0):
         log.note({"loss_ce": torch.tensor(value), "loss_cmr": torch.tensor(0.0)})
     assert log.take() == [{"loss_ce": value, "loss_cmr": 0.0} for value in (1.0, 2.0, 3.0)]
     assert log.take() == []
-    assert [record.message.split(":")[0] for record in caplog.records] == [
-        "loss_cmr was 0 in each of 3 steps"
-    ]
     for value in (1.0, float("nan"), 3.0, 4.0):
         log.note({"loss_ce": torch.tensor(value)})
     with pytest.raises(NotFiniteError, match="a loss is not finite: loss_ce nan") as error:

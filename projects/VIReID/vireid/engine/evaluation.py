@@ -27,11 +27,7 @@ from vireid.engine.seeds import seed_everything
 from vireid.engine.used_images import renumbered, used_positions
 from vireid.engine.verification_rates import with_verification_rates
 from vireid.errors import ConfigError, UserError
-from vireid.evaluation.protocols import (
-    Setting,
-    evaluate_settings,
-    require_finite_features,
-)
+from vireid.evaluation.protocols import Setting, evaluate_settings, require_finite_features
 
 logger = logging.getLogger("fastreid.vireid.evaluation")
 

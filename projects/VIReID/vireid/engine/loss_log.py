@@ -1,6 +1,7 @@
 """The losses of the steps, read from the device now and then."""
 
 import logging
+from collections import Counter
 
 import torch
 import torch.distributed as dist
@@ -10,6 +11,8 @@ from torch import Tensor
 from vireid.errors import TrainingError
 
 logger = logging.getLogger("fastreid.vireid.losses")
+
+ZERO_STEPS = 200  # in a row: a loss that may be 0 in some batches is not warned of
 
 
 class NotFiniteError(TrainingError):
@@ -31,6 +34,7 @@ class LossLog:
     def __init__(self) -> None:
         self._pending: list[dict[str, Tensor]] = []
         self._rows: list[dict[str, float]] = []
+        self._zeros: Counter[str] = Counter()  # steps in a row
         self._warned: set[str] = set()
 
     def note(self, values: dict[str, Tensor]) -> None:
@@ -56,16 +60,16 @@ class LossLog:
             if not all(torch.isfinite(torch.tensor(list(values.values())))):
                 listed = ", ".join(f"{name} {value:.4g}" for name, value in values.items())
                 raise NotFiniteError(f"a loss is not finite: {listed}", len(read) - 1 - place)
+            self._count_zeros(values)
         self._rows += read
 
-    def _warn(self, rows: list[dict[str, float]]) -> None:
-        for name in rows[0]:
-            zero = name.startswith("loss") and not any(values.get(name, 1) for values in rows)
-            if zero and name not in self._warned:
+    def _count_zeros(self, values: dict[str, float]) -> None:
+        for name, value in values.items():
+            if name.startswith("loss"):
+                self._zeros[name] = 0 if value else self._zeros[name] + 1
+            if self._zeros[name] == ZERO_STEPS and name not in self._warned:
                 self._warned.add(name)
-                logger.warning(
-                    f"{name} was 0 in each of {len(rows)} steps: it trains nothing (this is said once)"
-                )
+                logger.warning(f"{name} was 0 in {ZERO_STEPS} steps in a row: it trains nothing (said once)")
 
     def put_into(self, storage: EventStorage, iteration: int) -> None:
         """Put the values of each step since the last call into the storage that the writers read.
@@ -92,6 +96,4 @@ class LossLog:
         """
         self.check()
         rows, self._rows = self._rows, []
-        if len(rows) > 1:
-            self._warn(rows)
         return rows

@@ -28,3 +28,12 @@ def build_model(cfg: CfgNode) -> nn.Module:
     specific = ", ".join(getattr(model, "modality_specific", ())) or "none: one stream"
     logger.info(f"Model of {parameters / 1e6:.2f} M parameters; modality-specific: {specific}")
     return model
+
+
+def uncounted(cfg: CfgNode) -> CfgNode:
+    """A frozen copy without a number of identities, which the toolkit would keep: the training set has its own."""
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.MODEL.HEADS.NUM_CLASSES = 0
+    cfg.freeze()
+    return cfg

@@ -28,7 +28,7 @@ from vireid.engine.hooks import (
 )
 from vireid.engine.interruptions import StopSignals, end_with_launcher, keep_working
 from vireid.engine.loss_log import NotFiniteError
-from vireid.engine.models import build_model
+from vireid.engine.models import build_model, uncounted
 from vireid.engine.processes import distributed, share_buffers
 from vireid.engine.rehearsal import rehearse_evaluation
 from vireid.engine.reports import best_metric, listed
@@ -62,7 +62,7 @@ class VIReIDTrainer(DefaultTrainer):
         check_run(cfg, train_set, test_sets)
         if comm.is_main_process():
             rehearse_evaluation(cfg, test_sets)
-        cfg = self.auto_scale_hyperparams(cfg, train_set.num_classes)
+        cfg = self.auto_scale_hyperparams(uncounted(cfg), train_set.num_classes)
         seed_everything(cfg.SEED)  # the same weights whatever was drawn before, on every process
         model = self.build_model(cfg)
         optimizer = build_optimizer(cfg, model)
@@ -231,16 +231,6 @@ class VIReIDTrainer(DefaultTrainer):
         if self._results is None or self._results[0] != self.epoch or not self._results[1]:
             return None
         return best_metric(self._results[1], self.cfg.TEST.BEST_METRIC)
-
-    @staticmethod
-    def auto_scale_hyperparams(cfg: CfgNode, num_classes: int) -> CfgNode:
-        """The toolkit's, which would keep a number of identities that is in the config."""
-        cfg = cfg.clone()
-        cfg.defrost()
-        cfg.MODEL.HEADS.NUM_CLASSES = 0
-        cfg.freeze()
-        scaled: CfgNode = DefaultTrainer.auto_scale_hyperparams(cfg, num_classes)
-        return scaled
 
     @classmethod
     def build_model(cls, cfg: CfgNode) -> nn.Module:
