@@ -15,7 +15,7 @@ examples:
   the best epoch of a training:
     vireid evaluate --config-file pmcm/sysu MODEL.WEIGHTS logs/sysu/pmcm/model_best.pth
   with re-ranking, and flipped images averaged in:
-    vireid evaluate --config-file mcja/sysu MODEL.WEIGHTS logs/sysu/mcja/model_best.pth \\
+    vireid evaluate --config-file pmcm/sysu MODEL.WEIGHTS logs/sysu/pmcm/model_best.pth \\
         TEST.RERANKER MSER TEST.FLIP.ENABLED True
   the features as well, for numpy.load:
     vireid evaluate --config-file pmcm/sysu --save-features features.npz \\

@@ -31,7 +31,7 @@ def build_model(cfg: CfgNode) -> nn.Module:
 
 
 def uncounted(cfg: CfgNode) -> CfgNode:
-    """A frozen copy without a number of identities, which the toolkit would keep: the training set has its own."""
+    """A frozen copy without a number of identities: the toolkit would keep it, whatever is trained on."""
     cfg = cfg.clone()
     cfg.defrost()
     cfg.MODEL.HEADS.NUM_CLASSES = 0

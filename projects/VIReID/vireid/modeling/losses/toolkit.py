@@ -1,7 +1,7 @@
 """The toolkit's own losses, under the names and settings that it gives them.
 
 Cross-entropy and triplet are written out: the toolkit's read the device in every step, to count the images
-whose loss is not zero and to look for an overflow.
+whose loss is not zero and to look for an overflow. So is the focal loss: the toolkit's may be NaN.
 """
 
 import torch
