@@ -307,7 +307,7 @@ FAULTS = {
         SYSUMM01,
         lambda folder: write_permutations(folder / "exp/rand_perm_cam.mat", 9, 30),
         "query",
-        "which is not among the test images",
+        "{}/exp/rand_perm_cam.mat draws image",
     ),
     "listed image missing": (
         RegDB,

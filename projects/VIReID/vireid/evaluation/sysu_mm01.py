@@ -3,7 +3,7 @@
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,19 @@ SHOTS = {1: "single-shot", 10: "multi-shot"}
 PLACE = {1: 1, 2: 2, 3: 2, 4: 4, 5: 5, 6: 6}
 
 SEEDED_DRAW = "gallery by random.seed(trial)"
+
+
+class Permutations(NamedTuple):
+    """The file that draws the galleries, checked.
+
+    Attributes:
+        numbers: [camera - 1][identity - 1] -> (trials, images); None: drawn by ``random.seed(trial)``.
+        source: its name, for messages.
+    """
+
+    numbers: list[list[np.ndarray]] | None
+    source: str
+
 
 Drawn = dict[tuple[int, int], tuple[int, ...]]  # (camera, identity) -> numbers of the drawn images
 
@@ -142,10 +155,9 @@ def sysu_settings(
     pids: Any, camids: Any, numbers: Any, rand_perm_cam: Any, trials: int = 10
 ) -> tuple[Setting, ...]:
     """The four settings, all-search and indoor-search, each single- and multi-shot."""
-    if rand_perm_cam is not None and not isinstance(rand_perm_cam, np.ndarray):
-        rand_perm_cam = _load(Path(rand_perm_cam))
+    permutations = read_permutations(rand_perm_cam)
     return tuple(
-        SYSUProtocol(rand_perm_cam, search=search, shots=shots, trials=trials).setting(pids, camids, numbers)
+        SYSUProtocol(permutations, search=search, shots=shots, trials=trials).setting(pids, camids, numbers)
         for search in GALLERY_CAMERAS
         for shots in SHOTS
     )
@@ -197,10 +209,12 @@ def _load(path: Path) -> np.ndarray:
     return read_cells(path, "rand_perm_cam")
 
 
-def read_permutations(rand_perm_cam: Any) -> tuple[list[list[np.ndarray]] | None, str]:
-    """[camera - 1][identity - 1] -> (trials, images), and the name of the source for messages."""
+def read_permutations(rand_perm_cam: Any) -> Permutations:
+    """Read what ``SYSUProtocol`` takes."""
+    if isinstance(rand_perm_cam, Permutations):
+        return rand_perm_cam
     if rand_perm_cam is None:
-        return None, "random.seed(trial)"
+        return Permutations(None, "random.seed(trial)")
     if isinstance(rand_perm_cam, np.ndarray):
         cells, source = rand_perm_cam, "rand_perm_cam"
     else:
@@ -221,7 +235,7 @@ def read_permutations(rand_perm_cam: Any) -> tuple[list[list[np.ndarray]] | None
                 for pid, rows in enumerate(identities, start=1)
             ]
         )
-    return cameras, source
+    return Permutations(cameras, source)
 
 
 def _image_numbers(rows: Any, where: str, expected: str) -> np.ndarray:

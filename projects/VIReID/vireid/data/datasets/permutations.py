@@ -25,7 +25,7 @@ def permutation_faults(
         train, test: (identity, camera, number) of the images.
     """
     try:
-        cells, _ = read_permutations(path)
+        cells = read_permutations(path).numbers
     except DatasetError as error:
         yield str(error)
         return
