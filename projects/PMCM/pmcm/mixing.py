@@ -6,9 +6,8 @@ from yacs.config import CfgNode
 
 from vireid.errors import ConfigError
 from vireid.modality import Modality
+from vireid.modeling.batch_transforms import Batch
 from vireid.registries import BATCH_TRANSFORM_REGISTRY
-
-Batch = dict[str, Tensor]
 
 
 def patch_mix(
