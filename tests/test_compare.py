@@ -2,7 +2,7 @@
 
 import csv
 import json
-from statistics import pstdev
+from statistics import stdev
 
 import pytest
 import yaml
@@ -65,7 +65,7 @@ def test_seeds_of_a_recipe_are_one_row_with_their_mean_and_spread(command, make_
     ((_, _, row),) = tables(printed)
     assert row == [
         *(f"{runs[0]} and 2 more", "SYSUMM01", "indoor", "last (9)", "3 seeds"),
-        *(f"52.00 ± {pstdev([50, 51, 55]):.2f}", f"26.00 ± {pstdev([25, 25.5, 27.5]):.2f}"),
+        *(f"52.00 ± {stdev([50, 51, 55]):.2f}", f"26.00 ± {stdev([25, 25.5, 27.5]):.2f}"),
     ]
     _, printed, _ = command("compare", *runs, "--setting", "indoor", "--every-run")
     assert [row[0] for row in tables(printed)[0][2:]] == [str(run) for run in runs]
@@ -102,7 +102,9 @@ def test_csv_and_json_have_figures_in_full_and_the_keys_that_differ(command, mak
     options = ("--setting", "all", "--metrics", "Rank-1")
     _, printed, _ = command("compare", *runs, *options, "--format", "json")
     first, second = json.loads(printed)
-    assert first["Rank-1"] == pytest.approx(40.561728) and first["Rank-1 std"] == pytest.approx(0.438272)
+    assert first["Rank-1"] == pytest.approx(40.561728) and first["Rank-1 std"] == pytest.approx(
+        0.438272 * 2**0.5
+    )
     assert (first["runs"], first["SOLVER.GAMMA"]) == (2, 0.1)
     assert (second["runs"], second["Rank-1 std"], second["SOLVER.GAMMA"]) == (1, None, 0.2)
     file = tmp_path / "table.csv"

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import fmean, pstdev
+from statistics import fmean, stdev
 from typing import Any
 
 import yaml
@@ -74,10 +74,10 @@ class Gathered:
         return fmean(result.metrics[metric] for result in self.results)
 
     def spread(self, metric: str) -> float | None:
-        """Population standard deviation over the runs; None of a single one."""
+        """Sample standard deviation over the runs; None of a single one."""
         if len(self.results) < 2:
             return None
-        return pstdev(result.metrics[metric] for result in self.results)
+        return stdev(result.metrics[metric] for result in self.results)
 
 
 def read_results(path: Path, which: Iterable[str]) -> list[Result]:

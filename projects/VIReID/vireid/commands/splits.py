@@ -164,8 +164,9 @@ def averages(found: dict[int, dict[str, Any]]) -> dict[str, dict[str, dict[str, 
     for name in next(iter(found.values()))["results"]["RegDB"]:
         splits = [record["results"]["RegDB"][name]["mean"] for record in found.values()]
         columns = {metric: [split[metric] for split in splits] for metric in splits[0]}
+        sample = min(1, len(splits) - 1)  # of one split, the deviation is 0
         rows[name] = {
-            metric: {"mean": float(np.mean(values)), "std": float(np.std(values))}
+            metric: {"mean": float(np.mean(values)), "std": float(np.std(values, ddof=sample))}
             for metric, values in columns.items()
         }
     return rows
