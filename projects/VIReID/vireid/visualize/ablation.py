@@ -121,9 +121,9 @@ def curve_figure(table: Mapping[str, Any]) -> tuple["Figure", str]:
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=8)
     seeds = _between(len(row["seeds"]) for points in curves.values() for row in points)
-    shown = f"{WHO[table['subset']]}, plain ranking, {seeds}, bands of one standard deviation"
-    figure.suptitle(f"{table['title']}\n{shown}", fontsize=9)
-    return figure, f"{table['title']}: curves over {', '.join(curves)}, {shown}"
+    shown = f"{WHO[table['subset']]}, plain ranking", f"{seeds}, bands of one standard deviation"
+    figure.suptitle("\n".join([table["title"], *shown]), fontsize=9)
+    return figure, f"{table['title']}: curves over {', '.join(curves)}, {', '.join(shown)}"
 
 
 def _draw_curve(axis: Any, points: Sequence[Entry], metric: str) -> None:
