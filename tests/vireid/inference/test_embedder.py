@@ -3,6 +3,7 @@
 import json
 import logging
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from vireid.engine.extraction import extract_features
 from vireid.errors import CheckpointError, ImageError
 from vireid.inference.devices import default_device
 from vireid.inference.exported import OnnxGraph
-from vireid.inference.inputs import MAX_PIXELS, make_ready
+from vireid.inference.inputs import MAX_PIXELS, as_pillow, make_ready
 from vireid.preprocessing import Preprocessing
 
 RNG = np.random.default_rng(0)
@@ -290,6 +291,28 @@ def test_the_exif_data_say_when_and_how_a_picture_was_taken(tmp_path):
 
 class NoSession(Exception):
     pass
+
+
+def test_a_picture_is_turned_upright_as_its_file_is(tmp_path):
+    exif = Image.Exif()
+    exif[274] = 6  # turned by a quarter
+    Image.fromarray(COLOR).save(tmp_path / "a.png", exif=exif)
+    with Image.open(tmp_path / "a.png") as picture:
+        assert as_pillow(picture).tobytes() == as_pillow(tmp_path / "a.png").tobytes()
+        assert as_pillow(picture).size == picture.size[::-1]
+
+
+def test_threads_take_turns(weights):
+    """A model has one layout for the batch that goes through its streams."""
+    embedder = Embedder.from_config(config(), weights, "cpu")
+    expected = {modality: embedder.embed([COLOR], modality) for modality in ("visible", "infrared")}
+    assert not np.allclose(expected["visible"], expected["infrared"])
+
+    def search(modality):
+        return all(np.allclose(embedder.embed([COLOR], modality), expected[modality]) for _ in range(40))
+
+    with ThreadPoolExecutor(4) as threads:
+        assert all(threads.map(search, ["visible", "infrared"] * 2))
 
 
 def test_each_process_embeds_on_a_gpu_of_its_own(tmp_path, monkeypatch):

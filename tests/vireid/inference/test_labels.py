@@ -59,6 +59,8 @@ def test_a_table_says_more_than_names(tmp_path):
             r"its columns are file, camera; expected path, and some of identity, camera, time, mod",
         ),
         ("", "its columns are none"),
+        ("identity,path\n7\n", "line 2: it has no path"),
+        ("identity,path\n7,\n", "line 2: it has no path"),
         ("path,modality\na.jpg,thermal\n", "line 2: modality is 'thermal'; expected visible or infrared"),
         ("path,time\na.jpg,\nb.jpg,noon\n", "line 3: time is 'noon'; expected a time such as 2026-01-31"),
         ("path,time\na.jpg,2026-01-31T18:30:00+01:00\n", r"time is '2026-01-31T18:30:00\+01:00'; expected"),

@@ -7,6 +7,8 @@ minutes; both are kept in --folder and used again the next time. Only this machi
 
 import argparse
 import os
+import signal
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,6 +60,8 @@ def run(args: argparse.Namespace) -> None:
         args.store, args.run = str(starter.store), starter.run
         args.config_file, args.opts = starter.config, ["MODEL.WEIGHTS", str(starter.weights)]
         os.environ["FASTREID_DATASETS"] = str(starter.datasets)
+    # As a service is stopped: what visitors have uploaded is removed at exit.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     with gallery_with_model(args) as gallery:
         from vireid.page.app import Content, build_page
         from vireid.page.finder import Finder
@@ -77,10 +81,11 @@ def figures_of(gallery: "Gallery", args: argparse.Namespace) -> "RunFigures":
     from vireid.engine import full_config
     from vireid.page.figures import RunFigures
 
-    model = getattr(gallery.embedder.network, "model", None)
+    network: Any = gallery.embedder.network
+    model = getattr(network, "model", None)
     if model is None or args.config_file is None:
         return RunFigures(args.run, None, None)
-    return RunFigures(args.run, full_config(args.config_file, args.opts), model)
+    return RunFigures(args.run, full_config(args.config_file, args.opts), model, network.lock)
 
 
 def cache_folder() -> Path:

@@ -12,7 +12,7 @@ import numpy as np
 
 from vireid.command_line import output_folder
 from vireid.commands.arguments import child_environment, vireid_command
-from vireid.errors import TrainingError
+from vireid.errors import ConfigError, TrainingError
 
 CONFIG = "pmcm/demo"
 IDENTITIES, TEST_IDENTITIES, IMAGES = 240, 40, 4
@@ -86,11 +86,18 @@ def prepare(folder: Path) -> Starter:
     """Generate, train and index what is not there yet; what was interrupted goes on.
 
     Raises:
-        ConfigError: the folder cannot be made.
+        ConfigError: the folder cannot be made, or holds something else.
         TrainingError: a step failed; the message holds the end of what it printed.
     """
     starter = Starter(folder.absolute())
     output_folder(folder, "--folder")
+    marker = starter.folder / "made-by-vireid-page"
+    if not marker.is_file() and any(starter.folder.iterdir()):
+        raise ConfigError(
+            f"--folder {folder} holds files that vireid page has not made, and would replace some of; "
+            "name a new or an empty folder"
+        )
+    marker.touch()
     if not (starter.dataset / "exp").is_dir():
         print(f"Generating images of {IDENTITIES} persons (once; kept in {folder})", flush=True)
         shutil.rmtree(starter.dataset, ignore_errors=True)

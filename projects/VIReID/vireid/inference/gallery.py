@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from vireid.errors import StoreError, UserError
@@ -113,7 +113,7 @@ class Gallery:
         given = Labels(identity, camera, as_time(time, "time"), "" if modality == AUTO else modality)
         tasks = [task_of(os.path.abspath(str(path))) for path in one_by_one(paths)]  # type: ignore[arg-type]
         tasks = list({task.path: task for task in tasks}.values())
-        labels = [merged(given, labels_of_name(Path(task.path).relative_to("/"))) for task in tasks]
+        labels = [merged(given, labels_of_name(PurePath(*Path(task.path).parts[-3:]))) for task in tasks]
         ready, vectors = self.embedder.embed_ready(
             [task.path for task in tasks], [label.modality or AUTO for label in labels]
         )

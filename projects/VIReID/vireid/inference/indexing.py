@@ -102,7 +102,7 @@ def index_folder(
                     bar.update(len(share))
         for found in processes.gather(seen):
             found.log()
-        if store is not None and tasks:
+        if store is not None:
             store.optimize()
     return counts
 

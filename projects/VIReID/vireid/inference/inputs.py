@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from vireid.errors import ImageError
 from vireid.images import COLORED, GRAY, colorfulness, decode_image, resize_image
@@ -113,7 +113,7 @@ def as_pillow(image: AnyImage) -> Image.Image:
     if isinstance(image, Image.Image):
         if image.mode.startswith(("I", "F")):
             raise ImageError(f"a Pillow image of mode {image.mode}; expected 8 bits a channel")
-        return image.convert("RGB")
+        return ImageOps.exif_transpose(image).convert("RGB")
     if isinstance(image, torch.Tensor):
         if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] != 3:
             raise ImageError(

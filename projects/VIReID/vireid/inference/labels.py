@@ -102,12 +102,20 @@ def read_table(path: str | Path, gallery: Path) -> dict[str, Labels]:
                     f"some of {', '.join(COLUMNS[1:])}"
                 )
             return {
-                os.path.abspath(gallery / row["path"]): _row(row, f"{path}, line {reader.line_num}")
+                os.path.abspath(gallery / _path(row, f"{path}, line {reader.line_num}")): _row(
+                    row, f"{path}, line {reader.line_num}"
+                )
                 for row in reader
             }
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UserError(f"{path} cannot be read as a CSV file: {reason}") from None
+
+
+def _path(row: dict[str, str], where: str) -> str:
+    if not row["path"]:
+        raise UserError(f"{where}: it has no path")
+    return row["path"]
 
 
 def _row(row: dict[str, str], where: str) -> Labels:

@@ -1,5 +1,6 @@
 """A network from a config and its weights, by the toolkit."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from vireid.preprocessing import Preprocessing, model_fingerprint
 
 
 class TrainedNetwork:
-    """The model of a config, in evaluation mode; see ``Network``.
+    """The model of a config, in evaluation mode; see ``Network``. Threads take turns.
 
     Args:
         cfg: merged; MODEL.WEIGHTS names the weights.
@@ -26,9 +27,12 @@ class TrainedNetwork:
         ConfigError, CheckpointError: as for an evaluation.
     """
 
+    # Held while the model computes: its streams share the layout of one batch.
+    lock: threading.RLock
     modalities: tuple[Modality, ...] = (Modality.VISIBLE, Modality.INFRARED)
 
     def __init__(self, cfg: CfgNode, device: str | None = None) -> None:
+        self.lock = threading.RLock()
         cfg = cfg.clone()
         cfg.defrost()
         cfg.MODEL.DEVICE = device or default_device(cfg.MODEL.DEVICE)
@@ -45,5 +49,6 @@ class TrainedNetwork:
     def __call__(self, images: np.ndarray, modalities: np.ndarray) -> np.ndarray:
         """See ``Network``."""
         batch = {"images": torch.from_numpy(images), "modalities": torch.from_numpy(modalities)}
-        embeddings: torch.Tensor = self.model(batch)
+        with self.lock:
+            embeddings: torch.Tensor = self.model(batch)
         return embeddings.float().cpu().numpy()

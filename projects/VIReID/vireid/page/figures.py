@@ -3,6 +3,7 @@
 import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,19 @@ class RunFigures:
         run: the output folder of the training; None: no curves.
         cfg: of the model; None: curves alone.
         model: the meta-architecture.
+        lock: of whoever else uses the model at the same time.
     """
 
-    def __init__(self, run: Path | None, cfg: CfgNode | None, model: nn.Module | None) -> None:
+    def __init__(
+        self,
+        run: Path | None,
+        cfg: CfgNode | None,
+        model: nn.Module | None,
+        lock: AbstractContextManager[Any] | None = None,
+    ) -> None:
         self.run, self.cfg, self.model = run, cfg, model
         self._drawn: dict[str, tuple[Image.Image, str]] = {}
-        self._lock = threading.Lock()
+        self._lock = lock or threading.Lock()
         kinds: dict[str, Callable[[], tuple[Any, str]]] = {}
         if run is not None:
             kinds["training curves"] = self._curves

@@ -73,7 +73,7 @@ class Finder:
             info = self.gallery.info()
         kinds = ", ".join(f"{count:,} {name}" for name, count in sorted(info["modalities"].items()))
         times = f", taken from {info['first']} to {info['last']}" if info.get("first") else ""
-        return f"{info['images']:,} images ({kinds}) of {len(info['cameras'])} cameras{times}"
+        return f"{info['images']:,} images ({kinds}) of {len(self.cameras())} cameras{times}"
 
     def find(self, query: Image.Image, filters: Filters) -> Found:
         """Search.
@@ -115,7 +115,7 @@ class Finder:
             known = self.gallery.store.stamps()
         if path not in known:
             raise ImageError("that image is no longer in the gallery; search again")
-        return self.limits.read(path, path)
+        return self.limits.read(path, "that image of the gallery")
 
     def thumbnail(self, match: Match) -> Image.Image | None:
         """A small picture of a result; None where its file cannot be read."""
