@@ -6,8 +6,9 @@ from yacs.config import CfgNode
 
 from vireid.errors import ConfigError
 from vireid.modality import Modality
-from vireid.modeling.batch_transforms import Batch
 from vireid.registries import BATCH_TRANSFORM_REGISTRY
+
+Batch = dict[str, Tensor]  # vireid.modeling, which also has it, imports the toolkit
 
 
 def patch_mix(
