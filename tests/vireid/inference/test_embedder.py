@@ -18,7 +18,7 @@ from vireid.engine import load_for_evaluation
 from vireid.engine.checkpoint import read_checkpoint
 from vireid.engine.export import export_model
 from vireid.engine.extraction import extract_features
-from vireid.errors import CheckpointError, ImageError
+from vireid.errors import CheckpointError, ConfigError, ImageError
 from vireid.inference.devices import default_device
 from vireid.inference.exported import OnnxGraph
 from vireid.inference.inputs import MAX_PIXELS, as_pillow, make_ready
@@ -109,10 +109,16 @@ def test_a_file_of_one_modality_refuses_the_other(weights, tmp_path):
     embedder = Embedder.from_exported(tmp_path / "model-visible.pt", "cpu")
     expected = Embedder.from_config(cfg, weights, "cpu").embed(COLOR, "visible")
     np.testing.assert_allclose(embedder.embed(COLOR), expected, atol=1e-4)
-    with pytest.raises(
-        ImageError, match=r"model-visible\.pt embeds visible images alone, and one is infrared"
-    ):
+    message = r"an image is infrared, and model-visible\.pt embeds visible images alone; say modality visible"
+    with pytest.raises(ImageError, match=message):
         embedder.embed(GRAY)
+    Image.fromarray(GRAY).save(tmp_path / "gray.png")
+    images, modalities = [COLOR, tmp_path / "gray.png", COLOR], ["visible", "auto", "visible"]
+    ((_, ready, vectors),) = embedder.stream(images, modalities)  # the others are embedded
+    assert [one.fault[:60] for one in ready] == ["", f"{tmp_path / 'gray.png'} is infrared, and"[:60], ""]
+    np.testing.assert_allclose(vectors[[0, 2]], np.concatenate([expected, expected]), atol=1e-4)
+    with pytest.raises(ConfigError, match="--device is cuda:1, and PyTorch finds no GPU"):
+        Embedder.from_exported(tmp_path / "model-visible.pt", "cuda:1")
 
 
 def test_a_file_that_does_not_say_how_images_are_resized_needs_to_be_told(weights, tmp_path):

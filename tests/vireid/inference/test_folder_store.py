@@ -10,7 +10,8 @@ import pytest
 
 from galleries import person_vectors, some_entries
 from vireid.errors import StoreError
-from vireid.inference import segments
+from vireid.inference import segments, snapshot
+from vireid.inference.embedder import normalized
 from vireid.inference.records import About, Where
 from vireid.inference.store import open_store
 from vireid.inference.tables import FILE
@@ -308,6 +309,33 @@ def test_a_folder_of_other_files_is_not_taken(tmp_path):
         StoreError, match=r"holds other files, such as photo\.jpg, and no store; name an empty"
     ):
         open_store(tmp_path, ABOUT, create=True)
+
+
+def test_a_condition_may_name_more_paths_than_a_statement_of_sqlite_takes(tmp_path):
+    store = filled(tmp_path / "store")
+    unknown = tuple(f"/elsewhere/{number}.jpg" for number in range(300_000))
+    with store.writing():
+        assert store.delete(Where(paths=(*unknown, some_entries(8, 9)[0].path))) == 1
+    assert len(store) == 59
+
+
+def test_a_condition_that_goes_with_the_query_loses_nothing(tmp_path, monkeypatch):
+    """The nearest images of an infrared query are infrared, and visible ones are asked for."""
+    monkeypatch.setattr(snapshot, "CANDIDATES", 40)
+    monkeypatch.setattr(snapshot, "FEWEST_CANDIDATES", 10)
+    entries = some_entries(0, 400)
+    vectors = person_vectors(400, 16)
+    vectors[1::2] += 4 * vectors[0]  # the infrared ones
+    vectors = normalized(vectors)
+    store = open_store(tmp_path / "store", ABOUT, create=True, exact_up_to=20)
+    with store.writing():
+        store.add(entries, vectors)
+        store.optimize()
+    visible = np.arange(0, 400, 2)
+    for query in vectors[1::40]:
+        best = visible[np.argsort(-(vectors[visible] @ query))[:10]]
+        found = store.search(query[None], 10, Where(modalities=("visible",)))[0]
+        assert [match.path for match in found] == [entries[number].path for number in best]
 
 
 def test_deleted_vectors_are_on_no_file(tmp_path):

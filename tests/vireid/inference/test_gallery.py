@@ -72,6 +72,7 @@ def test_a_search_keeps_to_its_conditions(gallery, photos):
         ({"camera": ["1", "3"], "identity": "0001"}, lambda m: m.camera in "13" and m.identity == "0001"),
         ({"after": "2026-01-05T12:00"}, lambda m: m.time >= datetime.datetime(2026, 1, 5, 12)),
         ({"before": datetime.datetime(2026, 1, 3, 12)}, lambda m: m.time < datetime.datetime(2026, 1, 3, 12)),
+        ({"before": datetime.date(2026, 1, 3)}, lambda m: m.time < datetime.datetime(2026, 1, 3)),
         ({"of": "visible"}, lambda m: m.modality == "visible"),
     ):
         expected = [match for match in everything if kept(match)]
@@ -197,6 +198,19 @@ def test_a_table_is_preferred_to_names_and_the_argument_to_both(tmp_path, photos
         assert gallery.info()["modalities"] == {"infrared": 13}
 
 
+def test_what_a_table_or_the_argument_says_now_replaces_what_the_store_has(gallery, photos, tmp_path):
+    (tmp_path / "labels.csv").write_text(
+        "path,camera,identity\ncam3/0001/20260105_230000.png,roof,0001\ncam1/0000/20260101_120000.png,1,\n"
+    )
+    result = gallery.index(photos, table=tmp_path / "labels.csv")
+    assert (result.added, result.replaced, result.kept) == (0, 1, 12)  # of the other the store knows it
+    (entry,) = gallery.entries(camera="roof")
+    assert entry.path == str(photos / "cam3/0001/20260105_230000.png")
+    assert gallery.index(photos, table=tmp_path / "labels.csv").replaced == 0
+    assert gallery.index(photos, modality="visible").replaced == 1
+    assert gallery.info()["modalities"] == {"visible": 13}
+
+
 def test_the_name_of_the_gallery_may_be_that_of_a_camera_and_not_of_a_person(tmp_path):
     for folder in ("cam7", "0042"):
         write(tmp_path / folder / "a.png")
@@ -244,6 +258,26 @@ def test_adding_and_deleting_files(gallery, tmp_path):
         (
             lambda g, folder: g.search(np.zeros((9, 9, 3), np.uint8), after="yesterday"),
             "after is 'yesterday'; expected a time such as 2026-01-31",
+        ),
+        (
+            lambda g, folder: g.entries(before=datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)),
+            r"before is '2026-01-01T00:00:00\+00:00'; expected a time such as 2026-01-31",
+        ),
+        (
+            lambda g, folder: g.search(np.zeros((9, 9, 3), np.uint8), of="nir"),
+            "of is 'nir'; expected visible or infrared",
+        ),
+        (
+            lambda g, folder: g.add(folder / "a.png", modality="nir"),
+            "modality is 'nir'; expected visible, inf",
+        ),
+        (
+            lambda g, folder: g.add(os.fsdecode(bytes(folder) + b"/\xff.png")),
+            r"udcff.png': its name is not text in UTF-8",
+        ),
+        (
+            lambda g, folder: Gallery.open(folder.parent / "new", mean_colors(), exact_up_to=-1),
+            "exact_up_to is -1; expected 0 or more",
         ),
     ],
 )

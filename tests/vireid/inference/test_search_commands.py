@@ -137,6 +137,9 @@ def test_errors_are_one_line(command, model, indexed, tmp_path):
     )
     both = error_of(command(*index, "--exported", "model.onnx", *model))
     assert "--config-file and --exported name two models; give one of them" in both
+    assert "MODEL.DEVICE is a setting of a config, and --exported takes none" in error_of(
+        command(*index, "--exported", "model.onnx", "MODEL.DEVICE", "cpu")
+    )
     other = [*model, "INPUT.INTERPOLATION", "bilinear"]
     assert "they cannot be compared; use that model, or index the gallery" in error_of(
         command(*index, *other)

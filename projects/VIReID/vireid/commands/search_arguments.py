@@ -4,6 +4,7 @@ import argparse
 import json
 import logging
 import os
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from vireid.errors import ConfigError, UserError
@@ -94,6 +95,8 @@ def named_model(args: argparse.Namespace) -> "Embedder | None":
     if args.config_file and args.exported:
         raise ConfigError("--config-file and --exported name two models; give one of them")
     if args.exported:
+        if args.opts:
+            raise UserError(f"{args.opts[0]} is a setting of a config, and --exported takes none")
         return Embedder.from_exported(args.exported, args.device)
     if args.config_file:
         return Embedder.from_config(args.config_file, device=args.device, opts=args.opts)
@@ -109,12 +112,13 @@ def stored_model(args: argparse.Namespace) -> "Embedder":
         UserError: the store does not say it, or its files are gone.
     """
     from vireid.inference import Embedder
+    from vireid.inference.store import open_store
 
     name = "name it: --config-file CONFIG ... MODEL.WEIGHTS FILE, or --exported FILE"
     if "://" not in args.store and not os.path.exists(args.store):
         raise UserError(f"{args.store} is no store, and no model is named to make one; {name}")
-    with opened_gallery(args) as gallery:
-        about = gallery.store.about
+    with closing(open_store(args.store)) as store:  # each process of torchrun reads it
+        about = store.about
     source = json.loads(about.source)
     if not source:
         raise UserError(f"{args.store} does not say which files its model ({about.model}) is made of; {name}")

@@ -79,7 +79,7 @@ class Embedder:
             raise ConfigError("MODEL.WEIGHTS is empty; name the checkpoint of the model")
         self = cls(TrainedNetwork(cfg, device), batch_size)
         if isinstance(config_file, (str, Path)):
-            config = os.path.abspath(config_file) if os.path.exists(config_file) else str(config_file)
+            config = os.path.abspath(config_file) if os.path.isfile(config_file) else str(config_file)
             weights = os.path.abspath(cfg.MODEL.WEIGHTS)
             self.source = {"config_file": config, "weights": weights, "opts": [*map(str, opts)]}
         return self
@@ -195,13 +195,12 @@ class Embedder:
         """
         first = 0
         with ThreadPoolExecutor(self.threads, thread_name_prefix="images") as pool:
-            preprocessing = self.network.preprocessing
             left = zip(images, modalities)
             waiting: deque[Future[Ready]] = deque()
 
             def submit(count: int) -> None:
                 for image, modality in islice(left, count):
-                    waiting.append(pool.submit(make_ready, image, modality, preprocessing))
+                    waiting.append(pool.submit(self._ready, image, modality))
 
             try:
                 submit(2 * self.batch_size)
@@ -213,6 +212,19 @@ class Embedder:
             finally:
                 for future in waiting:
                     future.cancel()
+
+    def _ready(self, image: AnyImage, modality: str) -> Ready:
+        ready = make_ready(image, modality, self.network.preprocessing)
+        if ready.fault or ready.modality in self.network.modalities:
+            return ready
+        named = str(image) if isinstance(image, (str, os.PathLike)) else "an image"
+        (only,) = self.network.modalities
+        return replace(
+            ready,
+            fault=f"{named} is {ready.modality.name.lower()}, and {self.network.name} embeds "
+            f"{only.name.lower()} images alone; say modality {only.name.lower()} if it is, or export the "
+            "model with --modality both",
+        )
 
     def _embed(self, batch: list[Ready]) -> np.ndarray:
         vectors = np.full((len(batch), self.dimension), np.nan, np.float32)

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from vireid.errors import CheckpointError, ConfigError, ImageError
+from vireid.errors import CheckpointError, ConfigError
 from vireid.images import FILTERS
-from vireid.inference.devices import default_device, local_rank
+from vireid.inference.devices import check_device, default_device, local_rank
 from vireid.modality import Modality
 from vireid.preprocessing import RECORD, Preprocessing
 
@@ -46,7 +46,7 @@ class ExportedNetwork:
 
     Raises:
         CheckpointError: no such file, or it is damaged, or does not say how images are resized.
-        ConfigError: onnxruntime is not installed.
+        ConfigError: onnxruntime is not installed, or cannot use the GPU that ``device`` names.
     """
 
     def __init__(
@@ -79,13 +79,6 @@ class ExportedNetwork:
 
     def __call__(self, images: np.ndarray, modalities: np.ndarray) -> np.ndarray:
         """See ``Network``."""
-        wrong = next((m for m in modalities if m not in self.modalities), None)
-        if wrong is not None:
-            only = self.modalities[0].name.lower()
-            raise ImageError(
-                f"{self.path} embeds {only} images alone, and one is {Modality(wrong).name.lower()}; "
-                "export the model with --modality both"
-            )
         return self.graph.run(images, modalities)
 
 
@@ -101,7 +94,13 @@ class OnnxGraph:
         if "OMP_NUM_THREADS" in os.environ:  # which onnxruntime does not read
             options.intra_op_num_threads = int(os.environ["OMP_NUM_THREADS"])
         providers: list[Any] = ["CPUExecutionProvider"]
-        if device != "cpu" and "CUDAExecutionProvider" in runtime.get_available_providers():
+        with_gpu = "CUDAExecutionProvider" in runtime.get_available_providers()
+        if device is not None and device.startswith("cuda") and not with_gpu:
+            raise ConfigError(
+                f"--device is {device}, and this onnxruntime cannot use a GPU; install onnxruntime-gpu "
+                "in its place, or give cpu"
+            )
+        if device != "cpu" and with_gpu:
             number = int((device or "").partition(":")[2] or local_rank())
             providers.insert(0, ("CUDAExecutionProvider", {"device_id": number}))
         try:
@@ -123,6 +122,7 @@ class TorchScriptGraph:
     """A TorchScript file; see ``Graph``."""
 
     def __init__(self, path: Path, device: str | None) -> None:
+        check_device(device)
         self.device = torch.device(default_device(device or "cuda"))
         extra = {RECORD: ""}
         try:

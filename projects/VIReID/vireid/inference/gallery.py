@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path, PurePath
 from typing import Any
 
-from vireid.errors import StoreError, UserError
+from vireid.errors import ImageError, StoreError, UserError
 from vireid.inference.embedder import Embedder
-from vireid.inference.indexing import Indexed, entry_of, index_folder, task_of
-from vireid.inference.inputs import AUTO, AnyImage, one_by_one
+from vireid.inference.indexing import NOT_TEXT, Indexed, entry_of, index_folder, is_text, task_of
+from vireid.inference.inputs import AUTO, AnyImage, one_by_one, one_modality_each
 from vireid.inference.labels import Labels, labels_of_name, merged
 from vireid.inference.records import About, Entry, Match, Names, Time, Where, as_names, as_time, conditions
 from vireid.inference.sharding import joined_processes, process_rank
@@ -59,7 +59,8 @@ class Gallery:
         modality: str = AUTO,
         progress: bool | None = None,
     ) -> Indexed:
-        """Embed every image below a folder that the store does not have yet, or whose file has changed.
+        """Embed every image below a folder that the store does not have yet, or has otherwise: its file has
+        changed, or the table or ``modality`` says something else of it now.
 
         Every 2,048 images are committed: what was stopped goes on there. Processes of torchrun share the
         work.
@@ -108,11 +109,16 @@ class Gallery:
             How many.
 
         Raises:
-            ImageError: a file that cannot be read.
+            ImageError: a file that cannot be read, or whose name is not text in UTF-8.
+            UserError: a time of another form.
         """
+        one_modality_each(modality, 1)  # a wrong one is refused
         given = Labels(identity, camera, as_time(time, "time"), "" if modality == AUTO else modality)
         tasks = [task_of(os.path.abspath(str(path))) for path in one_by_one(paths)]  # type: ignore[arg-type]
         tasks = list({task.path: task for task in tasks}.values())
+        nameless = next((task.path for task in tasks if not is_text(task.path)), None)
+        if nameless is not None:
+            raise ImageError(NOT_TEXT.format(nameless))
         labels = [merged(given, labels_of_name(PurePath(*Path(task.path).parts[-3:]))) for task in tasks]
         ready, vectors = self.embedder.embed_ready(
             [task.path for task in tasks], [label.modality or AUTO for label in labels]

@@ -21,6 +21,7 @@ from vireid.inference.store import Store
 
 logger = logging.getLogger("fastreid.vireid.inference")
 
+NOT_TEXT = "{!a}: its name is not text in UTF-8"
 AT_ONCE = 2_048  # images of each process between two commits: what a kill loses
 
 
@@ -30,8 +31,8 @@ class Indexed:
 
     Attributes:
         added: images that are new in the store.
-        replaced: images whose file had changed.
-        kept: images that were in the store.
+        replaced: images that the store had otherwise: see ``find_tasks``.
+        kept: images that the store had as they are.
         skipped: path and reason of each file that is no image, or cannot be read.
         others: files that are not named like images.
     """
@@ -89,7 +90,9 @@ def index_folder(
     labels = read_table(table, folder) if table else {}
     counts = Indexed()
     with nullcontext() if store is None else store.writing():
-        tasks = processes.broadcast(None if store is None else find_tasks(store, folder, labels, counts))
+        tasks = processes.broadcast(
+            None if store is None else find_tasks(store, folder, labels, counts, modality)
+        )
         own = processes.share(tasks, AT_ONCE)
         known = [_labels(task, folder, labels) for task in own]
         seen = Counts()
@@ -127,8 +130,12 @@ def require_folder(folder: Path) -> None:
         raise UserError(f"{folder} is no folder; --gallery names the folder of the images")
 
 
-def find_tasks(store: Store, folder: Path, labels: Mapping[str, Labels], counts: Indexed) -> list[Task]:
-    """Files below a folder that the store does not have, or has as they were before."""
+def find_tasks(
+    store: Store, folder: Path, labels: Mapping[str, Labels], counts: Indexed, modality: str = AUTO
+) -> list[Task]:
+    """Files below a folder that the store does not have, or has as they were before, or of which the table or
+    ``modality`` says something else than the store.
+    """
     paths, counts.others = image_files(folder)
     if not paths:
         raise UserError(f"{folder} holds no images: no file below it has a name such as 0001.jpg or a.png")
@@ -136,19 +143,35 @@ def find_tasks(store: Store, folder: Path, labels: Mapping[str, Labels], counts:
     if missing:
         raise UserError(f"the table names {missing[0]}, which does not exist; its paths begin at {folder}")
     stamps, tasks = store.stamps(), []
+    otherwise = _otherwise(store, labels, modality)
     for path in paths:
-        if not _is_text(path):
-            counts.skipped.append((path, f"{path!a}: its name is not text in UTF-8"))
+        if not is_text(path):
+            counts.skipped.append((path, NOT_TEXT.format(path)))
             logger.warning("skipped: %s", counts.skipped[-1][1])
             continue
         task = task_of(path, new=path not in stamps)
-        if task.new or stamps[path] != task.stamp:
+        if task.new or stamps[path] != task.stamp or path in otherwise:
             tasks.append(task)
     counts.kept = len(paths) - len(tasks) - len(counts.skipped)
     return tasks
 
 
-def _is_text(name: str) -> bool:
+def _otherwise(store: Store, labels: Mapping[str, Labels], modality: str) -> set[str]:
+    """Paths of images of which the table or ``modality`` says something else than the store."""
+    if not labels and modality == AUTO:
+        return set()
+    found = set()
+    for entry in store.entries():
+        said = vars(labels.get(entry.path, Labels()))
+        if modality != AUTO:
+            said = {**said, "modality": modality}
+        if any(value and value != getattr(entry, name) for name, value in said.items()):
+            found.add(entry.path)
+    return found
+
+
+def is_text(name: str) -> bool:
+    """Whether a file's name is text in UTF-8, as the store keeps it."""
     try:
         name.encode()
     except UnicodeEncodeError:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from vireid.errors import UserError
+from vireid.inference.inputs import MODALITIES
 
 EPOCH = datetime.datetime(1970, 1, 1)
 
-Time = str | datetime.datetime
+Time = str | datetime.date  # of which datetime.datetime is one
 Names = str | Sequence[str]
 
 
@@ -135,7 +136,13 @@ def conditions(
     of: str | None = None,
     paths: Names = (),
 ) -> Where:
-    """A condition from what a person writes."""
+    """A condition from what a person writes.
+
+    Raises:
+        UserError: a time of another form, or an unknown modality.
+    """
+    if of is not None and of not in MODALITIES:
+        raise UserError(f"of is {of!r}; expected visible or infrared")
     return Where(
         cameras=as_names(camera),
         identities=as_names(identity),
@@ -147,8 +154,10 @@ def conditions(
 
 
 def as_time(time: Time | None, name: str) -> datetime.datetime | None:
-    """A time, or its text in ISO 8601."""
-    return parse_time(time, name) if isinstance(time, str) else time
+    """A time, or its text in ISO 8601; see ``parse_time``."""
+    if time is None:
+        return None
+    return parse_time(time if isinstance(time, str) else time.isoformat(), name)
 
 
 def as_names(names: Names) -> tuple[str, ...]:

@@ -18,6 +18,8 @@ CONDITIONS = 8  # whose rows are kept
 # Of the candidates of an approximate search, those that a condition leaves out are lost: as many more are
 # asked for, up to this number.
 MOST_CANDIDATES = 10_000
+# Where fewer than these are left, the search is exact.
+FEWEST_CANDIDATES = CANDIDATES // 4
 # Images that are not among the codes yet are searched exactly; more than these are added to the codes.
 NEWEST, NEWEST_SHARE = 10_000, 0.01
 
@@ -123,15 +125,21 @@ class Snapshot:
         searched = len(self) if rows is None else len(rows)
         wanted = max(CANDIDATES, 20 * top)
         count = min(wanted * len(self) // searched, max(MOST_CANDIDATES, wanted))
+        # A condition may leave out more than its share of the candidates: most of what is near an infrared
+        # query is infrared.
+        least = min(FEWEST_CANDIDATES, count * searched // len(self) // 2)
         # The newest images are not in the index yet.
         newest = np.arange(np.searchsorted(self.positions, self.index.last, side="right"), len(self))
+        if rows is not None:
+            newest = _within(newest, rows)
         found = []
         for query, candidates in zip(queries, self.index.candidates(queries, count)):
-            own = np.concatenate([self._present_rows(candidates), newest])
+            own = self._present_rows(candidates)
             if rows is not None:
-                places = np.minimum(np.searchsorted(rows, own), len(rows) - 1)
-                own = own[rows[places] == own]
-            if len(own) < min(top, searched):  # the condition has left out too many
+                own = _within(own, rows)
+            few = len(own) < least
+            own = np.concatenate([own, newest])
+            if few or len(own) < min(top, searched):  # the condition has left out too many
                 found += self._exact(query[None], top, rows)
             else:
                 # Not a matrix product: its threads would wait for each other longer than they compute.
@@ -145,6 +153,11 @@ class Snapshot:
         rows = np.searchsorted(self.positions, positions)
         rows, positions = rows[rows < len(self)], positions[rows < len(self)]
         return rows[self.positions[rows] == positions]
+
+
+def _within(own: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Those of the ascending rows ``own`` that are among the ascending ``rows``, which are not empty."""
+    return own[rows[np.minimum(np.searchsorted(rows, own), len(rows) - 1)] == own]
 
 
 def highest(rows: np.ndarray, scores: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from vireid.errors import StoreError
+from vireid.errors import StoreError, UserError
 from vireid.inference.records import EVERYTHING, About, Entry, Match, Where
 
 EXACT_UP_TO = 100_000
@@ -89,7 +89,10 @@ def open_store(
 
     Raises:
         StoreError: there is none, or it is damaged, of another model, or does not answer.
+        UserError: ``exact_up_to`` is negative.
     """
+    if exact_up_to is not None and exact_up_to < 0:
+        raise UserError(f"exact_up_to is {exact_up_to}; expected 0 or more")
     text = str(address)
     if "://" in text or text.endswith(".db"):
         from vireid.inference.milvus_store import MilvusStore

@@ -1,5 +1,6 @@
 """The tables of a folder store: SQLite, whose transactions decide what the store holds."""
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -34,7 +35,8 @@ CREATE INDEX images_by_segment ON images (segment);
 """
 COLUMNS = "path, identity, camera, time, modality, stamp"
 NOT_DAMAGED = ("is full", "is locked", "readonly", "unable to open", "disk I/O error")
-AT_ONCE = 500  # values in one statement
+# Any number of values is one parameter: SQLite limits how many parameters a statement has.
+ONE_OF = "IN (SELECT value FROM json_each(?))"
 CHECKED_UP_TO = 100_000  # images; checking so many takes a quarter of a second
 
 
@@ -125,23 +127,14 @@ class Tables:
 
     def positions_of_paths(self, paths: Sequence[str]) -> np.ndarray:
         """(n,) int64, ascending, of those paths that there are."""
-        found: list[int] = []
-        for some in _parts(paths):
-            marks = ", ".join("?" * len(some))
-            rows = self.connection.execute(f"SELECT position FROM images WHERE path IN ({marks})", some)
-            found.extend(row[0] for row in rows)
-        return np.sort(np.array(found, np.int64))
+        return self.positions(Where(paths=tuple(paths))) if paths else np.empty(0, np.int64)
 
-    def entries_at(self, positions: Sequence[int]) -> dict[int, Entry]:
+    def entries_at(self, positions: list[int]) -> dict[int, Entry]:
         """Position -> image."""
-        found: dict[int, Entry] = {}
-        for some in _parts(positions):
-            marks = ", ".join("?" * len(some))
-            rows = self.connection.execute(
-                f"SELECT position, {COLUMNS} FROM images WHERE position IN ({marks})", some
-            )
-            found.update({row[0]: _entry(row[1:]) for row in rows})
-        return found
+        rows = self.connection.execute(
+            f"SELECT position, {COLUMNS} FROM images WHERE position {ONE_OF}", (json.dumps(positions),)
+        )
+        return {row[0]: _entry(row[1:]) for row in rows}
 
     def entries(self, where: Where) -> list[Entry]:
         """Images in the order of their positions."""
@@ -214,11 +207,6 @@ def _entry(row: Sequence[Any]) -> Entry:
     return Entry(path, identity, camera, from_seconds(time), modality, stamp)
 
 
-def _parts(values: Sequence[Any]) -> Iterator[list[Any]]:
-    for first in range(0, len(values), AT_ONCE):
-        yield [value if isinstance(value, str) else int(value) for value in values[first : first + AT_ONCE]]
-
-
 def _condition(where: Where | None) -> tuple[str, list[Any]]:
     """The WHERE of a statement, and its values."""
     texts: list[str] = []
@@ -231,8 +219,8 @@ def _condition(where: Where | None) -> tuple[str, list[Any]]:
             ("path", where.paths),
         ):
             if wanted:
-                texts.append(f"{column} IN ({', '.join('?' * len(wanted))})")
-                values.extend(wanted)
+                texts.append(f"{column} {ONE_OF}")
+                values.append(json.dumps(wanted))
         for sign, time in ((">=", where.after), ("<", where.before)):
             if time is not None:
                 texts.append(f"time {sign} ?")

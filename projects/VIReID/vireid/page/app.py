@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio import processing_utils
 from PIL import Image
 
 from vireid.errors import UserError
@@ -17,6 +18,7 @@ from vireid.page.mixture import mix_images
 
 TITLE = "Visible-infrared person search"
 MODALITIES = ("auto", "visible", "infrared")
+KEPT = 6 * 3600  # seconds for which the server keeps what was uploaded, and what it has drawn
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,9 +45,19 @@ class Content:
         return self.finder.limits
 
 
+async def _no_download(url: str, cache_dir: str) -> str:
+    """Stands in for what Gradio does with an upload whose path is an address: it fetches the address."""
+    raise gr.Error("an image is uploaded; the page does not fetch one from an address")
+
+
+processing_utils.async_ssrf_protected_download = _no_download
+
+
 def build_page(content: Content) -> gr.Blocks:
     """The page, which ``vireid.page.server.serve`` serves."""
-    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
+    with gr.Blocks(
+        title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(KEPT // 4, KEPT)
+    ) as page:
         gr.Markdown(f"## {TITLE}\n{escape(content.finder.about())}")
         with gr.Tabs() as tabs:
             with gr.Tab("Search", id="search"):
