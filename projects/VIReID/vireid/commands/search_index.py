@@ -1,7 +1,8 @@
 """Embed the images below a folder into a store that can be searched.
 
-What is in the store already, and has not changed, is not embedded again: a run that was stopped goes on where
-it was, and the same command takes up new images. A file that is no image is named, skipped and counted.
+What is in the store already is not embedded again, unless its file has changed or --table or --modality says
+something else of it: a run that was stopped goes on where it was, and the same command takes up new images. A
+file that is no image is named, skipped and counted.
 """
 
 import argparse
