@@ -20,7 +20,7 @@ def add_mcja_config(cfg: CfgNode) -> None:
     # "layer2.3": after that module. Names as in backbone.named_modules().
     add("MODEL.MDA.STAGES", ["auto"], listing(anything("auto, a module, or [container, blocks]", "auto")))
 
-    # Weight of the cross-modality retrieval loss: 1 as published; 4 is better on generated persons (README of MCJA).
+    # Weight of the cross-modality retrieval loss: 1 as published; on generated persons, 4 is better.
     add("MODEL.LOSSES.CMR.SCALE", 1.0, number(0, 1e6))
     # The regularization of its soft rank.
     add("MODEL.LOSSES.CMR.STRENGTH", 0.5, number(0, 1e6, above=True))
