@@ -67,6 +67,24 @@ def test_order_and_scale_of_the_embeddings_do_not_matter():
     torch.testing.assert_close(loss(embeddings[order] * 9, targets[order], modalities[order]), expected)
 
 
+def test_a_larger_batch_raises_the_value_and_not_the_gradient():
+    """The ranks are among more images. The gradient of an image is taken times their number."""
+    values, gradients = [], []
+    for images in (2, 8):  # of each modality, of 8 identities
+        targets = torch.arange(8).repeat_interleave(images).repeat(2)
+        modalities = torch.tensor([0, 1]).repeat_interleave(8 * images)
+        generator = torch.Generator().manual_seed(0)
+        centers = torch.randn(8, 192, generator=generator)
+        noise = torch.randn(len(targets), 192, generator=generator)
+        embeddings = (centers[targets] + noise).requires_grad_()
+        loss = CrossModalityRetrievalLoss()(embeddings, targets, modalities)
+        loss.backward()
+        values.append(loss.item())
+        gradients.append(embeddings.grad.norm(dim=1).mean().item() * len(targets))
+    assert values[1] > 4 * values[0]
+    assert gradients[1] < gradients[0]
+
+
 def test_queries_without_a_match_or_with_matches_only_are_left_out():
     embeddings = torch.randn(5, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
     targets, modalities = torch.tensor([0, 7, 0, 0, 0]), torch.tensor([0, 0, 1, 1, 1])
