@@ -15,7 +15,7 @@ from fastreid.modeling import build_model
 from torch import Tensor, nn
 
 from configs import tiny_config
-from vireid.engine.checkpoint import AtomicCheckpointer
+from vireid.engine.checkpoints.checkpoint import AtomicCheckpointer
 from vireid.engine.step import OptimizationStep, build_optimizer
 from vireid.errors import ConfigError
 from vireid.modeling.families import FAMILIES

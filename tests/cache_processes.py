@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from fastreid.utils import comm
 
-from vireid.data.image_list import ImageList
+from vireid.data.resized_images import ImageList
 
 
 def read_shared(folder, paths, size):

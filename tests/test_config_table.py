@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from configs import all_keys
-from vireid.config_keys import leaves
+from vireid.config.rules import leaves
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "config.md"

@@ -11,12 +11,12 @@ from torch import nn
 
 from configs import tiny_config
 from galleries import person_vectors, some_entries
-from vireid.data import image_list
-from vireid.data.image_list import ImageList
-from vireid.engine.checkpoint import AtomicCheckpointer
-from vireid.engine.export import export_model
+from vireid.data import resized_images
+from vireid.data.resized_images import ImageList
+from vireid.engine.checkpoints.checkpoint import AtomicCheckpointer
+from vireid.engine.checkpoints.run_lock import lock_folder, unlock_folder
 from vireid.engine.models import build_model
-from vireid.engine.run_lock import lock_folder, unlock_folder
+from vireid.export.model import export_model
 from vireid.inference.records import About
 from vireid.inference.store import open_store
 from vireid.preprocessing import Preprocessing
@@ -45,7 +45,7 @@ def write_store(folder):
 
 def write_cache(folder):
     Image.new("RGB", (8, 16)).save(folder / "image.png")
-    image_list._open.clear()
+    resized_images._open.clear()
     assert len(ImageList([str(folder / "image.png")], (16, 8), cache=str(folder / "kept"))[0]) == 3
 
 

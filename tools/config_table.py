@@ -18,7 +18,7 @@ PAGE = ROOT / "docs" / "config.md"
 START, END = "<!-- tables -->", "<!-- /tables -->"
 # What follows a comment: add("KEY", ...) in a config.py, "KEY": rule in the table of the toolkit's keys.
 ENTRY = re.compile(r'\s*(?:add\()?"([A-Z0-9_.]+)"[,:]')
-TOOLKIT = "projects/VIReID/vireid/toolkit_keys.py"
+TOOLKIT = "projects/VIReID/vireid/config/toolkit_keys.py"
 METHODS = {
     "Keys of every method": "projects/VIReID/vireid/config.py",
     "Keys of PMCM": "projects/PMCM/pmcm/config.py",
@@ -42,7 +42,7 @@ def tables() -> str:
     """A section with a table for each file that adds keys, and one for the toolkit's own."""
     from fastreid.config import get_cfg
 
-    from vireid.config_keys import RULES, leaves
+    from vireid.config.rules import RULES, leaves
     from vireid.engine import full_config
 
     values = dict(leaves(full_config("", [])))

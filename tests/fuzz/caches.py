@@ -10,8 +10,8 @@ import torch
 from cases import Tally, attempt, damaged
 from PIL import Image
 
-from vireid.data import cache, image_list
-from vireid.data.image_list import ImageList
+from vireid.data import cache, resized_images
+from vireid.data.resized_images import ImageList
 
 SIZE = (16, 8)
 IMAGES = 12
@@ -44,7 +44,7 @@ def fuzz(cases: int, seed: int, folder: Path) -> Tally:
 def read(paths: list[str], place: Path, expected: torch.Tensor) -> None:
     """Read all images twice: those that were missing are in the cache the second time."""
     for held in (0, len(paths)):
-        image_list._open.clear()  # as in a new process
+        resized_images._open.clear()  # as in a new process
         with patch.object(cache.logger, "warning") as warning:
             images = ImageList(paths, SIZE, cache=str(place))
         said = [call.args[0] % call.args[1:] for call in warning.call_args_list]

@@ -9,7 +9,7 @@ import torch
 from cases import Tally, attempt
 
 from configs import PROJECTS, TINY, all_keys
-from vireid.config_keys import RULES, leaves
+from vireid.config.rules import RULES, leaves
 from vireid.data.transforms import build_transforms
 from vireid.engine import merge_config
 from vireid.engine.checks import check_config

@@ -15,11 +15,12 @@ from safetensors.torch import save_file
 from scipy.io import savemat
 
 from configs import PROJECTS, all_keys
-from vireid.engine import digest, merge_config
-from vireid.engine.checkpoint import read_checkpoint
+from vireid.engine import merge_config
+from vireid.engine.checkpoints import digest
+from vireid.engine.checkpoints.checkpoint import read_checkpoint
 from vireid.evaluation.sysu_mm01 import SYSUProtocol
 from vireid.images import read_image
-from vireid.weights import read_state_dict
+from vireid.modeling.weight_files import read_state_dict
 
 TENSORS = {"backbone.conv.weight": torch.arange(24.0).reshape(2, 3, 4), "heads.weight": torch.ones(3, 2)}
 

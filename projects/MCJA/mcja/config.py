@@ -4,7 +4,7 @@ from functools import partial
 
 from yacs.config import CfgNode
 
-from vireid.config_keys import add_key, anything, bounds, integer, listing, number
+from vireid.config.rules import add_key, anything, bounds, integer, listing, number
 
 
 def add_mcja_config(cfg: CfgNode) -> None:

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> None:
         with_own_classes,
         with_published_classes,
     )
-    from vireid.engine.checkpoint import write_atomically
+    from vireid.engine.checkpoints.checkpoint import write_atomically
 
     if not args.output.resolve().parent.is_dir():
         raise UserError(

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vireid.compiled import inner
+from vireid.numba_loops import inner
 
 # Of each hue: which sixth of the circle it is in, and how far along; of each saturation: its share.
 _sixths = np.arange(256).astype(np.float32).astype(np.float64) * 6.0 / 255.0

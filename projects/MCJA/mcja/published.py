@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from vireid.data.datasets.lists import name_some, read_id_list
+from vireid.data.datasets.reading import name_some, read_id_list
 from vireid.errors import CheckpointError, DatasetError
-from vireid.weights import read_state_dict
+from vireid.modeling.weight_files import read_state_dict
 
 # The block behind which the first adapter of a stage of ResNet-50 stands.
 FIRST_ADAPTED = {"2": 2, "3": 3}

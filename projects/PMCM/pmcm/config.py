@@ -4,7 +4,7 @@ from functools import partial
 
 from yacs.config import CfgNode
 
-from vireid.config_keys import add_key, choice, integer, number
+from vireid.config.rules import add_key, choice, integer, number
 
 
 def add_pmcm_config(cfg: CfgNode) -> None:

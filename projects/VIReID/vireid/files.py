@@ -2,9 +2,15 @@
 
 import errno
 import os
+import re
 import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from os import PathLike
-from typing import BinaryIO, cast
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from vireid.errors import MachineError
 
 IRREGULAR = "no regular file, but a pipe, a socket or a device"
 
@@ -47,3 +53,88 @@ def open_regular(path: str | PathLike[str], buffering: int = -1) -> BinaryIO:
         file.close()
         raise OSError(errno.EINVAL, f"it is {IRREGULAR}")
     return cast(BinaryIO, file)
+
+
+_TEMPORARY = re.compile(r"\..+\.(\d+)\.tmp")  # of whole_file: ".<name>.<process>.tmp"
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A temporary file beside ``path``, which gets its name at the end of the block. Where the block fails,
+    it is removed, and ``path`` is as it was before; so it is after a kill, too.
+
+    Raises:
+        MachineError: the disk is full, or the folder has vanished.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise MachineError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def write_atomically(path: Path, write: Callable[[Any], object]) -> None:
+    """Call ``write(file)`` on the file object of a ``whole_file``, which takes bytes.
+
+    Raises:
+        MachineError: see ``whole_file``.
+    """
+    with whole_file(path) as temporary, open(temporary, "wb") as file:
+        patient = _PatientFile(file)
+        write(patient)
+        patient.finish()
+        os.fsync(file.fileno())
+
+
+class _PatientFile:
+    """A file that keeps its first error until ``finish``: PyTorch's writers, which are told of it in the
+    middle of a write, end the process or hide it in a traceback."""
+
+    def __init__(self, file: Any) -> None:
+        self.file = file
+        self.error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        if self.error is None:
+            try:
+                self.file.write(data)
+            except OSError as error:
+                self.error = error
+        return memoryview(data).nbytes
+
+    def flush(self) -> None:
+        if self.error is None:
+            try:
+                self.file.flush()
+            except OSError as error:
+                self.error = error
+
+    def finish(self) -> None:
+        """Raise the error that was kept, if any."""
+        self.flush()
+        if self.error is not None:
+            raise self.error
+
+
+def clear_temporary_files(folder: Path) -> None:
+    """Remove what processes of this machine left that were killed inside ``whole_file``."""
+    for left in folder.glob(".*.tmp"):
+        found = _TEMPORARY.fullmatch(left.name)
+        if found and not _is_running(int(found[1])):
+            left.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    if process == os.getpid():
+        return False  # this process is not writing now: its number was another's before
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

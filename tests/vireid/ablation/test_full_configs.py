@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from vireid.config_keys import leaves
+from vireid.config.rules import leaves
 from vireid.engine import full_config
 from vireid.engine.models import build_model
 from vireid.engine.step import OptimizationStep, build_optimizer

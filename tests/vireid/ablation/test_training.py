@@ -18,7 +18,7 @@ from vireid.ablation.records import read_record
 from vireid.ablation.runs import Versions, record_path
 from vireid.ablation.scores import Scores, score_weights
 from vireid.ablation.training import Training, keep_model
-from vireid.engine.checkpoint import read_checkpoint
+from vireid.engine.checkpoints.checkpoint import read_checkpoint
 from vireid.errors import TrainingError
 
 

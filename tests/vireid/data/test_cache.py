@@ -13,9 +13,9 @@ import torch
 
 from cache_processes import read_shared
 from processes import run_processes
-from vireid.data import build_dataset, build_test_loader, build_train_loader, cache, image_list
+from vireid.data import build_dataset, build_test_loader, build_train_loader, cache, resized_images
 from vireid.data.cache import Layout
-from vireid.data.image_list import ImageList, check_cache
+from vireid.data.resized_images import ImageList, check_cache
 from vireid.errors import ConfigError
 
 from .layouts import write_image, write_sysu
@@ -26,8 +26,8 @@ SIZE = (25, 13)  # no multiple of anything
 @pytest.fixture(autouse=True)
 def nothing_open(monkeypatch):
     """No cache is open: as at the start of a process."""
-    monkeypatch.setattr(image_list, "_open", type(image_list._open)())
-    return image_list._open
+    monkeypatch.setattr(resized_images, "_open", type(resized_images._open)())
+    return resized_images._open
 
 
 @pytest.fixture
@@ -50,19 +50,19 @@ def expected(paths):
 def read(monkeypatch):
     """Which files were read, in order."""
     files = []
-    original = image_list.read_image
+    original = resized_images.read_image
 
     def noted(path, *arguments):
         files.append(path)
         return original(path, *arguments)
 
-    monkeypatch.setattr(image_list, "read_image", noted)
+    monkeypatch.setattr(resized_images, "read_image", noted)
     return files
 
 
 def opened(paths, place, filled=False):
     """A list that keeps its images at ``place``, as a new process opens it."""
-    image_list._open.clear()
+    resized_images._open.clear()
     kept = ImageList(paths, SIZE, cache=str(place))
     if filled:
         assert [kept[index] for index in range(len(paths))]
@@ -103,7 +103,10 @@ def test_batches_are_the_same_with_and_without_a_cache(place, workers, cfg, tmp_
             assert found["img_paths"] == batch["img_paths"]
             for key in ("images", "targets", "camids", "modalities"):
                 assert torch.equal(found[key], batch[key])
-    assert [len(kept) for kept in image_list._open.values()] == [48, 24]  # all, also those that workers read
+    assert [len(kept) for kept in resized_images._open.values()] == [
+        48,
+        24,
+    ]  # all, also those that workers read
 
 
 def test_a_file_is_read_once_and_then_never(paths, expected, tmp_path, read):
@@ -212,7 +215,7 @@ def test_a_cache_that_does_not_fit_is_made_anew_with_one_line(fault, paths, expe
 
 def test_lists_sizes_and_filters_have_caches_of_their_own(paths, tmp_path):
     opened(paths, tmp_path / "kept", filled=True)
-    image_list._open.clear()
+    resized_images._open.clear()
     kept = str(tmp_path / "kept")
     others = [
         ImageList(paths[::-1], SIZE, cache=kept),
@@ -260,8 +263,8 @@ def test_a_disk_without_place_for_a_header_keeps_nothing(paths, expected, tmp_pa
 def test_what_does_not_fit_into_memory_or_on_the_disk_is_said_at_the_start(
     paths, tmp_path, monkeypatch, caplog
 ):
-    monkeypatch.setattr(image_list, "_free_memory", lambda: 1000)
-    monkeypatch.setattr(image_list.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 1000}))
+    monkeypatch.setattr(resized_images, "_free_memory", lambda: 1000)
+    monkeypatch.setattr(resized_images.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 1000}))
     with caplog.at_level(logging.WARNING, "fastreid.vireid.data"):
         assert opened(paths, "ram").cache is None
         assert opened(paths, tmp_path / "kept").cache is not None
@@ -276,7 +279,7 @@ def test_what_does_not_fit_into_memory_or_on_the_disk_is_said_at_the_start(
 @pytest.mark.parametrize("version", [1, 2])
 def test_the_limits_of_the_groups_above_a_process_count(version, tmp_path):
     """A job's limit within a container's, in both layouts of Linux."""
-    names = {1: image_list.VERSION_1, 2: image_list.VERSION_2}[version]
+    names = {1: resized_images.VERSION_1, 2: resized_images.VERSION_2}[version]
     root = tmp_path / "memory" if version == 1 else tmp_path
     for folder, limit, used, files in (
         ("", "1000", "500", "100"),
@@ -289,17 +292,17 @@ def test_the_limits_of_the_groups_above_a_process_count(version, tmp_path):
         (root / folder / "memory.stat").write_text(f"anon 5\n{names[2]} {files}\n")
     process = tmp_path / "cgroup"
     process.write_text("3:cpu:/other\n4:memory,hugetlb:/jobs/7\n" if version == 1 else "0::/jobs/7\n")
-    assert image_list._free_of_groups(tmp_path, process) == [500, 600]
-    assert image_list._free_of_groups(tmp_path, tmp_path / "none") == []
+    assert resized_images._free_of_groups(tmp_path, process) == [500, 600]
+    assert resized_images._free_of_groups(tmp_path, tmp_path / "none") == []
 
 
 def test_memory_that_other_lists_will_fill_is_not_given_twice(paths, monkeypatch):
     length = Layout(paths, SIZE, "bicubic").length
-    monkeypatch.setattr(image_list, "_free_memory", lambda: 2 * length - 1)
+    monkeypatch.setattr(resized_images, "_free_memory", lambda: 2 * length - 1)
     first = ImageList(paths, SIZE, cache="ram")
     assert ImageList(paths[::-1], SIZE, cache="ram").cache is None
     assert [first[index] for index in range(len(paths))]
-    monkeypatch.setattr(image_list, "_free_memory", lambda: 2 * length - 6 * 975)  # what the first took
+    monkeypatch.setattr(resized_images, "_free_memory", lambda: 2 * length - 6 * 975)  # what the first took
     assert ImageList(paths[::-1], SIZE, cache="ram").cache is not None
 
 

@@ -10,11 +10,10 @@ from PIL import Image
 from scipy.io import savemat
 
 from vireid import Modality
-from vireid.data.counts import count_groups
 from vireid.data.datasets import LLCM, SYSUMM01, ImageItem, RegDB, published_counts
-from vireid.data.datasets.permutations import permutation_faults
 from vireid.data.datasets.published_counts import Count
-from vireid.data.verification import verify
+from vireid.data.datasets.sysu_mm01 import permutation_faults
+from vireid.data.verification import count_groups, verify
 
 from .layouts import write_list
 

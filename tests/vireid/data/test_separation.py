@@ -9,7 +9,7 @@ import pytest
 from vireid import Modality
 from vireid.data import TrainSet
 from vireid.data.datasets import LLCM, SYSUMM01, ImageItem, RegDB
-from vireid.data.datasets.separation import check_separation, shared_fault
+from vireid.data.datasets.list_faults import check_separation, shared_fault
 from vireid.engine.checks import check_run
 from vireid.errors import DatasetError
 

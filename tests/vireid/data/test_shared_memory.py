@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from vireid.data import common
+from vireid.data import samples
 from vireid.data.build import ImageLoader
-from vireid.data.common import TestSet
+from vireid.data.samples import TestSet
 from vireid.errors import MachineError
 
 
@@ -22,7 +22,7 @@ class Images(list):
 
 
 def test_a_worker_names_the_folder_and_what_to_do(monkeypatch, no_shared_memory):
-    monkeypatch.setattr(common, "get_worker_info", object)
+    monkeypatch.setattr(samples, "get_worker_info", object)
     error = TestSet([], Images()).__getitems__([0] * 10)
     assert isinstance(error, MachineError)
     assert str(error) == (
@@ -39,6 +39,6 @@ def test_the_loader_raises_it():
         def __getitems__(self, indices):
             return MachineError("no shared memory")
 
-    loader = ImageLoader(Refusing(), batch_size=2, collate_fn=common.as_is)
+    loader = ImageLoader(Refusing(), batch_size=2, collate_fn=samples.as_is)
     with pytest.raises(MachineError, match="no shared memory"):
         list(loader)

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from vireid.engine.checkpoint import SCALER, AtomicCheckpointer, read_checkpoint
-from vireid.engine.export_formats import write_safetensors
+from vireid.engine.checkpoints.checkpoint import SCALER, AtomicCheckpointer, read_checkpoint
 from vireid.errors import CheckpointError, MachineError
+from vireid.export.formats import write_safetensors
 
 
 def test_saved_and_loaded_with_optimizer_and_extras(tmp_path):
@@ -35,7 +35,7 @@ def test_saved_and_loaded_with_optimizer_and_extras(tmp_path):
 KILLED_WHILE_WRITING = """
 import os, sys, torch
 from torch import nn
-from vireid.engine.checkpoint import AtomicCheckpointer
+from vireid.engine.checkpoints.checkpoint import AtomicCheckpointer
 model = nn.Linear(3, 2)
 checkpointer = AtomicCheckpointer(model, sys.argv[1])
 checkpointer.save("model_0000", epoch=0)
@@ -141,7 +141,7 @@ def test_a_file_without_a_digest_loads_with_a_line(tmp_path, monkeypatch, name):
     else:
         pytest.importorskip("safetensors.torch").save_file(weights, tmp_path / name)
     lines = []
-    monkeypatch.setattr("vireid.engine.checkpoint.logger.info", lines.append)
+    monkeypatch.setattr("vireid.engine.checkpoints.checkpoint.logger.info", lines.append)
     assert torch.equal(read_checkpoint(tmp_path / name)["model"]["weight"], torch.ones(2))
     assert lines == [f"{tmp_path / name} has no digest: that it is what was saved cannot be checked"]
 

@@ -4,7 +4,7 @@ import pytest
 
 from configs import tiny_config
 from vireid.engine import evaluation
-from vireid.engine.failures import machine_errors
+from vireid.engine.interruptions import machine_errors
 from vireid.errors import MachineError
 
 

@@ -17,12 +17,12 @@ import torch
 from configs import PROJECTS, TINY, tiny_config
 from training import SHORT, train, trainer_of
 from vireid.engine import setup
+from vireid.engine.checkpoints.resume import Place, checkpoints_of_run, restore_generators
+from vireid.engine.checkpoints.run_lock import lock_folder, unlock_folder
 from vireid.engine.interruptions import Interrupted
-from vireid.engine.resume import Place, checkpoints_of_run, restore_generators
-from vireid.engine.run_lock import lock_folder, unlock_folder
-from vireid.engine.safe_files import _PatientFile
 from vireid.engine.step import OptimizationStep
 from vireid.errors import CheckpointError, ConfigError, MachineError
+from vireid.files import _PatientFile
 
 TESTS = Path(__file__).parents[2]
 PMCM = "PMCM/configs/sysu.yml"  # whose masks are drawn from the generators
@@ -257,7 +257,7 @@ def test_a_process_whose_launcher_was_killed_saves_and_ends(python):
 
 LOCK_HOLDER = """
 import os, signal, sys, time
-from vireid.engine.run_lock import lock_folder
+from vireid.engine.checkpoints.run_lock import lock_folder
 lock_folder(sys.argv[1])
 if os.fork() == 0:
     time.sleep(5)  # a data worker, which outlives the process for a while
@@ -271,7 +271,8 @@ def test_a_lock_ends_with_its_process_and_names_it(python, tmp_path):
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     lock_folder(tmp_path)
     refused = python(
-        "import sys; from vireid.engine.run_lock import lock_folder; lock_folder(sys.argv[1])", str(tmp_path)
+        "import sys; from vireid.engine.checkpoints.run_lock import lock_folder; lock_folder(sys.argv[1])",
+        str(tmp_path),
     )
     line = refused.stderr.strip().splitlines()[-1]
     assert f"in use by another run (process {os.getpid()} on {socket.gethostname()})" in line
@@ -336,7 +337,7 @@ def said(monkeypatch):
     """The lines that resuming logs."""
     lines = []
     for level in ("info", "warning"):
-        monkeypatch.setattr(f"vireid.engine.resume.logger.{level}", lines.append)
+        monkeypatch.setattr(f"vireid.engine.checkpoints.resume.logger.{level}", lines.append)
     return lines
 
 

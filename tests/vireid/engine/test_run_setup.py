@@ -9,9 +9,9 @@ import torch
 from fastreid.utils import logger as toolkit_log
 
 from configs import all_keys, tiny_config
+from vireid.config.files import merge_config
 from vireid.engine import setup
 from vireid.engine.checks import check_config
-from vireid.engine.config_files import merge_config
 from vireid.errors import ConfigError
 
 

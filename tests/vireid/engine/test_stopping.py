@@ -11,7 +11,7 @@ import torch
 
 from processes import run_processes
 from stopped_processes import STEPS, resume, stop_and_resume, words
-from vireid.engine.run_lock import lock_folder, unlock_folder
+from vireid.engine.checkpoints.run_lock import lock_folder, unlock_folder
 
 ROOT = Path(__file__).parents[3]
 # Name -> the step at whose beginning SIGTERM comes, and the ranks of the processes that get it.

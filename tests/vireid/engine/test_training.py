@@ -294,7 +294,7 @@ def test_what_no_check_knows_of_fails_in_the_rehearsal(datasets, tmp_path, monke
     def fail(*arguments, **keywords):
         raise IndexError("index 7 is out of bounds")
 
-    monkeypatch.setattr("vireid.engine.verification_rates.verification_rates", fail)
+    monkeypatch.setattr("vireid.engine.scoring.verification_rates", fail)
     message = r"SYSUMM01 could not be evaluated after the training .*\(IndexError: index 7 is out of bounds\)"
     with pytest.raises(ConfigError, match=message):
         train(tmp_path, TEST__ROC__ENABLED=True)

@@ -15,10 +15,10 @@ from galleries import MeanColors, mean_colors
 from vireid import Embedder, Modality
 from vireid.data import build_dataset, build_test_loader
 from vireid.engine import load_for_evaluation
-from vireid.engine.checkpoint import read_checkpoint
-from vireid.engine.export import export_model
+from vireid.engine.checkpoints.checkpoint import read_checkpoint
 from vireid.engine.extraction import extract_features
 from vireid.errors import CheckpointError, ConfigError, ImageError
+from vireid.export.model import export_model
 from vireid.inference.devices import default_device
 from vireid.inference.exported import OnnxGraph
 from vireid.inference.inputs import MAX_PIXELS, as_pillow, make_ready

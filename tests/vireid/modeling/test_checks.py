@@ -7,12 +7,12 @@ from torch import nn
 
 from backbone_matrix import SMALLEST, Variant, two_stream
 from configs import tiny_config
+from vireid.config.toolkit_keys import HEAD_NORMS, NORMS
 from vireid.engine.checks import check_config
 from vireid.errors import ConfigError
 from vireid.modeling.backbones import build_backbone, probe_feature_map
 from vireid.modeling.meta_arch import build_head, with_feature_map
 from vireid.modeling.modes import evaluation_mode
-from vireid.toolkit_keys import HEAD_NORMS, NORMS
 
 SIGNED = {"effnet", "vit", "vit_map"}
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from yacs.config import CfgNode
 
-from vireid.config_keys import leaves
+from vireid.config.rules import leaves
 
 _SHOWN = 12  # digits of a hash
 # Where a training and its scoring begin. Commands are not among them: they parse arguments and print.

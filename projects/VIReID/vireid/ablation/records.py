@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from vireid.ablation.scores import Scores
-from vireid.engine.safe_files import write_atomically
 from vireid.errors import DatasetError
+from vireid.files import write_atomically
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,12 +23,12 @@ from vireid.ablation.fingerprint import code_version
 from vireid.ablation.records import Record, read_record, write_record
 from vireid.ablation.runs import Run, Versions, record_path
 from vireid.ablation.scores import score_weights
-from vireid.engine.checkpoint import read_checkpoint
-from vireid.engine.digest import KEY as DIGEST
-from vireid.engine.digest import content_digest
-from vireid.engine.run_lock import lock_folder, unlock_folder
-from vireid.engine.safe_files import write_atomically
+from vireid.engine.checkpoints.checkpoint import read_checkpoint
+from vireid.engine.checkpoints.digest import KEY as DIGEST
+from vireid.engine.checkpoints.digest import content_digest
+from vireid.engine.checkpoints.run_lock import lock_folder, unlock_folder
 from vireid.errors import ConfigError, TrainingError
+from vireid.files import write_atomically
 
 MODEL, CONFIG = "model_final.pth", "config.yaml"  # what is kept of a finished run
 METRICS = "metrics.json"

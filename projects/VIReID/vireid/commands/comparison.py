@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from vireid.config_keys import leaves
+from vireid.config.rules import leaves
 from vireid.errors import UserError
 
 FILES = {"last": "results.json", "best": "results_best.json"}

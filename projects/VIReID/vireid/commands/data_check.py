@@ -11,8 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vireid.data.counts import Row
-    from vireid.data.verification import Verification
+    from vireid.data.verification import CountRow, Verification
 
 EXAMPLES = """
 faults:
@@ -71,11 +70,11 @@ def run(args: argparse.Namespace) -> int:
     from fastreid.config import get_cfg
 
     from vireid import add_vireid_config
+    from vireid.config.plugins import load_plugins
     from vireid.data import build_dataset
     from vireid.data.datasets import VisibleInfraredDataset
     from vireid.data.verification import verify
     from vireid.engine import merge_config
-    from vireid.engine.plugins import load_plugins
     from vireid.errors import ConfigError
 
     logging.basicConfig(level=logging.WARNING, format="note: %(message)s")
@@ -115,7 +114,7 @@ def show(found: "Verification", parts: int, everything: bool) -> None:
     print(f"{len(found.faults)} fault{'s' * (len(found.faults) != 1)}" if found.faults else "no faults")
 
 
-def row_cells(row: "Row", parts: int) -> list[object]:
+def row_cells(row: "CountRow", parts: int) -> list[object]:
     """The cells of a row of the table; 'train (split 3)' where the splits differ."""
     subset, modality, camera = row.group
     names = ", ".join(row.parts[:3]) + ", ..." * (len(row.parts) > 3)

@@ -64,9 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Build the model, load its weights, export it."""
     from vireid.engine import full_config, load_for_evaluation
-    from vireid.engine.checkpoint import read_checkpoint
+    from vireid.engine.checkpoints.checkpoint import read_checkpoint
     from vireid.engine.checks import check_config
-    from vireid.engine.export import FORMATS, export_model, require_packages
+    from vireid.export.model import FORMATS, export_model, require_packages
     from vireid.preprocessing import Preprocessing
 
     logging.basicConfig(level=logging.WARNING)

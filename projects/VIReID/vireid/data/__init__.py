@@ -4,7 +4,7 @@ import fastreid  # noqa: F401  isort: skip  (first of all: vireid mends it and r
 
 from vireid.data import datasets, published_samplers
 from vireid.data.build import ImageLoader, build_dataset, build_test_loader, build_train_loader
-from vireid.data.common import TrainSet
+from vireid.data.samples import TrainSet
 from vireid.data.transforms import check_transforms
 from vireid.registries import SAMPLER_REGISTRY, TRANSFORM_REGISTRY
 

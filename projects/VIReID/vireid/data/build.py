@@ -11,10 +11,10 @@ from fastreid.data.datasets.bases import ImageDataset
 from fastreid.utils import comm
 from torch.utils.data import DataLoader
 
-from vireid.data.common import TEST_ADVICE, TestSet, TrainSet, as_is
 from vireid.data.datasets.base import ImageItem, as_image_item
-from vireid.data.image_list import ImageList, check_cache
+from vireid.data.resized_images import ImageList, check_cache
 from vireid.data.samplers import build_sampler
+from vireid.data.samples import TEST_ADVICE, TestSet, TrainSet, as_is
 from vireid.data.transforms import build_transforms
 from vireid.errors import ConfigError, DatasetError, UserError
 from vireid.images import FILTERS

@@ -13,7 +13,7 @@ from typing import Any
 from fastreid.utils import comm
 from tqdm import tqdm
 
-from vireid.data.common import TEST_ADVICE, TRAIN_ADVICE, TrainSet
+from vireid.data.samples import TEST_ADVICE, TRAIN_ADVICE, TrainSet
 from vireid.errors import DatasetError
 from vireid.files import open_regular
 from vireid.images import REPLACE, check_format, read_image, unreadable

@@ -2,7 +2,7 @@
 
 import fastreid  # noqa: F401  isort: skip  (first of all: vireid mends it and registers its parts then)
 
-from vireid.engine.config_files import full_config, merge_config
+from vireid.config.files import full_config, merge_config
 from vireid.engine.evaluation import evaluate_weights, load_for_evaluation
 from vireid.engine.run_setup import setup
 from vireid.engine.trainer import VIReIDTrainer

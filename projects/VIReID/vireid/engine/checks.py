@@ -12,12 +12,12 @@ from fastreid.utils import comm
 from yacs.config import CfgNode
 
 from vireid import host
-from vireid.config_keys import check_values
-from vireid.data.common import TrainSet
+from vireid.config.rules import check_values
 from vireid.data.datasets.base import ImageItem
-from vireid.data.datasets.separation import check_separation
+from vireid.data.datasets.list_faults import check_separation
 from vireid.data.file_check import check_files
 from vireid.data.image_scan import sampled_color_faults
+from vireid.data.samples import TrainSet
 from vireid.data.transforms import check_transforms
 from vireid.engine.reports import listed, row_name
 from vireid.engine.rerankers import build_reranker
@@ -25,7 +25,7 @@ from vireid.errors import ConfigError, UserError
 from vireid.evaluation.metrics import METRICS
 from vireid.evaluation.protocols import Setting
 from vireid.modeling.checks import check_model
-from vireid.precision import autocast_dtype
+from vireid.modeling.precision import autocast_dtype
 
 logger = logging.getLogger("fastreid.vireid.checks")
 

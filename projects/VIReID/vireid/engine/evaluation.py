@@ -3,31 +3,32 @@
 import logging
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from fastreid.utils import comm
-from torch import Tensor, nn
+from torch import nn
 from yacs.config import CfgNode
 
 from vireid.data.build import build_dataset, build_test_loader
-from vireid.data.datasets.base import ImageItem
-from vireid.engine.checkpoint import check_tags, load_weights, read_checkpoint
+from vireid.engine.checkpoints.checkpoint import check_tags, load_weights, read_checkpoint
 from vireid.engine.checks import dataset_settings
-from vireid.engine.extraction import NotFiniteFeaturesError, extract_features
-from vireid.engine.failures import machine_errors
-from vireid.engine.feature_files import check_feature_file, feature_file, write_features
-from vireid.engine.mixed_galleries import evaluate_mixed, ranking_distances
+from vireid.engine.extraction import (
+    NotFiniteFeaturesError,
+    check_feature_file,
+    extract_features,
+    feature_file,
+    write_features,
+)
+from vireid.engine.interruptions import machine_errors
 from vireid.engine.models import build_model
 from vireid.engine.reports import RESULTS, Row, flat_means, results_record, results_table, write_results
-from vireid.engine.rerankers import Reranker, build_reranker, with_progress
+from vireid.engine.rerankers import Reranker, build_reranker
+from vireid.engine.scoring import Extracted, renumbered, score, used_positions
 from vireid.engine.seeds import seed_everything
-from vireid.engine.used_images import renumbered, used_positions
-from vireid.engine.verification_rates import with_verification_rates
 from vireid.errors import ConfigError, UserError
-from vireid.evaluation.protocols import Setting, evaluate_settings, require_finite_features
+from vireid.evaluation.protocols import Setting, require_finite_features
 
 logger = logging.getLogger("fastreid.vireid.evaluation")
 
@@ -36,7 +37,7 @@ def evaluate_weights(cfg: CfgNode, save_features: str | None = None) -> dict[str
     """Evaluate MODEL.WEIGHTS on DATASETS.TESTS; the untrained model where it is empty.
 
     Args:
-        save_features: a file for the features of all test images, see ``vireid.engine.feature_files``.
+        save_features: a file for the features of all test images, see ``vireid.engine.extraction``.
 
     Returns:
         dataset -> row -> metric in percent.
@@ -116,31 +117,6 @@ def evaluate_model(
     return flat_means(rows)
 
 
-@dataclass(frozen=True, eq=False)
-class Extracted:
-    """The images of a test set that some trial uses.
-
-    Attributes:
-        items: N images.
-        settings: their trials' positions index ``items``.
-        features: view -> (N, D) float32.
-    """
-
-    items: list[ImageItem]
-    settings: tuple[Setting, ...]
-    features: dict[str, Tensor]
-
-    @property
-    def pids(self) -> np.ndarray:
-        """(N,) identities."""
-        return np.array([item.pid for item in self.items])
-
-    @property
-    def modalities(self) -> np.ndarray:
-        """(N,) modalities."""
-        return np.array([int(item.modality) for item in self.items])
-
-
 def extract_test_set(
     cfg: CfgNode,
     model: nn.Module,
@@ -209,39 +185,3 @@ def evaluate_dataset(
         f"{time.perf_counter() - started - extraction:.1f} s"
     )
     return rows
-
-
-def score(cfg: CfgNode, extracted: Extracted, reranker: Reranker | None) -> list[Row]:
-    """The rows of the table: each setting plain and, where there is a re-ranker, re-ranked."""
-    rows = _rows(cfg, extracted, None)
-    if reranker is None:
-        return rows
-    ranked = _rows(cfg, extracted, reranker)
-    return [row for pair in zip(rows, ranked) for row in pair]
-
-
-def _rows(cfg: CfgNode, extracted: Extracted, reranker: Reranker | None) -> list[Row]:
-    features, pids, modalities = extracted.features["image"], extracted.pids, extracted.modalities
-    reranked = with_progress(reranker, extracted.features, extracted.settings) if reranker else None
-    distance = ranking_distances(cfg, features, modalities, reranked)
-    names = [item.path for item in extracted.items]
-    unmixed = [setting for setting in extracted.settings if not setting.mixed]
-    # Scored apart from the mixed settings, so that these cannot change the published figures.
-    results = evaluate_settings(
-        features, pids, unmixed, metric=cfg.TEST.METRIC, distance=reranked, names=names
-    )
-    results |= evaluate_mixed(results, features, pids, modalities, extracted.settings, distance)
-    if cfg.TEST.ROC.ENABLED:
-        results = with_verification_rates(results, pids, extracted.settings, distance)
-    label = reranker.label if reranker else ""
-    return [
-        Row(
-            setting,
-            label,
-            cfg.TEST.METRIC,
-            cfg.TEST.FLIP.ENABLED,
-            results[setting.name],
-            normalized=bool(setting.mixed and cfg.TEST.MODALITY_NORM),
-        )
-        for setting in extracted.settings
-    ]

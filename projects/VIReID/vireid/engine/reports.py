@@ -9,8 +9,8 @@ from typing import Any
 
 from tabulate import tabulate
 
-from vireid.engine.safe_files import write_atomically
 from vireid.evaluation.protocols import ProtocolResult, Setting
+from vireid.files import write_atomically
 
 RESULTS = "results.json"  # of the last evaluation
 BEST_RESULTS = "results_best.json"  # of the epoch of model_best.pth

@@ -13,10 +13,10 @@ from fastreid.utils.logger import setup_logger
 from yacs.config import CfgNode
 
 from vireid import host
+from vireid.config.files import find_config
+from vireid.engine.checkpoints.resume import recorded_seed
+from vireid.engine.checkpoints.run_lock import lock_run
 from vireid.engine.checks import check_config
-from vireid.engine.config_files import find_config
-from vireid.engine.resume import recorded_seed
-from vireid.engine.run_lock import lock_run
 from vireid.engine.seeds import seed_everything
 from vireid.errors import ConfigError
 

@@ -13,11 +13,12 @@ from torch import nn
 from yacs.config import CfgNode
 
 from vireid.data.build import ImageLoader, build_dataset, build_train_loader
-from vireid.engine.checkpoint import SCALER, AtomicCheckpointer, check_tags
+from vireid.engine.checkpoints.checkpoint import SCALER, AtomicCheckpointer, check_tags
+from vireid.engine.checkpoints.resume import Place, newest_state, refuse_other_run, restore_generators
+from vireid.engine.checkpoints.run_lock import lock_run, unlock_folder
+from vireid.engine.checkpoints.saving import RunCheckpoints, run_record
 from vireid.engine.checks import check_run
-from vireid.engine.compilation import compile_backbone, compiler_errors
 from vireid.engine.evaluation import evaluate_model
-from vireid.engine.failures import machine_errors
 from vireid.engine.hooks import (
     Checkpoints,
     FrozenLayers,
@@ -26,18 +27,16 @@ from vireid.engine.hooks import (
     PreciseBN,
     WithinEpochCheckpoints,
 )
-from vireid.engine.interruptions import StopSignals, end_with_launcher, keep_working
+from vireid.engine.interruptions import StopSignals, end_with_launcher, keep_working, machine_errors
 from vireid.engine.loss_log import NotFiniteError
 from vireid.engine.models import build_model, uncounted
 from vireid.engine.processes import distributed, share_buffers
 from vireid.engine.rehearsal import rehearse_evaluation
 from vireid.engine.reports import best_metric, listed
-from vireid.engine.resume import Place, newest_state, refuse_other_run, restore_generators
-from vireid.engine.run_lock import lock_run, unlock_folder
-from vireid.engine.saving import RunCheckpoints, run_record
 from vireid.engine.schedule import build_schedule, fast_forward
 from vireid.engine.seeds import endless_batches, seed_everything
 from vireid.engine.step import OptimizationStep, averaged_model, build_optimizer
+from vireid.engine.torch_compile import compile_backbone, compiler_errors
 from vireid.engine.writers import LOG_PERIOD, reporting_hooks
 
 logger = logging.getLogger("fastreid.vireid.trainer")

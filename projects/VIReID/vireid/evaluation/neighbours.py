@@ -6,7 +6,7 @@ import numba
 import numpy as np
 import torch
 
-from vireid.compiled import kernel
+from vireid.numba_loops import kernel
 
 # Distances held at a time.
 _BLOCK_VALUES = 1 << 21

@@ -22,8 +22,8 @@ Longer than 250 lines: the kernel is one loop.
 import numba
 import numpy as np
 
-from vireid.compiled import kernel
 from vireid.evaluation.arrays import require_shapes
+from vireid.numba_loops import kernel
 
 MAX_GALLERIES = 64  # the galleries that have a candidate are the bits of one word
 _LANES = 16  # counts of so many galleries are added by one vector instruction

@@ -7,9 +7,9 @@ and Jaccard distances (``sparse_rows``). It chooses list lengths, expansion and 
 import numba
 import numpy as np
 
-from vireid.compiled import inner, kernel
 from vireid.evaluation.arrays import require_positions, require_shapes
 from vireid.evaluation.sparse_rows import SparseRows
+from vireid.numba_loops import inner, kernel
 
 _LANES = 16
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-from vireid.compiled import kernel
 from vireid.evaluation.arrays import require_positions
+from vireid.numba_loops import kernel
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,13 +6,13 @@ import torch
 from fastreid.layers import get_norm
 from fastreid.modeling.backbones import BACKBONE_REGISTRY
 from fastreid.modeling.backbones.resnet import BasicBlock, ResNet
+from fastreid.modeling.backbones.vision_transformer import VisionTransformer, build_vit_backbone
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from vireid.errors import ConfigError
 from vireid.modeling.modes import evaluation_mode
 from vireid.modeling.pretrained import load_pretrained
-from vireid.modeling.vit_map import VisionTransformerMap
 from vireid.registries import find
 
 __all__ = ["FeatureMap", "SmallResNet", "VisionTransformerMap", "build_backbone", "probe_feature_map"]
@@ -100,3 +100,31 @@ def probe_feature_map(backbone: nn.Module, size: tuple[int, int]) -> FeatureMap:
     channels, *spatial = features.shape[1:]
     height, width = spatial if spatial else (1, 1)
     return FeatureMap(channels, height, width, bool((features < 0).any()))
+
+
+class VisionTransformerMap(VisionTransformer):
+    """The toolkit's VisionTransformer, its weights included, that gives its patch tokens in their places.
+
+    The class token takes part in the attention and is then left out: the head's pooling makes the
+    global feature of the patches.
+    """
+
+    grid: tuple[int, int]  # rows and columns of patches
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (N, 3, H, W) of INPUT.SIZE_TRAIN -> (N, C, rows, columns)."""
+        patches = self.patch_embed(x)
+        tokens = torch.cat([self.cls_token.expand(len(x), -1, -1), patches], dim=1)
+        tokens = self.pos_drop(tokens + self.pos_embed)
+        for block in self.blocks:
+            tokens = block(tokens)
+        return self.norm(tokens)[:, 1:].transpose(1, 2).unflatten(2, self.grid).contiguous()
+
+
+@BACKBONE_REGISTRY.register()
+def build_vit_map_backbone(cfg: CfgNode) -> VisionTransformerMap:
+    """``build_vit_backbone`` with a feature map, for stripes and other heads that need one."""
+    vit = build_vit_backbone(cfg)
+    vit.grid = (vit.patch_embed.num_y, vit.patch_embed.num_x)
+    vit.__class__ = VisionTransformerMap  # the same modules under another forward
+    return vit  # type: ignore[no-any-return]

@@ -18,7 +18,7 @@ from yacs.config import CfgNode
 from vireid import host
 from vireid.errors import ConfigError
 from vireid.modeling.families import family_of
-from vireid.weights import read_state_dict
+from vireid.modeling.weight_files import read_state_dict
 
 logger = logging.getLogger("fastreid.vireid.pretrained")
 

@@ -24,7 +24,7 @@ from vireid.modeling.timm_models import (
     size_advice,
     size_options,
 )
-from vireid.weights import read_state_dict
+from vireid.modeling.weight_files import read_state_dict
 
 logger = logging.getLogger("fastreid.vireid.timm")
 

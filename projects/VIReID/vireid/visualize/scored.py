@@ -12,8 +12,8 @@ from vireid.data.build import build_dataset
 from vireid.data.datasets.base import ImageItem
 from vireid.engine.checks import dataset_settings
 from vireid.engine.evaluation import extract_test_set
-from vireid.engine.mixed_galleries import ranking_distances
 from vireid.engine.rerankers import build_reranker
+from vireid.engine.scoring import ranking_distances
 from vireid.errors import ConfigError, choices
 from vireid.evaluation.rank_kernel import rank_matches
 

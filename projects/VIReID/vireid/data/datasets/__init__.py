@@ -1,8 +1,8 @@
 """SYSU-MM01, RegDB, LLCM and lists of images, registered beside the toolkit's datasets."""
 
 from vireid.data.datasets.base import ImageItem, VisibleInfraredDataset, as_image_item
-from vireid.data.datasets.listed import List
 from vireid.data.datasets.llcm import LLCM
+from vireid.data.datasets.own_list import List
 from vireid.data.datasets.regdb import RegDB
 from vireid.data.datasets.sysu_mm01 import SYSUMM01
 

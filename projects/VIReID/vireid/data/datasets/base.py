@@ -11,9 +11,9 @@ from fastreid.data.datasets.bases import ImageDataset
 from tabulate import tabulate
 from termcolor import colored
 
-from vireid.data.datasets.items import item_faults, repeated
-from vireid.data.datasets.lists import SEE, Report, name_some, refuse, require_folder
+from vireid.data.datasets.list_faults import item_faults, repeated
 from vireid.data.datasets.published_counts import PublishedCounts
+from vireid.data.datasets.reading import SEE, Report, name_some, refuse, require_folder
 from vireid.errors import ConfigError
 from vireid.evaluation.mixed import mixed_settings
 from vireid.evaluation.protocols import Setting

@@ -9,8 +9,8 @@ from fastreid.data.datasets import DATASET_REGISTRY
 
 from vireid.data.datasets import published_counts
 from vireid.data.datasets.base import ImageItem, VisibleInfraredDataset
-from vireid.data.datasets.lists import read_ids, read_labelled_paths, require_images, scan_camera
-from vireid.data.datasets.separation import folder_identity
+from vireid.data.datasets.list_faults import folder_identity
+from vireid.data.datasets.reading import read_ids, read_labelled_paths, require_images, scan_camera
 from vireid.evaluation.llcm import AS_RELEASED, llcm_settings
 from vireid.evaluation.protocols import Setting
 from vireid.modality import Modality

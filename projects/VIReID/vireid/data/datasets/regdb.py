@@ -8,8 +8,8 @@ from fastreid.data.datasets import DATASET_REGISTRY
 
 from vireid.data.datasets import published_counts
 from vireid.data.datasets.base import ImageItem, VisibleInfraredDataset
-from vireid.data.datasets.lists import SEE, read_labelled_paths
-from vireid.data.datasets.separation import folder_identity
+from vireid.data.datasets.list_faults import folder_identity
+from vireid.data.datasets.reading import SEE, read_labelled_paths
 from vireid.errors import DatasetError
 from vireid.evaluation.protocols import Setting
 from vireid.evaluation.regdb import regdb_settings

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vireid.compiled import inner
+from vireid.numba_loops import inner
 
 
 def weighted_gray(image: Tensor, weights: tuple[int, int, int], added: int = 0) -> Tensor:

@@ -12,9 +12,9 @@ from fastreid.config import get_cfg
 from yacs.config import CfgNode
 
 from vireid.config import add_vireid_config
-from vireid.config_keys import check_values, in_short, leaves
-from vireid.engine.plugins import add_methods, load_plugins
-from vireid.engine.yaml_files import read_yaml
+from vireid.config.plugins import add_methods, load_plugins
+from vireid.config.rules import check_values, in_short, leaves
+from vireid.config.yaml_files import read_yaml
 from vireid.errors import ConfigError, did_you_mean
 from vireid.files import fault_of_file
 

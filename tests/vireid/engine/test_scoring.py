@@ -14,7 +14,7 @@ from training import trainer_of
 from vireid.data import build_dataset
 from vireid.engine.checks import dataset_settings
 from vireid.engine.evaluation import evaluate_dataset, evaluate_model, extract_test_set
-from vireid.engine.mixed_galleries import OWN_FIRST
+from vireid.engine.scoring import OWN_FIRST
 from vireid.errors import ConfigError
 from vireid.evaluation import METRICS
 from vireid.visualize.scored import scored_trial

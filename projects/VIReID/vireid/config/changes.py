@@ -8,7 +8,7 @@ from typing import Any
 
 from yacs.config import CfgNode
 
-from vireid.config_keys import leaves
+from vireid.config.rules import leaves
 
 # Keys, and groups of keys, that may change. Rates are the schedule's: a run that diverged goes on with a
 # lower one. Precision, compilation and memory format change the last bits alone.

@@ -9,7 +9,7 @@ from PIL import Image
 
 from configs import PROJECTS, TINY
 from vireid.data import build_dataset
-from vireid.data.datasets.listed import List
+from vireid.data.datasets.own_list import List
 from vireid.errors import ConfigError, DatasetError
 from vireid.modality import Modality
 

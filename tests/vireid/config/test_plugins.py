@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from configs import all_keys
-from vireid.engine.config_files import merge_config
+from vireid.config.files import merge_config
 from vireid.errors import ConfigError
 from vireid.modeling import LOSS_REGISTRY
 

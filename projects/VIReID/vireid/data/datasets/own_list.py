@@ -12,7 +12,7 @@ import numpy as np
 from fastreid.data.datasets import DATASET_REGISTRY
 
 from vireid.data.datasets.base import ImageItem, VisibleInfraredDataset
-from vireid.data.datasets.lists import Listing, refuse
+from vireid.data.datasets.reading import Listing, refuse
 from vireid.errors import ConfigError, DatasetError, choices
 from vireid.evaluation.protocols import Setting, Trial
 from vireid.modality import WORDS, Modality

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 from vireid.command_line import output_folder
-from vireid.engine.export_formats import Run, write_onnx, write_safetensors, write_torchscript
-from vireid.engine.export_graph import EmbeddingGraph, example, random_images
-from vireid.engine.safe_files import clear_temporary_files, whole_file, write_atomically
 from vireid.errors import ConfigError, UserError
+from vireid.export.formats import Run, write_onnx, write_safetensors, write_torchscript
+from vireid.export.graph import EmbeddingGraph, example, random_images
+from vireid.files import clear_temporary_files, whole_file, write_atomically
 from vireid.modality import Modality
 from vireid.preprocessing import Preprocessing, model_fingerprint
 from vireid.progress import progress_bar

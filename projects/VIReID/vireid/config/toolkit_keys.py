@@ -7,7 +7,7 @@ import math
 
 from yacs.config import CfgNode
 
-from vireid.config_keys import (
+from vireid.config.rules import (
     RULES,
     Rule,
     choice,

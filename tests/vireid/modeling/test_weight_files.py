@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vireid.errors import CheckpointError
-from vireid.weights import read_safetensors, read_state_dict, read_tensors
+from vireid.modeling.weight_files import read_safetensors, read_state_dict, read_tensors
 
 
 def test_what_torch_saves_is_read(tmp_path):

@@ -9,10 +9,12 @@ import pytest
 import torch
 
 from configs import PROJECTS, TINY, tiny_config
-from vireid.engine import VIReIDTrainer, export, export_graph, load_for_evaluation
-from vireid.engine.export import FORMATS, export_model
-from vireid.engine.export_graph import EmbeddingGraph
+from vireid.engine import VIReIDTrainer, load_for_evaluation
 from vireid.errors import CheckpointError, ConfigError, MachineError, UserError
+from vireid.export import graph
+from vireid.export import model as export_model_module
+from vireid.export.graph import EmbeddingGraph
+from vireid.export.model import FORMATS, export_model
 from vireid.preprocessing import Preprocessing
 
 onnx = pytest.importorskip("onnx")
@@ -159,7 +161,7 @@ def test_a_file_that_disagrees_is_not_left(tmp_path, monkeypatch, kind):
     export_model(trained_like(), tmp_path, PREPROCESSING, formats=(kind,))
     (earlier,) = (path for path in tmp_path.iterdir() if path.suffix != ".json")
     content = earlier.read_bytes()
-    monkeypatch.setattr(export_graph.SelectRoute, "forward", exchanged)
+    monkeypatch.setattr(graph.SelectRoute, "forward", exchanged)
     with pytest.raises(
         UserError, match=r"model-both\.\w+ was not written: its embeddings differ .* by 0\.\d+"
     ):
@@ -207,7 +209,7 @@ def test_wrong_arguments_are_refused(tmp_path, arguments, message):
 
 
 def test_a_package_that_is_not_there_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "find_spec", lambda name: None)
+    monkeypatch.setattr(export_model_module, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r'--format onnx needs onnx: pip install "\.\[export\]"'):
         export_model(trained_like(), tmp_path / "out", PREPROCESSING)
     assert not (tmp_path / "out").exists()

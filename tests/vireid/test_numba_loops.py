@@ -4,13 +4,12 @@ import importlib.util
 
 import numba
 import numpy as np
-import pytest
 
-from vireid import compiled
+from vireid import numba_loops
 
 CACHED = """
 import numba
-from vireid.compiled import inner, kernel
+from vireid.numba_loops import inner, kernel
 
 @inner
 def one(value):
@@ -42,29 +41,18 @@ def test_compiled_code_is_kept_and_read_again(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nb?")} == before
 
 
-@pytest.mark.parametrize("suffix", ["nbi", "nbc"])
-@pytest.mark.parametrize("damage", ["cut", "bit", "empty"])
-def test_damaged_compiled_code_is_deleted_and_compiled_again(tmp_path, suffix, damage):
-    (tmp_path / "cached.py").write_text(CACHED)
-    increment(tmp_path)
-    files = sorted(tmp_path.rglob(f"*.{suffix}"))
-    whole = [path.read_bytes() for path in files]
-    for path, content in zip(files, whole):
-        middle = len(content) // 2
-        flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
-        path.write_bytes({"cut": content[:middle], "bit": flipped, "empty": b""}[damage])
-    assert increment(tmp_path) == [1, 2, 3]
-    mended = [path for path in files if path.is_file() and len(path.read_bytes()) > 32]
-    assert any("increment" in path.name for path in mended)
-
-
 def test_without_a_directory_for_the_cache_kernels_are_compiled_in_memory(monkeypatch):
-    def no_cache(function):
-        raise RuntimeError("cannot cache function: no locator available")
+    njit, asked = numba.njit, []
 
-    monkeypatch.setattr(compiled, "_CheckedCache", no_cache)
+    def no_cache(*, cache=False, **options):
+        asked.append(cache)
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return njit(**options)
 
-    @compiled.kernel
+    monkeypatch.setattr(numba, "njit", no_cache)
+
+    @numba_loops.kernel
     def double(values):
         for i in numba.prange(len(values)):
             values[i] *= 2
@@ -72,6 +60,7 @@ def test_without_a_directory_for_the_cache_kernels_are_compiled_in_memory(monkey
     values = np.arange(4)
     double(values)
     assert values.tolist() == [0, 2, 4, 6]
+    assert asked == [True, False]
 
 
 FIRST_KERNEL = """

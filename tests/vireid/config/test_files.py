@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from configs import PROJECTS, all_keys
-from vireid.engine.config_files import find_config, load_tree, merge_config
+from vireid.config.files import find_config, load_tree, merge_config
 from vireid.errors import ConfigError
 
 METHODS = ("vireid", "pmcm", "mcja")

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from yacs.config import CfgNode
 
-from vireid.engine.checkpoint import WITHIN_EPOCH, AtomicCheckpointer, checkpoint_tag
-from vireid.engine.config_changes import config_record
-from vireid.engine.resume import generator_states
+from vireid.config.changes import config_record
+from vireid.engine.checkpoints.checkpoint import WITHIN_EPOCH, AtomicCheckpointer, checkpoint_tag
+from vireid.engine.checkpoints.resume import generator_states
 from vireid.errors import TrainingError
 
 logger = logging.getLogger("fastreid.vireid.saving")

@@ -8,8 +8,8 @@ from functools import partial
 
 from yacs.config import CfgNode
 
-from vireid.config_keys import add_key, anything, bounds, choice, integer, listing, names, number, text
-from vireid.toolkit_keys import add_toolkit_rules
+from vireid.config.rules import add_key, anything, bounds, choice, integer, listing, names, number, text
+from vireid.config.toolkit_keys import add_toolkit_rules
 
 
 def add_vireid_config(cfg: CfgNode) -> None:

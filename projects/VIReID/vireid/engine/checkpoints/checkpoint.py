@@ -13,11 +13,11 @@ from fastreid.utils.checkpoint import Checkpointer
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from vireid.engine.digest import KEY as DIGEST
-from vireid.engine.digest import content_digest, safetensors_digest
-from vireid.engine.safe_files import clear_temporary_files, write_atomically
+from vireid.engine.checkpoints.digest import KEY as DIGEST
+from vireid.engine.checkpoints.digest import content_digest, safetensors_digest
 from vireid.errors import CheckpointError
-from vireid.weights import read_safetensors, read_tensors
+from vireid.files import clear_temporary_files, write_atomically
+from vireid.modeling.weight_files import read_safetensors, read_tensors
 
 logger = logging.getLogger("fastreid.vireid.checkpoint")
 

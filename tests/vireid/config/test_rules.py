@@ -6,7 +6,7 @@ import pytest
 from fastreid.config import get_cfg
 
 from configs import all_keys, tiny_config
-from vireid.config_keys import (
+from vireid.config.rules import (
     RULES,
     add_key,
     bounds,
@@ -22,9 +22,9 @@ from vireid.config_keys import (
     size,
     text,
 )
+from vireid.config.toolkit_keys import UNUSED
 from vireid.engine.checks import check_config
 from vireid.errors import ConfigError
-from vireid.toolkit_keys import UNUSED
 
 
 def test_every_key_has_a_rule_that_its_default_keeps():

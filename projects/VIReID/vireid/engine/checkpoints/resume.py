@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from fastreid.utils import comm
 
-from vireid.engine.checkpoint import WITHIN_EPOCH, check_tags, read_checkpoint
-from vireid.engine.config_changes import changed_keys
+from vireid.config.changes import changed_keys
+from vireid.engine.checkpoints.checkpoint import WITHIN_EPOCH, check_tags, read_checkpoint
 from vireid.errors import CheckpointError, ConfigError
 
 logger = logging.getLogger("fastreid.vireid.resume")
@@ -112,7 +112,7 @@ def newest_state(
     """``read_newest`` of a run that this one is to go on with.
 
     Args:
-        record: of this run, see ``vireid.engine.saving.run_record``.
+        record: of this run, see ``vireid.engine.checkpoints.saving.run_record``.
         datasets: that it trains on.
         force: whether it may be another experiment.
 

@@ -14,7 +14,7 @@ from fastreid.data.datasets.bases import ImageDataset
 from torch.utils.data import Dataset, get_worker_info
 
 from vireid.data.datasets.base import ImageItem, as_image_item
-from vireid.data.image_list import ImageList
+from vireid.data.resized_images import ImageList
 from vireid.data.samplers import Sample
 from vireid.data.transforms import Transform
 from vireid.errors import DatasetError, MachineError, UserError

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vireid.engine.digest import KEY as DIGEST
-from vireid.engine.digest import safetensors_digest
-from vireid.engine.export_graph import EmbeddingGraph, example
+from vireid.engine.checkpoints.digest import KEY as DIGEST
+from vireid.engine.checkpoints.digest import safetensors_digest
 from vireid.errors import UserError
+from vireid.export.graph import EmbeddingGraph, example
+from vireid.modeling.weight_files import read_safetensors
 from vireid.preprocessing import RECORD
-from vireid.weights import read_safetensors
 
 Run = Callable[[Tensor, Tensor], Tensor]
 
