@@ -18,6 +18,7 @@ LAYERS = [
         "vireid.errors",
         "vireid.registries",
         "vireid.numba_loops",
+        "vireid.precision",
         "vireid.progress",
         "vireid.entry_points",
         "vireid.file_names",

@@ -142,7 +142,7 @@ def bare_step(name: str, images: int, arguments: argparse.Namespace, opts: list[
     import torch
 
     from vireid.modeling.backbones import build_backbone
-    from vireid.modeling.precision import autocast, autocast_dtype
+    from vireid.precision import autocast, autocast_dtype
 
     cfg = config_of(METHODS[name], arguments, opts)
     torch.manual_seed(0)

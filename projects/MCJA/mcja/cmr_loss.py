@@ -10,7 +10,7 @@ from yacs.config import CfgNode
 from mcja.ranks import soft_rank
 from vireid.errors import ConfigError
 from vireid.modality import Modality
-from vireid.modeling.precision import autocast
+from vireid.precision import autocast
 from vireid.registries import LOSS_REGISTRY
 
 logger = logging.getLogger("fastreid.mcja")

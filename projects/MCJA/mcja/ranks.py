@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vireid.modeling.precision import autocast
 from vireid.numba_loops import inner
+from vireid.precision import autocast
 
 MOST_COLUMNS = 1024  # of the min-max formula
 MOST_ENTRIES = 2**24  # of its tables at a time, in float64: 128 MiB each

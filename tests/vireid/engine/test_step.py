@@ -11,7 +11,7 @@ from configs import PROJECTS, tiny_config
 from vireid.config.toolkit_keys import OPTIMIZERS
 from vireid.engine.loss_log import ZERO_STEPS, LossLog, NotFiniteError
 from vireid.engine.step import OptimizationStep, WeightAverage, averaged_model, build_optimizer, fused
-from vireid.modeling.precision import autocast_dtype, computes_in_bf16
+from vireid.precision import autocast_dtype, computes_in_bf16
 
 WITH_FUSED = [name for name in OPTIMIZERS if "fused" in signature(getattr(torch.optim, name)).parameters]
 BF16 = {"SOLVER__AMP__ENABLED": True, "SOLVER__AMP__DTYPE": "bf16"}
@@ -188,7 +188,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_change():
     [("auto", True, torch.bfloat16), ("auto", False, None), ("bf16", False, torch.bfloat16)],
 )
 def test_the_precision_follows_the_device(monkeypatch, dtype, supported, expected):
-    monkeypatch.setattr("vireid.modeling.precision.computes_in_bf16", lambda device: supported)
+    monkeypatch.setattr("vireid.precision.computes_in_bf16", lambda device: supported)
     assert autocast_dtype(tiny_config(SOLVER__AMP__ENABLED=True, SOLVER__AMP__DTYPE=dtype)) == expected
     assert autocast_dtype(tiny_config(SOLVER__AMP__ENABLED=False, SOLVER__AMP__DTYPE=dtype)) is None
 

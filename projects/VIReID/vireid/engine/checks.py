@@ -25,7 +25,7 @@ from vireid.errors import ConfigError, UserError
 from vireid.evaluation.metrics import METRICS
 from vireid.evaluation.protocols import Setting
 from vireid.modeling.checks import check_model
-from vireid.modeling.precision import autocast_dtype
+from vireid.precision import autocast_dtype
 
 logger = logging.getLogger("fastreid.vireid.checks")
 

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from yacs.config import CfgNode
 
 from vireid.engine.loss_log import LossLog
-from vireid.modeling.precision import autocast, autocast_dtype
+from vireid.precision import autocast, autocast_dtype
 
 logger = logging.getLogger("fastreid.vireid.step")
 

@@ -18,8 +18,8 @@ from vireid.modeling.backbones import FeatureMap, build_backbone, probe_feature_
 from vireid.modeling.batch_transforms import Batch, build_batch_transforms
 from vireid.modeling.checks import check_head
 from vireid.modeling.losses import WeightedLosses, build_losses
-from vireid.modeling.precision import autocast
 from vireid.modeling.two_stream import BatchLayout, split_streams
+from vireid.precision import autocast
 from vireid.registries import find
 
 

@@ -12,7 +12,7 @@ from vireid.errors import ConfigError
 from vireid.modality import Modality
 from vireid.modeling.families import family_of
 from vireid.modeling.losses.processes import gather_numbers
-from vireid.modeling.precision import autocast
+from vireid.precision import autocast
 
 MIXED_STEMS = ("visible", "infrared", "own", "patches")
 

@@ -167,7 +167,6 @@ def _number(path: str) -> int:
 
 
 TRIALS = 10
-CAMERAS = range(1, 7)
 Numbers = dict[tuple[int, int], set[int]]  # (camera, identity) -> numbers of its images
 
 
