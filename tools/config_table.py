@@ -20,7 +20,7 @@ START, END = "<!-- tables -->", "<!-- /tables -->"
 ENTRY = re.compile(r'\s*(?:add\()?"([A-Z0-9_.]+)"[,:]')
 TOOLKIT = "projects/VIReID/vireid/config/toolkit_keys.py"
 METHODS = {
-    "Keys of every method": "projects/VIReID/vireid/config.py",
+    "Keys of every method": "projects/VIReID/vireid/config/keys.py",
     "Keys of PMCM": "projects/PMCM/pmcm/config.py",
     "Keys of MCJA": "projects/MCJA/mcja/config.py",
 }

@@ -12,28 +12,28 @@ PMCM = ["--config-file", PROJECTS / "PMCM/configs/sysu.yml"]
 REFUSED = {
     "a picture of an unknown kind": (
         ["show", "patch-mix", "--output", "{}/a.xyz"],
-        "--output {}/a.xyz: expected a name that ends in .png, .jpg, .pdf",
+        "{}/a.xyz: expected the name of a file that ends in .png, .jpg, .pdf",
     ),
-    "no kind of picture": (["show", "transforms", "--output", "{}/a"], "--output {}/a: expected a name"),
+    "no kind of picture": (["show", "transforms", "--output", "{}/a"], "{}/a: expected the name of a file"),
     "a drawing of an unknown kind": (
         ["show", "architecture", "--output", "{}/a.xyz"],
-        "--output {}/a.xyz: expected a name that ends in .png, .svg, .pdf",
+        "{}/a.xyz: expected the name of a file that ends in .png, .svg, .pdf",
     ),
     "a folder in place of a picture": (
         ["show", "patch-mix", "--output", "{}/folder.png"],
-        "--output {}/folder.png is a folder; name a file in it",
+        "{}/folder.png is a folder; name a file in it",
     ),
     "a picture in a file": (
         ["show", "patch-mix", "--output", "{}/file/a.png"],
-        "--output: the folder {}/file cannot be made (File exists)",
+        "the folder {}/file cannot be made (File exists)",
     ),
     "a figure of a search": (
         ["search", "query", "--store", "{}/store", "--image", "{}/a.jpg", "--figure", "{}/a.xyz"],
-        "--figure {}/a.xyz: expected a name that ends in .png, .jpg, .pdf",
+        "{}/a.xyz: expected the name of a file that ends in .png, .jpg, .pdf",
     ),
     "a list in place of a folder": (
         ["data", "list", "{}/photos", "--output", "{}/folder.png"],
-        "--output {}/folder.png is a folder; name a file in it",
+        "{}/folder.png is a folder; name a file in it",
     ),
     "a file in place of the folder of runs": (
         ["sweep", *PMCM, "--output", "{}/file"],
@@ -45,7 +45,7 @@ REFUSED = {
     ),
     "a file in place of the folder of exports": (
         ["export", *PMCM, "--output", "{}/file", *TINY_MODEL, "MODEL.HEADS.PARTS.COUNT", "2"],
-        "--output: the folder {}/file cannot be made (File exists)",
+        "the folder {}/file cannot be made (File exists)",
     ),
 }
 # By argparse, which shows the usage as well.

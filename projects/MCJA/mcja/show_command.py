@@ -5,7 +5,8 @@ import random
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vireid.command_line import PICTURES, number_from, output_file
+from vireid.command_line import number_from
+from vireid.files import PICTURES, output_file
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -2,7 +2,8 @@
 
 import argparse
 
-from vireid.command_line import PICTURES, number_from, output_file
+from vireid.command_line import number_from
+from vireid.files import PICTURES, output_file
 
 EXAMPLES = """
 example:

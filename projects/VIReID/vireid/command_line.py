@@ -1,12 +1,7 @@
-"""Arguments of commands, refused before anything is computed."""
+"""Types of command-line arguments, for commands of every package."""
 
 import argparse
-from collections.abc import Callable, Sequence
-from pathlib import Path
-
-from vireid.errors import ConfigError
-
-PICTURES = (".png", ".jpg", ".pdf")  # that Pillow writes
+from collections.abc import Callable
 
 
 def number_from(least: int) -> Callable[[str], int]:
@@ -40,36 +35,3 @@ def config_name(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError("it is empty; expected a file, or a name such as pmcm/sysu")
     return text
-
-
-def output_file(path: str | Path, suffixes: Sequence[str] = (), option: str = "--output") -> Path:
-    """A file that will be written; its folder is made.
-
-    Args:
-        suffixes: that it may have; (): any.
-        option: the argument, for the error.
-
-    Raises:
-        ConfigError: another suffix, a folder, or a folder that cannot be made.
-    """
-    path = Path(path)
-    if suffixes and path.suffix.lower() not in suffixes:
-        raise ConfigError(f"{option} {path}: expected a name that ends in {', '.join(suffixes)}")
-    if path.is_dir():
-        raise ConfigError(f"{option} {path} is a folder; name a file in it")
-    output_folder(path.parent, option)
-    return path
-
-
-def output_folder(path: str | Path, option: str = "--output") -> Path:
-    """A folder that files will be written to; it is made.
-
-    Raises:
-        ConfigError: it cannot be made.
-    """
-    path = Path(path)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"{option}: the folder {path} cannot be made ({error.strerror})") from None
-    return path

@@ -1,17 +1,18 @@
-"""Looking at a file before it is read: a pipe would be waited for without end."""
+"""Files: looked at before they are read, named before they are written, and written whole or not at all."""
 
 import errno
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from vireid.errors import MachineError
+from vireid.errors import ConfigError, MachineError
 
+PICTURES = (".png", ".jpg", ".pdf")  # suffixes that Pillow writes
 IRREGULAR = "no regular file, but a pipe, a socket or a device"
 
 
@@ -56,6 +57,38 @@ def open_regular(path: str | PathLike[str], buffering: int = -1) -> BinaryIO:
 
 
 _TEMPORARY = re.compile(r"\..+\.(\d+)\.tmp")  # of whole_file: ".<name>.<process>.tmp"
+
+
+def output_file(path: str | Path, suffixes: Sequence[str] = ()) -> Path:
+    """Check the name of a file that will be written, and make its folder.
+
+    Args:
+        suffixes: that it may have; (): any.
+
+    Raises:
+        ConfigError: another suffix, a folder, or a folder that cannot be made.
+    """
+    path = Path(path)
+    if suffixes and path.suffix.lower() not in suffixes:
+        raise ConfigError(f"{path}: expected the name of a file that ends in {', '.join(suffixes)}")
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder; name a file in it")
+    output_folder(path.parent)
+    return path
+
+
+def output_folder(path: str | Path) -> Path:
+    """Make a folder that files will be written to.
+
+    Raises:
+        ConfigError: it cannot be made.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"the folder {path} cannot be made ({error.strerror})") from None
+    return path
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "config.yml")
     with pytest.raises(ConfigError, match="config.yml is no regular file, but a pipe, a socket or a device"):
         merge_config(all_keys(), str(tmp_path / "config.yml"), [])
-    with pytest.raises(ConfigError, match=f"--config-file: {tmp_path} is a folder"):
+    with pytest.raises(ConfigError, match=f"the config file {tmp_path} is a folder"):
         merge_config(all_keys(), str(tmp_path), [])
 
 

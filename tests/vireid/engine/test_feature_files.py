@@ -56,7 +56,7 @@ def test_several_test_sets_have_a_file_each(datasets, tmp_path):
 @pytest.mark.parametrize(
     ("file", "message"),
     [
-        ("features.pt", "expected a name that ends in .npz"),
+        ("features.pt", "expected the name of a feature file, which ends in .npz"),
         ("no/features.npz", "there is no folder"),
         ("folder.npz", "is a folder; name a file in it"),
     ],

@@ -195,11 +195,11 @@ def test_what_is_not_finite_is_not_written(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"modality": "mixed"}, "--modality is 'mixed'; expected one of visible, infrared, both"),
-        ({"formats": ("onnx", "tflite")}, "--format is 'tflite'"),
-        ({"input_type": "float16"}, "--input is 'float16'"),
-        ({"exporter": "script"}, "--exporter is 'script'"),
-        ({"opset": 12}, "--opset is 12; expected 17 or more"),
+        ({"modality": "mixed"}, "modality is 'mixed'; expected one of visible, infrared, both"),
+        ({"formats": ("onnx", "tflite")}, "a format is 'tflite'"),
+        ({"input_type": "float16"}, "input type is 'float16'"),
+        ({"exporter": "script"}, "exporter is 'script'"),
+        ({"opset": 12}, "opset is 12; expected 17 or more"),
     ],
 )
 def test_wrong_arguments_are_refused(tmp_path, arguments, message):
@@ -210,7 +210,7 @@ def test_wrong_arguments_are_refused(tmp_path, arguments, message):
 
 def test_a_package_that_is_not_there_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(export_model_module, "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r'--format onnx needs onnx: pip install "\.\[export\]"'):
+    with pytest.raises(ConfigError, match=r'the format onnx needs onnx: pip install "\.\[export\]"'):
         export_model(trained_like(), tmp_path / "out", PREPROCESSING)
     assert not (tmp_path / "out").exists()
 

@@ -54,7 +54,7 @@ def test_random_queries_are_the_same_for_the_same_seed_and_count():
 def test_queries_by_name():
     named = ["cam3/4/4.jpg", "/d/cam3/0/0.jpg"]
     assert choose_queries(made_up(PRECISION), "worst", 1, named=named).tolist() == [4, 0]
-    with pytest.raises(ConfigError, match="--query 7.jpg: the end of 0 queries' paths; expected that of one"):
+    with pytest.raises(ConfigError, match="query 7.jpg: the end of 0 queries' paths; expected that of one"):
         choose_queries(made_up(PRECISION), "worst", 1, named=["7.jpg"])
 
 
@@ -68,7 +68,7 @@ def test_figures_of_each_query_average_to_those_of_the_table(datasets):
     assert counted.sum() == metrics.num_valid_queries
     assert np.nanmean(scored.average_precision) == pytest.approx(metrics.mAP)
     assert (scored.first_match[counted] == 1).mean() == pytest.approx(metrics.cmc[0])
-    with pytest.raises(ConfigError, match="--setting 'outdoor': known: all-search"):
+    with pytest.raises(ConfigError, match="setting 'outdoor': known: all-search"):
         scored_trial(cfg, build_model(cfg), "outdoor")
 
 

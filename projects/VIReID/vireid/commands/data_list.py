@@ -13,9 +13,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from vireid.command_line import output_file, share
+from vireid.command_line import share
 from vireid.errors import DatasetError
 from vireid.file_names import PERSON_AND_CAMERA
+from vireid.files import output_file
 from vireid.modality import WORDS, Modality
 
 EXAMPLES = """

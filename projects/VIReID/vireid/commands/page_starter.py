@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vireid.command_line import output_folder
 from vireid.commands.arguments import child_environment, vireid_command
 from vireid.errors import ConfigError, TrainingError
+from vireid.files import output_folder
 
 CONFIG = "pmcm/demo"
 IDENTITIES, TEST_IDENTITIES, IMAGES = 240, 40, 4
@@ -90,7 +90,7 @@ def prepare(folder: Path) -> Starter:
         TrainingError: a step failed; the message holds the end of what it printed.
     """
     starter = Starter(folder.absolute())
-    output_folder(folder, "--folder")
+    output_folder(folder)
     marker = starter.folder / "made-by-vireid-page"
     if not marker.is_file() and any(starter.folder.iterdir()):
         raise ConfigError(

@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from vireid.command_line import config_name, number_from, output_folder
+from vireid.command_line import config_name, number_from
 from vireid.commands.arguments import child_environment, vireid_command
+from vireid.files import output_folder
 
 INTERRUPTED = "; the same command goes on from the last checkpoints"
 

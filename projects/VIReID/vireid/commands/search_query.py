@@ -7,7 +7,6 @@ import argparse
 import json
 import sys
 
-from vireid.command_line import PICTURES, output_file
 from vireid.commands.search_arguments import (
     add_conditions,
     add_modality,
@@ -16,6 +15,7 @@ from vireid.commands.search_arguments import (
     conditions_of,
     gallery_with_model,
 )
+from vireid.files import PICTURES, output_file
 
 EXAMPLES = """
 examples:
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
     from vireid.inference.picture import search_picture
 
     if args.figure:
-        output_file(args.figure, PICTURES, "--figure")
+        output_file(args.figure, PICTURES)
     with gallery_with_model(args) as gallery:
         matches = gallery.search(
             args.image, args.top, modality=args.modality, of=args.of, **conditions_of(args)

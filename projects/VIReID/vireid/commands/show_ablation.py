@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vireid.commands.figures import add_output, finish
+from vireid.commands.show.pictures import add_output, finish
 
 EXAMPLES = """
 example:

@@ -64,9 +64,9 @@ def merge_config(cfg: CfgNode, config_file: str, opts: list[str]) -> None:
         if path is None:
             fault = fault_of_file(config_file)
             if fault and fault != "does not exist":
-                raise ConfigError(f"--config-file: {config_file} {fault}")
+                raise ConfigError(f"the config file {config_file} {fault}")
             raise ConfigError(
-                f"--config-file: no file {config_file}, and no config of that name (such as pmcm/sysu)"
+                f"there is no file {config_file}, and no config of that name (such as pmcm/sysu)"
             )
         tree = load_tree(path)
         load_plugins(cfg, tree.get("PLUGINS", ()), cfg.PLUGINS)

@@ -211,7 +211,7 @@ def _compare(
         train, test = (expected.counts[subset, None, None].identities for subset in SUBSETS)
         note = (
             f"not the published {dataset.folder}, which has {train} identities for training and {test} for "
-            "testing: counts are not compared (--published compares them)"
+            "testing: counts are not compared"
         )
     if note not in found.notes:
         found.notes.append(note)

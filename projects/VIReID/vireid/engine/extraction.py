@@ -85,11 +85,11 @@ def check_feature_file(path: str) -> None:
         ConfigError: another suffix, a folder, or no such folder.
     """
     if not path.endswith(SUFFIX):
-        raise ConfigError(f"--save-features {path}: expected a name that ends in {SUFFIX}")
+        raise ConfigError(f"{path}: expected the name of a feature file, which ends in {SUFFIX}")
     if Path(path).is_dir():
-        raise ConfigError(f"--save-features {path} is a folder; name a file in it")
+        raise ConfigError(f"{path} is a folder; name a file in it")
     if not Path(path).absolute().parent.is_dir():
-        raise ConfigError(f"--save-features {path}: there is no folder {Path(path).parent}; create it")
+        raise ConfigError(f"{path}: there is no folder {Path(path).parent}; create it")
 
 
 def feature_file(path: str, dataset: str, datasets: int) -> Path:

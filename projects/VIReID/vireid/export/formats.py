@@ -75,8 +75,8 @@ def write_onnx(
     except Exception as error:  # an operator that ONNX lacks, a shape that is not static, ...
         reason = " ".join(str(error).split())[:300]
         raise UserError(
-            f"--format onnx: PyTorch cannot export this model ({type(error).__name__}: {reason}); try "
-            f"--exporter {'trace' if exporter == 'dynamo' else 'dynamo'}"
+            f"onnx: PyTorch cannot export this model ({type(error).__name__}: {reason}); try "
+            f"the exporter {'trace' if exporter == 'dynamo' else 'dynamo'}"
         ) from None
     onnx = importlib.import_module("onnx")
     written = onnx.load_from_string(buffer.getvalue()) if program is None else program.model_proto
@@ -105,9 +105,9 @@ def write_safetensors(model: nn.Module, path: Path, about: dict[str, Any]) -> Ru
     metadata = {"format": "pt", **{key: json.dumps(value) for key, value in about.items()}}
     metadata[DIGEST] = json.dumps(safetensors_digest(tensors, metadata))
     path.write_bytes(importlib.import_module("safetensors.torch").save(tensors, metadata=metadata))
-    loaded = read_safetensors(path, "--format safetensors")[0]
+    loaded = read_safetensors(path, "safetensors")[0]
     if loaded.keys() != tensors.keys():
-        raise UserError(f"--format safetensors: {path} holds {len(loaded)} of {len(tensors)} tensors")
+        raise UserError(f"{path} holds {len(loaded)} of {len(tensors)} tensors")
 
     def run(images: Tensor, modalities: Tensor) -> Tensor:
         batch = {"images": images, "modalities": modalities}

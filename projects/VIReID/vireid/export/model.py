@@ -9,11 +9,10 @@ from typing import Any
 
 import torch
 
-from vireid.command_line import output_folder
 from vireid.errors import ConfigError, UserError
 from vireid.export.formats import Run, write_onnx, write_safetensors, write_torchscript
 from vireid.export.graph import EmbeddingGraph, example, random_images
-from vireid.files import clear_temporary_files, whole_file, write_atomically
+from vireid.files import clear_temporary_files, output_folder, whole_file, write_atomically
 from vireid.modality import Modality
 from vireid.preprocessing import Preprocessing, model_fingerprint
 from vireid.progress import progress_bar
@@ -70,16 +69,16 @@ def export_model(
         MachineError: a file cannot be written.
     """
     for name, value, known in (
-        *(("--format", entry, FORMATS) for entry in formats),
-        ("--modality", modality, MODALITIES),
-        ("--input", input_type, tuple(INPUT_TYPES)),
-        ("--exporter", exporter, EXPORTERS),
+        *(("a format", entry, FORMATS) for entry in formats),
+        ("modality", modality, MODALITIES),
+        ("input type", input_type, tuple(INPUT_TYPES)),
+        ("exporter", exporter, EXPORTERS),
     ):
         if value not in known:
             raise ConfigError(f"{name} is {value!r}; expected one of {', '.join(known)}")
     opset = opset or OPSETS[exporter]
     if opset < 17:
-        raise ConfigError(f"--opset is {opset}; expected 17 or more")
+        raise ConfigError(f"opset is {opset}; expected 17 or more")
     require_packages(formats, exporter)
     folder = output_folder(output)
     clear_temporary_files(folder)
@@ -114,7 +113,7 @@ def export_model(
             if not difference <= tolerance:
                 raise UserError(
                     f"{path} was not written: its embeddings differ from PyTorch's by {difference:.2g} "
-                    f"(allowed {tolerance:.2g}); try another --exporter, or leave {kind} out"
+                    f"(allowed {tolerance:.2g}); try another exporter, or leave {kind} out"
                 )
         files[path.name] = {"max_difference": difference, "bytes": path.stat().st_size}
         logger.info(f"{path}: differs from PyTorch by {difference:.2g} at most, batches of {BATCHES}")
@@ -140,7 +139,7 @@ def require_packages(formats: tuple[str, ...], exporter: str = "trace") -> None:
     for kind in formats:
         for package in needed.get(kind, []):
             if find_spec(package) is None:
-                raise ConfigError(f"--format {kind} needs {package}: {INSTALL_COMMAND}")
+                raise ConfigError(f"the format {kind} needs {package}: {INSTALL_COMMAND}")
 
 
 @torch.no_grad()

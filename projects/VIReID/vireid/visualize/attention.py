@@ -77,9 +77,7 @@ def grad_cam(model: nn.Module, batch: dict[str, Any]) -> Tensor:
         hook.remove()
     features = kept[0]
     if features.ndim < 4 or features.shape[2:].numel() == 1:
-        raise ConfigError(
-            "--method grad-cam: the backbone gives one vector an image, and no map; use --method rollout"
-        )
+        raise ConfigError("grad-cam: the backbone gives one vector an image, and no map; use rollout")
     visible, infrared = embeddings.float().chunk(2)
     lengths = (visible.norm(dim=1) * infrared.norm(dim=1)).clamp_min(1e-12).detach()
     (gradient,) = torch.autograd.grad(((visible * infrared).sum(dim=1) / lengths).sum(), features)
@@ -140,8 +138,7 @@ def rollout_maps(model: nn.Module, batch: dict[str, Any]) -> Tensor:
     layers = _attentions(model, batch)
     if not layers:
         raise ConfigError(
-            "--method rollout: the backbone has no blocks in which all tokens attend to each other; use "
-            "--method grad-cam"
+            "rollout: the backbone has no blocks in which all tokens attend to each other; use grad-cam"
         )
     rollout = attention_rollout(layers)
     rows, columns, pooled = _grid(model, batch)

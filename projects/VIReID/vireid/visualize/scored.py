@@ -59,7 +59,7 @@ def scored_trial(cfg: CfgNode, model: nn.Module, setting_name: str = "") -> Scor
     dataset: Any = build_dataset(cfg, name)
     settings = {setting.name: setting for setting in dataset_settings(cfg, dataset, name)}
     if setting_name and setting_name not in settings:
-        raise ConfigError(f"--setting {setting_name!r}: {choices(setting_name, settings)}")
+        raise ConfigError(f"setting {setting_name!r}: {choices(setting_name, settings)}")
     chosen = settings[setting_name] if setting_name else next(iter(settings.values()))
     reranker = build_reranker(cfg)
     if reranker is not None:
@@ -127,6 +127,6 @@ def _position(scored: ScoredTrial, name: str) -> int:
     if len(found) != 1:
         example = scored.queries[0].path
         raise ConfigError(
-            f"--query {name}: the end of {len(found)} queries' paths; expected that of one, such as {example}"
+            f"query {name}: the end of {len(found)} queries' paths; expected that of one, such as {example}"
         )
     return found[0]

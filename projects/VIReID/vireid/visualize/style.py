@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from vireid.command_line import output_file
 from vireid.errors import ConfigError
+from vireid.files import output_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from vireid.command_line import number_from
-from vireid.commands.figures import add_figure_arguments, configured_model, finish
+from vireid.commands.show.pictures import add_figure_arguments, configured_model, finish
 
 EXAMPLES = """
 example:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from vireid.commands.figures import (
+from vireid.commands.show.pictures import (
     add_figure_arguments,
     add_image_arguments,
     chosen_images,

@@ -5,7 +5,7 @@ All pairs of two different images of the set are counted, each once; those of on
 
 import argparse
 
-from vireid.commands.figures import (
+from vireid.commands.show.pictures import (
     add_figure_arguments,
     add_image_arguments,
     chosen_images,

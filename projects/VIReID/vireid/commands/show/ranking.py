@@ -8,7 +8,7 @@ query are left out here, too. Where none of the first images is right, the neare
 import argparse
 
 from vireid.command_line import number_from
-from vireid.commands.figures import add_figure_arguments, configured_model, finish
+from vireid.commands.show.pictures import add_figure_arguments, configured_model, finish
 
 EXAMPLES = """
 examples:

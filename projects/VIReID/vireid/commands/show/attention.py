@@ -7,7 +7,7 @@ the image without which the two embeddings are less alike, for any backbone.
 
 import argparse
 
-from vireid.commands.figures import (
+from vireid.commands.show.pictures import (
     add_figure_arguments,
     add_image_arguments,
     chosen_images,
