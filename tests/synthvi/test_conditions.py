@@ -9,11 +9,11 @@ import pytest
 from generated_data import content, make, pixels
 from synthvi import Conditions
 from synthvi.camera import Camera
-from synthvi.materials import Part
 from synthvi.obstacles import paint_obstacle
-from synthvi.painting import paint
-from synthvi.person import person_of
-from synthvi.pose import View
+from synthvi.persons.materials import Part
+from synthvi.persons.painting import paint
+from synthvi.persons.person import person_of
+from synthvi.persons.pose import View
 from synthvi.recipe import SYNTHVI_1_0_CONDITIONS
 from synthvi.render import Renderer
 from synthvi.sensor import Sensor

@@ -7,10 +7,10 @@ import pytest
 
 from synthvi import Conditions
 from synthvi.camera import sample_camera
-from synthvi.lookalikes import SAME_BUILD, SAME_GARMENTS, pair_up
-from synthvi.materials import Part
-from synthvi.people import People
-from synthvi.person import BAGS, person_of
+from synthvi.persons.lookalikes import SAME_BUILD, SAME_GARMENTS, pair_up
+from synthvi.persons.materials import Part
+from synthvi.persons.people import People
+from synthvi.persons.person import BAGS, person_of
 from synthvi.sighting import at_other_moment, draw_sighting, other_carrying
 
 SPLITS = (np.arange(1, 41), np.arange(41, 61))

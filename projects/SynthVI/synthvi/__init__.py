@@ -2,7 +2,7 @@
 
 from synthvi.conditions import Conditions
 from synthvi.generate import Report, generate_dataset
-from synthvi.layout import LAYOUTS
+from synthvi.layouts.layout import LAYOUTS
 from synthvi.preview import write_contact_sheet
 from synthvi.recipe import RECIPES, Recipe
 

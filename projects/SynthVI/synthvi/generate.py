@@ -15,9 +15,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from synthvi.conditions import PLAIN_CONDITIONS, Conditions
-from synthvi.layout import make_plan
-from synthvi.people import People
-from synthvi.plan import Plan, Shot
+from synthvi.layouts.layout import make_plan
+from synthvi.layouts.plan import Plan, Shot
+from synthvi.persons.people import People
 from synthvi.render import Renderer
 from synthvi.sighting import draw_sighting
 from synthvi.situation import draw_situation

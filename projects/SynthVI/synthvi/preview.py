@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from synthvi.plan import Plan, Shot
+from synthvi.layouts.plan import Plan, Shot
 
 _GAP, _LABEL = 3, 14
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from synthvi.conditions import Conditions
-from synthvi.layout import generators
-from synthvi.plan import Plan
-from synthvi.sysu_mm01 import plan_counts
+from synthvi.layouts.layout import generators
+from synthvi.layouts.plan import Plan
+from synthvi.layouts.sysu_mm01 import plan_counts
 from vireid.errors import UserError, choices
 
 LAYOUT = "sysu"

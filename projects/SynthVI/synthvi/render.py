@@ -9,9 +9,9 @@ from PIL import Image, ImageFilter
 from synthvi.camera import Camera
 from synthvi.conditions import PLAIN_CONDITIONS, Conditions
 from synthvi.obstacles import paint_obstacle
-from synthvi.painting import paint
-from synthvi.person import Identity
-from synthvi.pose import View
+from synthvi.persons.painting import paint
+from synthvi.persons.person import Identity
+from synthvi.persons.pose import View
 from synthvi.scene import PANORAMA, background
 from synthvi.sensor import Sensor
 from synthvi.situation import PLAIN, Situation, Stranger

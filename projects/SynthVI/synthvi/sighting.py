@@ -7,7 +7,7 @@ import numpy as np
 
 from synthvi.camera import Camera
 from synthvi.conditions import Conditions
-from synthvi.person import ARMS, Identity
+from synthvi.persons.person import ARMS, Identity
 from synthvi.situation import log_uniform
 
 LAMPS = ((1.25, 1.0, 0.62), (1.08, 1.0, 0.85), (0.88, 1.0, 1.18))  # sodium, tungsten, moonlight or LED

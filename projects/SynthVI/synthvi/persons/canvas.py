@@ -5,8 +5,8 @@ from itertools import pairwise
 
 from PIL import Image, ImageDraw
 
-from synthvi.materials import FLAT, Part
-from synthvi.pose import Point, View
+from synthvi.persons.materials import FLAT, Part
+from synthvi.persons.pose import Point, View
 
 Pixel = tuple[float, float]  # (column, row)
 Level = tuple[float, float, float, float]  # of a tube: height, half width, half depth, forward shift

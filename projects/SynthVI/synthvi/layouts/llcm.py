@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from synthvi.plan import Draw, Plan, Shot, draw_camera, id_list
+from synthvi.layouts.plan import Draw, Plan, Shot, draw_camera, id_list
 
 OUTDOOR_FROM = 5  # places 1 to 4 are indoors
 

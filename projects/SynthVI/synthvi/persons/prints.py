@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from synthvi.materials import Part
-from synthvi.person import Body, Pattern
-from synthvi.pose import View
+from synthvi.persons.materials import Part
+from synthvi.persons.person import Body, Pattern
+from synthvi.persons.pose import View
 
 
 def _share(values: np.ndarray) -> np.ndarray:

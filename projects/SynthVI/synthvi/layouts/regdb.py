@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from synthvi.person import person_of
-from synthvi.plan import Draw, Plan, Shot, draw_camera
+from synthvi.layouts.plan import Draw, Plan, Shot, draw_camera
+from synthvi.persons.person import person_of
 
 SPLITS = 10
 

@@ -7,8 +7,8 @@ from functools import lru_cache
 import numpy as np
 
 from synthvi.conditions import Conditions
-from synthvi.lookalikes import SAME_BUILD, in_garments_of, pair_up, with_build_of
-from synthvi.person import Identity, person_of
+from synthvi.persons.lookalikes import SAME_BUILD, in_garments_of, pair_up, with_build_of
+from synthvi.persons.person import Identity, person_of
 
 _FIRST_STRANGER = 1_000_000  # above every identity of a dataset
 

@@ -2,11 +2,11 @@
 
 import math
 
-from synthvi.canvas import Canvas, label
-from synthvi.materials import CREASE, LIT, Part
-from synthvi.person import Identity
-from synthvi.pose import Point, Skeleton
-from synthvi.trunk import chest_point
+from synthvi.persons.canvas import Canvas, label
+from synthvi.persons.materials import CREASE, LIT, Part
+from synthvi.persons.person import Identity
+from synthvi.persons.pose import Point, Skeleton
+from synthvi.persons.trunk import chest_point
 
 _STRAP = 0.011  # half width
 _OVER_COAT = 0.048  # how near a strap over the trunk is

@@ -2,10 +2,10 @@
 
 import math
 
-from synthvi.canvas import Canvas, label
-from synthvi.materials import CREASE, Part
-from synthvi.person import Identity
-from synthvi.pose import Skeleton
+from synthvi.persons.canvas import Canvas, label
+from synthvi.persons.materials import CREASE, Part
+from synthvi.persons.person import Identity
+from synthvi.persons.pose import Skeleton
 
 _HEAD = 0.06  # nearness of the head; hair, face and hat are slightly nearer
 

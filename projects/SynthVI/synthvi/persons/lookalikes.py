@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from synthvi.materials import Part
-from synthvi.person import Body, Identity
+from synthvi.persons.materials import Part
+from synthvi.persons.person import Body, Identity
 
 SAME_BUILD, SAME_GARMENTS = "same build", "same garments"
 _OWN_PARTS = [Part.SKIN, Part.HAIR, Part.EYES]

@@ -7,7 +7,7 @@ floor, z forward. The body height is 1.
 import math
 from dataclasses import dataclass
 
-from synthvi.person import Body, Gait
+from synthvi.persons.person import Body, Gait
 
 Point = tuple[float, float, float]
 

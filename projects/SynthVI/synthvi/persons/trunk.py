@@ -2,10 +2,10 @@
 
 import math
 
-from synthvi.canvas import Canvas, Level, Pixel, label
-from synthvi.materials import CREASE, FAR, Part
-from synthvi.person import Identity
-from synthvi.pose import Point, Skeleton
+from synthvi.persons.canvas import Canvas, Level, Pixel, label
+from synthvi.persons.materials import CREASE, FAR, Part
+from synthvi.persons.person import Identity
+from synthvi.persons.pose import Point, Skeleton
 
 _TOP, _COAT, _SCARF = 0.04, 0.045, 0.05  # nearness of each, the same for every yaw
 

@@ -3,15 +3,15 @@
 import numpy as np
 from PIL import Image
 
-from synthvi.bags import paint_bag
-from synthvi.canvas import Canvas
-from synthvi.head import paint_head
-from synthvi.limbs import paint_arms, paint_legs
-from synthvi.materials import Part
-from synthvi.person import Identity
-from synthvi.pose import View, skeleton
-from synthvi.prints import apply_print
-from synthvi.trunk import paint_trunk
+from synthvi.persons.bags import paint_bag
+from synthvi.persons.canvas import Canvas
+from synthvi.persons.head import paint_head
+from synthvi.persons.limbs import paint_arms, paint_legs
+from synthvi.persons.materials import Part
+from synthvi.persons.person import Identity
+from synthvi.persons.pose import View, skeleton
+from synthvi.persons.prints import apply_print
+from synthvi.persons.trunk import paint_trunk
 
 
 def paint(person: Identity, phase: float, view: View, height: int, width: int) -> Image.Image:

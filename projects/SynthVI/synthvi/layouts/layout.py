@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthvi.llcm import plan_llcm
-from synthvi.plan import Draw, Plan
-from synthvi.regdb import plan_regdb
-from synthvi.sysu_mm01 import plan_sysu_mm01
+from synthvi.layouts.llcm import plan_llcm
+from synthvi.layouts.plan import Draw, Plan
+from synthvi.layouts.regdb import plan_regdb
+from synthvi.layouts.sysu_mm01 import plan_sysu_mm01
 from vireid.errors import UserError
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthvi.materials import Materials, sample_materials
+from synthvi.persons.materials import Materials, sample_materials
 
 PATTERNS = (
     "plain",

@@ -2,10 +2,10 @@
 
 from itertools import pairwise
 
-from synthvi.canvas import Canvas, Level, between, label
-from synthvi.materials import CREASE, FAR, FLAT, Part
-from synthvi.person import Identity
-from synthvi.pose import Point, Skeleton
+from synthvi.persons.canvas import Canvas, Level, between, label
+from synthvi.persons.materials import CREASE, FAR, FLAT, Part
+from synthvi.persons.person import Identity
+from synthvi.persons.pose import Point, Skeleton
 
 _SEAT, _SKIRT = 0.02, 0.03  # nearness of the seat of trousers and of a skirt; legs are behind both
 

@@ -5,7 +5,7 @@ import io
 import numpy as np
 from scipy.io import savemat
 
-from synthvi.plan import Draw, Plan, Shot, draw_camera, id_list
+from synthvi.layouts.plan import Draw, Plan, Shot, draw_camera, id_list
 
 TRIALS = 10
 INFRARED, OUTDOOR = (3, 6), (4, 5, 6)  # camera numbers

@@ -1,0 +1,1 @@
+"""Folders and lists of the real datasets, filled with generated images."""

@@ -1,0 +1,1 @@
+"""Who a person is, what the person wears, and how the person is painted."""
