@@ -33,7 +33,7 @@ demo: .venv/ready
 	$(BIN)/python tools/demo.py
 
 page: .venv/ready
-	$(BIN)/python tools/page.py --folder demo/page
+	$(BIN)/python tools/run.py page --folder demo/page
 
 benchmark: .venv/ready
 	$(BIN)/python tools/reproduce.py

@@ -28,7 +28,7 @@ SUITE_NAMES = sorted(path.stem for path in SUITES.glob("*.yml"))
 RECIPES = {"small": "synthvi-1.0-small", "full": "synthvi-1.0"}
 EXAMPLE = """
 examples:
-  python tools/make_dataset.py --recipe synthvi-1.0-small --output synthvi/SYSU-MM01
+  vireid data make --recipe synthvi-1.0-small --output synthvi/SYSU-MM01
   export FASTREID_DATASETS=synthvi
   choose settings on the validation identities:
     python tools/ablate.py --suite search --seeds 2 --search

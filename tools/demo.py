@@ -47,7 +47,7 @@ def main() -> None:
 
     picture = OUTPUT / "ranking.png"
     weights = ["MODEL.WEIGHTS", str(run / "model_final.pth")]
-    command = ["tools/show_ranking.py", "--config-file", CONFIG, "--output", str(picture), *weights]
+    command = ["tools/run.py", "show", "ranking", "--config-file", CONFIG, "--output", str(picture), *weights]
     subprocess.run([sys.executable, *command], cwd=ROOT, env=environment(), check=True)
 
     rows = [["before training", *figures(before / "eval")], ["after", *figures(run)]]

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from mcja.vimc import VIMC, ChannelCutMix, HueJitter, SpectrumJitter, WeightedGrayscale, tensor_to_image
+from vireid.config.rules import check_values
 from vireid.data.transforms import build_transforms
 from vireid.errors import ConfigError
 from vireid.images import image_to_tensor
@@ -178,4 +179,4 @@ def test_the_config_names_them_together_or_alone(config):
 def test_settings_out_of_range_are_refused(config, key, value):
     cfg = config(**{f"INPUT__{key}": value})
     with pytest.raises(ConfigError, match=rf"INPUT\.{key.replace('__', '.')} is "):
-        build_transforms(cfg, "VISIBLE_TRANSFORMS")
+        check_values(cfg)

@@ -5,7 +5,9 @@ import math
 import pytest
 import torch
 
+from configs import tiny_config
 from pmcm.losses import CenterToCenterLoss, PartAlignmentLoss, PatchMixedModalityLoss
+from vireid.config.rules import check_values
 from vireid.errors import ConfigError
 
 
@@ -193,8 +195,11 @@ def test_pmml_is_zero_without_mixed_images_and_where_predictions_agree():
     ).item() == pytest.approx(0, abs=1e-6)
 
 
-def test_an_unknown_side_is_refused():
-    with pytest.raises(ConfigError, match="DETACH is 'both'; expected one of none, originals, mixed"):
-        PatchMixedModalityLoss("both")
-    with pytest.raises(ConfigError, match="LEVEL is 'image'; expected one of pair, modality"):
-        PatchMixedModalityLoss(level="image")
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [("DETACH", "both", "none, originals or mixed"), ("LEVEL", "image", "pair or modality")],
+)
+def test_an_unknown_side_is_refused(key, value, expected):
+    cfg = tiny_config("PMCM/configs/sysu.yml", **{f"MODEL__LOSSES__PMML__{key}": value})
+    with pytest.raises(ConfigError, match=f"PMML.{key} is '{value}'; expected {expected}"):
+        check_values(cfg)

@@ -72,7 +72,6 @@ def test_mixed_images_may_have_a_stem_of_their_own():
     [
         ({"MODEL__HEADS__PARTS__COUNT": 9}, "PARTS.COUNT is 9.*has 4 rows.*set it to 1..4"),
         ({"INPUT__SIZE_TRAIN": [72, 32]}, "SIZE_TRAIN 72x32 does not divide into patches"),
-        ({"MODEL__PATCH_MIX__RATIO": 2.0}, "RATIO is 2.0"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(overrides, message):

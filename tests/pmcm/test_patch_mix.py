@@ -91,7 +91,7 @@ def test_mixed_images_join_the_batch_at_its_end():
         "camids": torch.tensor([1, 2, 4, 3, 6, 3]),
         "modalities": torch.tensor([0, 0, 0, 1, 1, 1]),
     }
-    out = PatchMix(ratio=1.0)(dict(batch))
+    out = PatchMix(1.0, 16)(dict(batch))
     assert out["modalities"].tolist() == [0, 0, 0, 1, 1, 1, Modality.MIXED, Modality.MIXED]
     visible = out["mixed_sources"][:, 0]
     assert torch.equal(out["images"][6:], batch["images"][visible])  # ratio 1 is the visible image
@@ -106,6 +106,6 @@ def test_a_batch_without_pairs_stays_as_it_is():
         "camids": torch.tensor([1, 3]),
         "modalities": torch.tensor([0, 1]),
     }
-    out = PatchMix()(dict(batch))
+    out = PatchMix(0.5, 16)(dict(batch))
     assert out["images"].shape[0] == 2
     assert out["mixed_sources"].shape == (0, 2)

@@ -14,8 +14,6 @@ from torch import Tensor
 from mcja.hue import turned_hue
 from vireid.data.transforms.geometry import RandomErasing
 from vireid.data.transforms.pixels import blended, weighted_gray
-from vireid.data.transforms.settings import probability
-from vireid.errors import ConfigError
 from vireid.images import image_to_tensor
 from vireid.registries import TRANSFORM_REGISTRY
 
@@ -64,9 +62,7 @@ class HueJitter(SpectralTransform):
     def from_config(cls, cfg: Any) -> "HueJitter":
         """Read INPUT.HUE_JITTER."""
         hue = cfg.INPUT.HUE_JITTER.HUE
-        if not 0 <= hue <= 0.5:
-            raise ConfigError(f"INPUT.HUE_JITTER.HUE is {hue}; expected a share of the circle, 0 to 0.5")
-        return cls(probability(cfg, "HUE_JITTER"), hue)
+        return cls(cfg.INPUT.HUE_JITTER.PROB, hue)
 
     def change(self, image: Tensor) -> Tensor:
         return turned_hue(image, random.uniform(-self.hue, self.hue))
@@ -79,7 +75,7 @@ class WeightedGrayscale(SpectralTransform):
     @classmethod
     def from_config(cls, cfg: Any) -> "WeightedGrayscale":
         """Read INPUT.WEIGHTED_GRAYSCALE."""
-        return cls(probability(cfg, "WEIGHTED_GRAYSCALE"))
+        return cls(cfg.INPUT.WEIGHTED_GRAYSCALE.PROB)
 
     def change(self, image: Tensor) -> Tensor:
         # Weights of 16 bits that sum to one exactly, so that gray stays the same gray.
@@ -115,17 +111,7 @@ class ChannelCutMix(SpectralTransform):
     def from_config(cls, cfg: Any) -> "ChannelCutMix":
         """Read INPUT.CHANNEL_CUTMIX."""
         node = cfg.INPUT.CHANNEL_CUTMIX
-        if len(node.SCALE) != 2 or not 0 < node.SCALE[0] <= node.SCALE[1] <= 1:
-            raise ConfigError(
-                f"INPUT.CHANNEL_CUTMIX.SCALE is {node.SCALE}; expected two shares of the image, (0.02, 0.33)"
-            )
-        if len(node.RATIO) != 2 or not 0 < node.RATIO[0] <= node.RATIO[1]:
-            raise ConfigError(
-                f"INPUT.CHANNEL_CUTMIX.RATIO is {node.RATIO}; expected bounds of height / width, (0.3, 3.3)"
-            )
-        return cls(
-            probability(cfg, "CHANNEL_CUTMIX"), tuple(node.SCALE), tuple(node.RATIO), node.PUBLISHED_BOX
-        )
+        return cls(cfg.INPUT.CHANNEL_CUTMIX.PROB, tuple(node.SCALE), tuple(node.RATIO), node.PUBLISHED_BOX)
 
     def change(self, image: Tensor) -> Tensor:
         background, foreground = random.sample(range(3), 2)
@@ -161,9 +147,7 @@ class SpectrumJitter(SpectralTransform):
     def from_config(cls, cfg: Any) -> "SpectrumJitter":
         """Read INPUT.SPECTRUM_JITTER."""
         factor = cfg.INPUT.SPECTRUM_JITTER.FACTOR
-        if len(factor) != 2 or not 0 <= factor[0] <= factor[1] <= 1:
-            raise ConfigError(f"INPUT.SPECTRUM_JITTER.FACTOR is {factor}; expected two shares, (0.0, 1.0)")
-        return cls(probability(cfg, "SPECTRUM_JITTER"), tuple(factor))
+        return cls(cfg.INPUT.SPECTRUM_JITTER.PROB, tuple(factor))
 
     def change(self, image: Tensor) -> Tensor:
         return blended(image, image[random.randrange(3)], random.uniform(*self.factor))

@@ -7,12 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
-from vireid.errors import ConfigError
 from vireid.modality import Modality
 from vireid.registries import LOSS_REGISTRY
-
-DETACH = ("none", "originals", "mixed")
-LEVELS = ("pair", "modality")
 
 
 @LOSS_REGISTRY.register()
@@ -96,9 +92,6 @@ class PatchMixedModalityLoss(nn.Module):
 
     def __init__(self, detach: str = "none", level: str = "pair"):
         super().__init__()
-        for key, value, known in (("DETACH", detach, DETACH), ("LEVEL", level, LEVELS)):
-            if value not in known:
-                raise ConfigError(f"MODEL.LOSSES.PMML.{key} is {value!r}; expected one of {', '.join(known)}")
         self.detach, self.level = detach, level
         self.whole_batch = level == "modality"  # which compares means over an identity's images
 

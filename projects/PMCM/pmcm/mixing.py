@@ -68,17 +68,13 @@ class PatchMix:
         patch_size: side of a patch in pixels.
     """
 
-    def __init__(self, ratio: float = 0.5, patch_size: int = 16):
+    def __init__(self, ratio: float, patch_size: int):
         self.ratio, self.patch_size = ratio, patch_size
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> "PatchMix":
         ratio, patch_size = cfg.MODEL.PATCH_MIX.RATIO, cfg.MODEL.PATCH_MIX.PATCH_SIZE
-        if not 0 <= ratio <= 1:
-            raise ConfigError(
-                f"MODEL.PATCH_MIX.RATIO is {ratio}; expected the share of visible patches, 0..1"
-            )
-        if patch_size < 1 or any(side % patch_size for side in cfg.INPUT.SIZE_TRAIN):
+        if any(side % patch_size for side in cfg.INPUT.SIZE_TRAIN):
             height, width = cfg.INPUT.SIZE_TRAIN
             raise ConfigError(
                 f"INPUT.SIZE_TRAIN {height}x{width} does not divide into patches of "

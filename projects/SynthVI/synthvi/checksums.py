@@ -43,7 +43,7 @@ def digest_of(folder: str | os.PathLike) -> str:
         return _sum(path)
     except OSError as error:
         raise DatasetError(
-            f"{path} cannot be read ({error.strerror}); make the dataset with tools/make_dataset.py --recipe"
+            f"{path} cannot be read ({error.strerror}); make the dataset with vireid data make --recipe"
         ) from error
 
 

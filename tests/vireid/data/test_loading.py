@@ -373,12 +373,6 @@ def test_skip_gives_up_where_no_image_of_the_identity_is_left(sysu, tmp_path):
 
 
 WRONG = {
-    "unreadable": (
-        "INPUT.UNREADABLE",
-        "ignore",
-        'INPUT.UNREADABLE is \'ignore\'; it must be "error" or "skip"',
-    ),
-    "size": ("INPUT.SIZE_TRAIN", [256], r"INPUT.SIZE_TRAIN is \[256\]; expected \[height, width\]"),
     "combineall": ("DATASETS.COMBINEALL", True, "COMBINEALL True would train on the test identities"),
     "no names": ("DATASETS.NAMES", (), "DATASETS.NAMES is empty"),
     "dataset": (

@@ -6,6 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
+from vireid.config.rules import check_values
 from vireid.data import TRANSFORM_REGISTRY, check_transforms
 from vireid.data.transforms import build_transforms
 from vireid.data.transforms.color import ChannelExchange, ColorJitter, RandomGrayscale
@@ -194,19 +195,19 @@ WRONG = {
         ["INPUT.AUTOAUG.ENABLED", True],
         r"INPUT.AUTOAUG.ENABLED is True, and has no effect here: there is no transform for it",
     ),
-    "probability": (["INPUT.FLIP.PROB", 1.5], r"INPUT.FLIP.PROB is 1.5; expected a probability, 0 to 1"),
+    "probability": (["INPUT.FLIP.PROB", 1.5], r"INPUT.FLIP.PROB is 1.5; expected a number from 0 to 1"),
     "padding size": (["INPUT.PADDING.SIZE", -1], r"INPUT.PADDING.SIZE is -1"),
     "padding mode": (
         ["INPUT.PADDING.MODE", "mirror"],
-        r"INPUT.PADDING.MODE is 'mirror'; expected one of constant",
+        r"INPUT.PADDING.MODE is 'mirror'; expected constant",
     ),
-    "padding value": (["INPUT.PADDING.VALUE", 256], r"INPUT.PADDING.VALUE is 256; expected a pixel value"),
+    "padding value": (["INPUT.PADDING.VALUE", 256], r"INPUT.PADDING.VALUE is 256; expected"),
     "erasing scale": (["INPUT.REA.SCALE", (0.4, 0.2)], r"INPUT.REA.SCALE is \(0.4, 0.2\)"),
     "erasing value": (
         ["INPUT.REA.VALUE", [0.5, 300.0, 0.5]],
-        r"INPUT.REA.VALUE is .*expected three pixel val",
+        r"INPUT.REA.VALUE is .*expected",
     ),
-    "hue": (["INPUT.CJ.HUE", 0.7], r"INPUT.CJ: hue values should be between"),
+    "hue": (["INPUT.CJ.HUE", 0.7], r"INPUT.CJ.HUE is 0.7; expected"),
 }
 
 
@@ -218,6 +219,7 @@ def test_a_wrong_setting_is_refused_with_its_key(case, cfg):
         cfg.INPUT.INFRARED_TRANSFORMS = ("ColorJitter",)
     cfg.merge_from_list(setting)
     with pytest.raises(ConfigError, match=message):
+        check_values(cfg)
         check_transforms(cfg)
 
 

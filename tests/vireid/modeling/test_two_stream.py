@@ -162,5 +162,3 @@ def test_unknown_stem_and_unknown_module_are_named():
         split_streams(nn.Sequential(nn.ReLU()), "build_mine", ("auto",), "visible", layout)
     with pytest.raises(ConfigError, match="SPECIFIC names 'conv9'"):
         split_streams(nn.Sequential(nn.ReLU()), "build_mine", ("conv9",), "visible", layout)
-    with pytest.raises(ConfigError, match="MIXED_STEM is 'both'"):
-        split_streams(nn.Sequential(nn.ReLU()), "build_mine", ("0",), "both", layout)

@@ -159,9 +159,7 @@ def test_the_method_follows_from_the_backbone(convolutional, with_token, batch):
 
 
 def test_a_method_that_the_backbone_does_not_allow(convolutional, with_token, batch):
-    with pytest.raises(
-        ConfigError, match="no blocks in which all tokens attend to each other; use grad-cam"
-    ):
+    with pytest.raises(ConfigError, match="no blocks in which all tokens attend to each other; use grad-cam"):
         look_maps(convolutional, batch, "rollout")
     with pytest.raises(ConfigError, match="gives one vector an image, and no map; use rollout"):
         look_maps(with_token, batch, "grad-cam")

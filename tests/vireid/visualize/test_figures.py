@@ -50,7 +50,9 @@ def test_a_figure_in_the_format_of_its_name(command, datasets, tmp_path, words, 
 def test_the_name_of_the_file_is_checked_first(command, tmp_path, word):
     status, _, error = command("show", word, "--output", tmp_path / "a.gif", "--config-file", "no/such")
     assert status == 2
-    assert error == f"error: {tmp_path / 'a.gif'}: expected the name of a file that ends in .png, .svg, .pdf\n"
+    assert (
+        error == f"error: {tmp_path / 'a.gif'}: expected the name of a file that ends in .png, .svg, .pdf\n"
+    )
 
 
 def test_a_folder_is_no_figure(tmp_path):

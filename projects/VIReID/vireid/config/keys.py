@@ -129,7 +129,7 @@ def add_vireid_config(cfg: CfgNode) -> None:
     # batches, and an epoch ends with an update.
     add("SOLVER.ACCUMULATE", 1, integer(1, 10_000))
     # Exponential moving average of weights and running statistics over the updates. It is what is evaluated,
-    # what a checkpoint has under "model", and what tools/export.py exports.
+    # what a checkpoint has under "model", and what `vireid export` exports.
     add("SOLVER.EMA.ENABLED", False)
     # The share of the average that an update keeps.
     add("SOLVER.EMA.DECAY", 0.999, number(0, 1, below=True))

@@ -17,7 +17,6 @@ from vireid.data.samplers import build_sampler
 from vireid.data.samples import TEST_ADVICE, TestSet, TrainSet, as_is
 from vireid.data.transforms import build_transforms
 from vireid.errors import ConfigError, DatasetError, UserError
-from vireid.images import FILTERS
 from vireid.modality import Modality
 from vireid.registries import find
 
@@ -77,8 +76,6 @@ def build_train_loader(cfg: Any) -> ImageLoader:
     """
     if cfg.DATASETS.COMBINEALL:
         raise ConfigError("DATASETS.COMBINEALL True would train on the test identities; set it False")
-    if cfg.INPUT.UNREADABLE not in ("error", "skip"):
-        raise ConfigError(f'INPUT.UNREADABLE is {cfg.INPUT.UNREADABLE!r}; it must be "error" or "skip"')
     if not cfg.DATASETS.NAMES:
         raise ConfigError("DATASETS.NAMES is empty; name the training datasets, such as ('SYSUMM01',)")
     check_cache(cfg.DATALOADER.CACHE)
@@ -90,7 +87,7 @@ def build_train_loader(cfg: Any) -> ImageLoader:
         Modality.VISIBLE: build_transforms(cfg, "VISIBLE_TRANSFORMS"),
         Modality.INFRARED: build_transforms(cfg, "INFRARED_TRANSFORMS"),
     }
-    size, interpolation, cache = _size(cfg, "SIZE_TRAIN"), _interpolation(cfg), cfg.DATALOADER.CACHE
+    size, interpolation, cache = tuple(cfg.INPUT.SIZE_TRAIN), cfg.INPUT.INTERPOLATION, cfg.DATALOADER.CACHE
     train_set = TrainSet(datasets, size, transforms, cfg.INPUT.UNREADABLE, interpolation, cache)
     seed = cfg.SEED if cfg.SEED >= 0 else comm.shared_random_seed()
     sampler = build_sampler(cfg, train_set.items, seed, comm.get_rank(), comm.get_world_size())
@@ -123,7 +120,7 @@ def build_test_loader(cfg: Any, items: Sequence[Any]) -> ImageLoader:
     batch_size = max(1, cfg.TEST.IMS_PER_BATCH)
     batches = -(-len(items) // batch_size)
     first, end = (r * batches // world_size * batch_size for r in (rank, rank + 1))
-    size, interpolation, cache = _size(cfg, "SIZE_TEST"), _interpolation(cfg), cfg.DATALOADER.CACHE
+    size, interpolation, cache = tuple(cfg.INPUT.SIZE_TEST), cfg.INPUT.INTERPOLATION, cfg.DATALOADER.CACHE
     images = ImageList([item.path for item in items], size, interpolation, cache, TEST_ADVICE)
     items = items[first:end]
     return ImageLoader(
@@ -146,22 +143,6 @@ def _workers(cfg: Any) -> int:
 def _pins(cfg: Any) -> bool:
     """Whether batches go to a GPU. Pinning memory opens one, also for a run on the CPU."""
     return cfg.MODEL.DEVICE.startswith("cuda") and torch.cuda.is_available()
-
-
-def _size(cfg: Any, key: str) -> tuple[int, int]:
-    size = tuple(cfg.INPUT[key])
-    if len(size) != 2 or min(size) < 1:
-        raise ConfigError(
-            f"INPUT.{key} is {list(size)}; expected [height, width] in pixels, such as [288, 144]"
-        )
-    return size
-
-
-def _interpolation(cfg: Any) -> str:
-    name: str = cfg.INPUT.INTERPOLATION
-    if name not in FILTERS:
-        raise ConfigError(f"INPUT.INTERPOLATION is {name!r}; expected one of {', '.join(FILTERS)}")
-    return name
 
 
 def _with_numbers(items: list[ImageItem]) -> list[ImageItem]:

@@ -96,11 +96,9 @@ class IdentityBatchSampler:
 
     def _check(self) -> int:
         factor = 2 if self.modalities_apart else 1
-        if self.num_instances < 1:
-            raise ConfigError(f"DATALOADER.NUM_INSTANCE is {self.num_instances}; expected at least 1")
         per_pid = factor * self.num_instances
         step = per_pid * self.world_size
-        if self.batch_size < 1 or self.batch_size % step:
+        if self.batch_size % step:
             names = f"{factor} x " * (factor > 1) + f"DATALOADER.NUM_INSTANCE ({self.num_instances})"
             processes = f" x {self.world_size} processes" if self.world_size > 1 else ""
             raise ConfigError(

@@ -11,24 +11,10 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR
 from yacs.config import CfgNode
 
-from vireid.errors import ConfigError
-
-SCHEDULES = ("MultiStepLR", "CosineAnnealingLR")
-
 
 def learning_rate_factor(cfg: CfgNode, iters_per_epoch: int, base_lr: float) -> Callable[[int], float]:
-    """iteration (from 0) -> what ``base_lr`` is multiplied by.
-
-    Raises:
-        ConfigError: unknown SOLVER.SCHED or SOLVER.WARMUP_METHOD.
-    """
+    """iteration (from 0) -> what ``base_lr`` is multiplied by."""
     solver = cfg.SOLVER
-    if solver.SCHED not in SCHEDULES:
-        raise ConfigError(f"SOLVER.SCHED is {solver.SCHED!r}; expected one of {', '.join(SCHEDULES)}")
-    if solver.WARMUP_METHOD not in ("linear", "constant", "exp"):
-        raise ConfigError(
-            f"SOLVER.WARMUP_METHOD is {solver.WARMUP_METHOD!r}; expected linear, constant or exp"
-        )
     warmup = solver.WARMUP_EPOCHS * iters_per_epoch or solver.WARMUP_ITERS
     start = max(math.ceil(warmup / iters_per_epoch), solver.DELAY_EPOCHS)
     floor = solver.ETA_MIN_LR / base_lr if base_lr else 0.0

@@ -14,8 +14,6 @@ from vireid.modeling.families import family_of
 from vireid.modeling.losses.processes import gather_numbers
 from vireid.precision import autocast
 
-MIXED_STEMS = ("visible", "infrared", "own", "patches")
-
 
 class BatchLayout:
     """How many images of each modality the batch in flight holds, in that order.
@@ -176,8 +174,6 @@ def split_streams(
     Raises:
         ConfigError: no stem known for this backbone, no module of that name, or one within another.
     """
-    if mixed_stem not in MIXED_STEMS:
-        raise ConfigError(f"MODEL.TWO_STREAM.MIXED_STEM is {mixed_stem!r}; expected one of {MIXED_STEMS}")
     stem = family_of(builder, backbone).stem
     names = tuple(specific)
     if names == ("auto",):

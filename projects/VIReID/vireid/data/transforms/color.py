@@ -8,7 +8,6 @@ from PIL import Image
 from torchvision.transforms import ColorJitter as PillowColorJitter
 
 from vireid.data.transforms.pixels import weighted_gray
-from vireid.data.transforms.settings import probability
 from vireid.errors import ConfigError
 from vireid.images import image_to_tensor
 from vireid.registries import TRANSFORM_REGISTRY
@@ -43,7 +42,7 @@ class ColorJitter:
         """Read INPUT.CJ."""
         node = cfg.INPUT.CJ
         try:
-            return cls(probability(cfg, "CJ"), node.BRIGHTNESS, node.CONTRAST, node.SATURATION, node.HUE)
+            return cls(cfg.INPUT.CJ.PROB, node.BRIGHTNESS, node.CONTRAST, node.SATURATION, node.HUE)
         except ValueError as error:
             raise ConfigError(f"INPUT.CJ: {error}") from error
 
@@ -68,7 +67,7 @@ class RandomGrayscale:
     @classmethod
     def from_config(cls, cfg: Any) -> "RandomGrayscale":
         """Read INPUT.GRAYSCALE."""
-        return cls(probability(cfg, "GRAYSCALE"))
+        return cls(cfg.INPUT.GRAYSCALE.PROB)
 
     def __call__(self, image: torch.Tensor) -> torch.Tensor:
         """uint8 (3, H, W) -> (3, H, W)."""
@@ -92,7 +91,7 @@ class ChannelExchange:
     @classmethod
     def from_config(cls, cfg: Any) -> "ChannelExchange":
         """Read INPUT.CHANNEL_EXCHANGE."""
-        return cls(probability(cfg, "CHANNEL_EXCHANGE"))
+        return cls(cfg.INPUT.CHANNEL_EXCHANGE.PROB)
 
     def __call__(self, image: torch.Tensor) -> torch.Tensor:
         """uint8 (3, H, W) -> (3, H, W)."""

@@ -8,8 +8,6 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from vireid.data.transforms.settings import probability
-from vireid.errors import ConfigError
 from vireid.registries import TRANSFORM_REGISTRY
 
 
@@ -26,7 +24,7 @@ class Flip:
     @classmethod
     def from_config(cls, cfg: Any) -> "Flip":
         """Read INPUT.FLIP."""
-        return cls(probability(cfg, "FLIP"))
+        return cls(cfg.INPUT.FLIP.PROB)
 
     def __call__(self, image: torch.Tensor) -> torch.Tensor:
         """uint8 (3, H, W) -> (3, H, W)."""
@@ -53,13 +51,6 @@ class PadCrop:
     def from_config(cls, cfg: Any) -> "PadCrop":
         """Read INPUT.PADDING."""
         node = cfg.INPUT.PADDING
-        if node.SIZE < 0:
-            raise ConfigError(f"INPUT.PADDING.SIZE is {node.SIZE}; expected 0 or more pixels")
-        if not 0 <= node.VALUE <= 255:
-            raise ConfigError(f"INPUT.PADDING.VALUE is {node.VALUE}; expected a pixel value, 0 to 255")
-        modes = ("constant", "edge", "reflect", "symmetric")
-        if node.MODE not in modes:
-            raise ConfigError(f"INPUT.PADDING.MODE is {node.MODE!r}; expected one of {', '.join(modes)}")
         return cls(node.SIZE, node.MODE, node.VALUE)
 
     def __call__(self, image: torch.Tensor) -> torch.Tensor:
@@ -111,13 +102,7 @@ class RandomErasing:
         """Read INPUT.REA."""
         node = cfg.INPUT.REA
         value = [round(channel) for channel in node.VALUE]
-        if len(value) not in (1, 3) or not all(0 <= channel <= 255 for channel in value):
-            raise ConfigError(f"INPUT.REA.VALUE is {node.VALUE}; expected three pixel values, 0 to 255")
-        if len(node.SCALE) != 2 or not 0 < node.SCALE[0] <= node.SCALE[1] <= 1:
-            raise ConfigError(
-                f"INPUT.REA.SCALE is {node.SCALE}; expected two shares of the image, such as (0.02, 0.33)"
-            )
-        return cls(probability(cfg, "REA"), value, tuple(node.SCALE))
+        return cls(cfg.INPUT.REA.PROB, value, tuple(node.SCALE))
 
     def __call__(self, image: torch.Tensor) -> torch.Tensor:
         """uint8 (3, H, W) -> (3, H, W)."""

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""``vireid show transforms`` in a checkout: draw augmented images."""
+"""Run ``vireid`` from a checkout, installed or not: ``python tools/run.py data check --dataset SYSUMM01``."""
 
 import _checkout  # noqa: F401  isort: skip  (finds the packages in a checkout)
 
@@ -8,4 +8,4 @@ import sys
 from vireid.commands.main import main
 
 if __name__ == "__main__":
-    sys.exit(main(["show", "transforms", *sys.argv[1:]]))
+    sys.exit(main())
