@@ -1,6 +1,8 @@
 """A small page for tests: a gallery of plain pictures, and a network that embeds their mean color."""
 
+import contextlib
 import json
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from vireid.page.app import Content, build_page
 from vireid.page.figures import RunFigures
 from vireid.page.finder import Finder
 from vireid.page.limits import Limits
+from vireid.page.server import LOOPBACK, listen, page_server
 from vireid.preprocessing import Preprocessing
 
 COLORS = [(200, 40, 40), (40, 160, 60), (50, 70, 200), (200, 180, 40)]  # of four persons
@@ -72,4 +75,13 @@ def make_content(folder: Path) -> Content:
     )
 
 
-__all__ = ["build_page", "make_content"]
+@contextlib.contextmanager
+def served(content: Content, names=()):
+    """The address of a page that is served meanwhile, at a free port."""
+    server = page_server(build_page(content), names=names, limits=LIMITS)
+    with contextlib.closing(listen(LOOPBACK, 0)) as listening:
+        thread = threading.Thread(target=server.run, args=([listening],))
+        thread.start()
+        yield f"http://{LOOPBACK}:{listening.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()

@@ -15,8 +15,7 @@ pytest.importorskip("gradio", reason="the page needs gradio (extra page)")
 sync_api = pytest.importorskip("playwright.sync_api", reason="a browser is driven by playwright")
 
 import pmcm  # noqa: E402, F401  (registers what mixes images)
-from small_page import LIMITS, build_page, make_content, picture  # noqa: E402
-from vireid.page.server import LOOPBACK, serve  # noqa: E402
+from small_page import make_content, picture, served  # noqa: E402
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
@@ -31,9 +30,8 @@ def content(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def address(content):
-    blocks = build_page(content)
-    yield serve(blocks, limits=LIMITS, wait=False).rstrip("/")
-    blocks.close(verbose=False)
+    with served(content) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -224,7 +222,6 @@ def test_only_what_the_page_has_made_is_served(address, content, browser):
     answer = request.get(address)
     policy = answer.headers["content-security-policy"]
     assert "default-src 'self'" in policy and "http" not in policy
-    assert LOOPBACK in address
     entry = content.finder.gallery.entries()[0].path
     for path in ("/etc/passwd", entry, "/proc/self/environ", __file__):
         refused = request.get(f"{address}/gradio_api/file={urllib.parse.quote(path)}")

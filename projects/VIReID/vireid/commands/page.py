@@ -2,7 +2,8 @@
 
 Without --store, a small gallery of generated persons is made and a model is trained on others, in a few
 minutes; both are kept in --folder and used again the next time. Only this machine can reach the page, unless
---host says otherwise: anyone who can reach it can search the gallery.
+--host says otherwise: anyone who can reach it can search the gallery. It answers to the names localhost,
+--host and --allow-host.
 """
 
 import argparse
@@ -38,6 +39,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--run", type=Path, metavar="DIR", help="a training's output, for its curves")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default 127.0.0.1)")
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name or an address by which a browser may call the page, beside localhost and --host; "
+        "several times for several",
+    )
     parser.add_argument("--port", type=int, help="default: the first free one from 7860")
     parser.add_argument("--max-megabytes", type=int, default=10, help="of an uploaded file (default 10)")
     parser.add_argument("--max-megapixels", type=int, default=25, help="of an uploaded image (default 25)")
@@ -47,7 +56,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Open or make the gallery, and serve."""
     from vireid.page.limits import Limits
-    from vireid.page.server import serve
     from vireid.visualize.style import require
 
     limits = Limits(args.max_megabytes, args.max_megapixels)
@@ -65,6 +73,7 @@ def run(args: argparse.Namespace) -> None:
     with gallery_with_model(args) as gallery:
         from vireid.page.app import Content, build_page
         from vireid.page.finder import Finder
+        from vireid.page.server import serve
 
         content = Content(
             Finder(gallery, limits),
@@ -73,7 +82,8 @@ def run(args: argparse.Namespace) -> None:
             starter.examples if starter else (),
             starter.pair if starter else (),
         )
-        serve(build_page(content), host=args.host, port=args.port, limits=limits)
+        page = build_page(content)
+        serve(page, host=args.host, port=args.port, names=args.allow_host, limits=limits)
 
 
 def figures_of(gallery: "Gallery", args: argparse.Namespace) -> "RunFigures":

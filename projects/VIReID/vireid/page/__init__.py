@@ -8,12 +8,12 @@ import atexit
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
-LOCAL = ("127.0.0.1", "localhost")
+# Of what is uploaded, and of the pictures that the page makes. The page opens and serves no other files.
+FOLDER = Path(tempfile.mkdtemp(prefix="vireid-page-")).resolve()
+atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 
+os.environ["GRADIO_TEMP_DIR"] = str(FOLDER)
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="vireid-page-")
-atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
-for _name in ("NO_PROXY", "no_proxy"):  # Gradio asks its own server whether it is up
-    os.environ[_name] = ",".join(filter(None, [os.environ.get(_name), *LOCAL]))

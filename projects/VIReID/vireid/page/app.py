@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio import processing_utils
 from PIL import Image
 
 from vireid.errors import UserError
@@ -43,14 +42,6 @@ class Content:
     def limits(self) -> Limits:
         """On uploads."""
         return self.finder.limits
-
-
-async def _no_download(url: str, cache_dir: str) -> str:
-    """Stands in for what Gradio does with an upload whose path is an address: it fetches the address."""
-    raise gr.Error("an image is uploaded; the page does not fetch one from an address")
-
-
-processing_utils.async_ssrf_protected_download = _no_download
 
 
 def build_page(content: Content) -> gr.Blocks:

@@ -1,15 +1,22 @@
 """Serving the page: to this machine alone, without anything from outside, without telling anyone."""
 
-import re
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import TYPE_CHECKING, Any
+import contextlib
+import errno
+import socket
+from collections.abc import Sequence
 
+import gradio as gr
+import uvicorn
+from fastapi import FastAPI
+
+from vireid.errors import MachineError
+from vireid.page import FOLDER
+from vireid.page.guard import Guard
 from vireid.page.limits import Limits
 
-if TYPE_CHECKING:
-    from gradio import Blocks
-
-Message = MutableMapping[str, Any]
+LOOPBACK = "127.0.0.1"
+EVERYWHERE = ("0.0.0.0", "::")  # hosts that stand for every address of this machine
+PORTS = range(7860, 7960)
 # Results flow into as many columns as fit, captions stand below the images.
 STYLE = """
 .gradio-container, .gradio-container .fillable {
@@ -33,124 +40,70 @@ footer { display: none !important; }
     .results .thumbnail-lg img { height: 9rem; }
 }
 """
-LOOPBACK = "127.0.0.1"
-# A browser refuses what these do not allow, whatever Gradio's files ask for.
-POLICY = "; ".join(
-    [
-        "default-src 'self'",
-        "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
-        "style-src 'self' 'unsafe-inline'",
-        "img-src 'self' data: blob:",
-        "media-src 'self' data: blob:",
-        "font-src 'self' data:",
-        "connect-src 'self' data: blob:",
-        "worker-src 'self' blob:",
-        "object-src 'none'",
-        "base-uri 'self'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-    ]
-)
-HEADERS = {
-    b"content-security-policy": POLICY.encode(),
-    b"referrer-policy": b"no-referrer",
-    b"x-content-type-options": b"nosniff",
-}
-OUTSIDE = re.compile(
-    rb"<(?:link|script)\b[^>]*?(?:href|src)=\"https?://[^>]*?>(?:\s*</script>)?", re.IGNORECASE
-)
-
-
-class OnlyThisServer:
-    """Middleware: headers that keep a browser from asking anyone else, and pages that do not want to.
-
-    Args:
-        app: the ASGI application.
-    """
-
-    def __init__(self, app: Callable[..., Awaitable[None]]) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Message, receive: Any, send: Any) -> None:
-        """Pass a request on."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        # Pages are changed on the way, which works on text that is not compressed.
-        kept = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
-        scope = {**scope, "headers": kept}
-        start: Message = {}
-        body = bytearray()
-
-        async def changed(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = [(k, v) for k, v in message["headers"] if k.lower() not in HEADERS]
-                message = {**message, "headers": [*headers, *HEADERS.items()]}
-                if b"text/html" in dict(headers).get(b"content-type", b""):
-                    start.update(message)
-                    return
-            elif start:
-                body.extend(message.get("body", b""))
-                if message.get("more_body"):
-                    return
-                page = OUTSIDE.sub(b"", bytes(body))
-                headers = [(k, v) for k, v in start["headers"] if k.lower() != b"content-length"]
-                await send({**start, "headers": [*headers, (b"content-length", str(len(page)).encode())]})
-                message = {"type": "http.response.body", "body": page}
-            await send(message)
-
-        await self.app(scope, receive, changed)
 
 
 def serve(
-    page: "Blocks", *, host: str = LOOPBACK, port: int | None = None, limits: Limits, wait: bool = True
-) -> str:
-    """Serve a page.
+    page: gr.Blocks,
+    *,
+    host: str = LOOPBACK,
+    port: int | None = None,
+    names: Sequence[str] = (),
+    limits: Limits,
+) -> None:
+    """Serve a page until the process is interrupted.
 
     Args:
         page: of ``build_page``.
         host: the address it listens on; LOOPBACK: this machine alone can reach it.
-        port: None: the first free one from 7860.
+        port: None: the first free one of PORTS.
+        names: of hosts, by which a browser may call it, beside ``host`` and the names of the loopback.
         limits: on uploads.
-        wait: until the process is interrupted.
-
-    Returns:
-        The page's address, where it does not wait.
 
     Raises:
-        OSError: the port is taken.
+        MachineError: it cannot listen there.
     """
-    import gradio as gr
-    from starlette.middleware import Middleware
+    with contextlib.closing(listen(host, port)) as listening:
+        server = page_server(page, names=(host, *names), limits=limits)
+        shown = "localhost" if host in EVERYWHERE else f"[{host}]" if ":" in host else host
+        print(f"The page is at http://{shown}:{listening.getsockname()[1]}/ (Ctrl-C ends it)", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            server.run([listening])
 
-    theme = gr.themes.Default(
-        font=[gr.themes.Font("system-ui"), gr.themes.Font("sans-serif")],
-        font_mono=[gr.themes.Font("ui-monospace"), gr.themes.Font("monospace")],
-    )
-    _, address, _ = page.launch(
-        server_name=host,
-        server_port=port,
-        share=False,
-        prevent_thread_lock=True,
-        quiet=True,
+
+def listen(host: str, port: int | None) -> socket.socket:
+    """A socket that listens; see ``serve``."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for number in PORTS if port is None else (port,):
+        try:
+            return socket.create_server((host, number), family=family)
+        except OSError as error:
+            last = error
+            if error.errno != errno.EADDRINUSE:
+                break
+    raise MachineError(f"the page cannot listen at {host}, port {number} ({last.strerror}); choose another")
+
+
+def page_server(page: gr.Blocks, *, names: Sequence[str], limits: Limits) -> uvicorn.Server:
+    """A server of the page, which ``run`` starts; see ``serve``."""
+    app = gr.mount_gradio_app(
+        FastAPI(docs_url=None, redoc_url=None, openapi_url=None),
+        page,
+        path="/",
+        show_error=False,
         max_file_size=f"{limits.megabytes}mb",
-        allowed_paths=[],
-        blocked_paths=[],
+        footer_links=[],
+        run_history=False,
         enable_monitoring=False,
         ssr_mode=False,
         pwa=False,
         mcp_server=False,
-        footer_links=[],
-        theme=theme,
+        theme=gr.themes.Default(
+            font=[gr.themes.Font("system-ui"), gr.themes.Font("sans-serif")],
+            font_mono=[gr.themes.Font("ui-monospace"), gr.themes.Font("monospace")],
+        ),
         css=STYLE,
-        app_kwargs={
-            "middleware": [Middleware(OnlyThisServer)],
-            "docs_url": None,
-            "redoc_url": None,
-            "openapi_url": None,
-        },
     )
-    print(f"The page is at {address} (Ctrl-C ends it)", flush=True)
-    if wait:
-        page.block_thread()
-    return str(address)
+    guarded = Guard(app, names, FOLDER)
+    return uvicorn.Server(
+        uvicorn.Config(guarded, log_level="warning", ws="none", timeout_graceful_shutdown=1)
+    )
