@@ -129,7 +129,7 @@ def test_modules_import_from_lower_layers_alone():
         ("vireid.registries", "from vireid.evaluation import metrics"),
         ("vireid.engine.trainer", "import mcja"),
         ("vireid.export.model", "from vireid.visualize import ranking"),
-        ("mcja.mser", "from pmcm.mixing import patch_mix"),
+        ("mcja.multi_spectral", "from pmcm.mixing import patch_mix"),
         ("pmcm", "import demo"),
         ("synthvi.scene", "from vireid.modality import Modality"),
         ("vireid", "import pmcm"),

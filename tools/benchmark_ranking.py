@@ -248,7 +248,7 @@ def _mser(gallery_size: int, trials: int) -> Callable[[bool], dict[str, Work]]:
     def prepare(small: bool) -> dict[str, Work]:
         import torch
 
-        from mcja.mser import MultiSpectralReranker
+        from mcja.multi_spectral import MultiSpectralReranker
 
         query = _features(60 if small else 3803, 64)
         galleries = [_features(20 if small else gallery_size, 64, spectra=4) for _ in range(trials)]

@@ -3,7 +3,7 @@
 from mcja.cmr_loss import CrossModalityRetrievalLoss
 from mcja.config import add_mcja_config
 from mcja.mda import ModalityDistributionAdapter
-from mcja.mser import multi_spectral_rerank
+from mcja.multi_spectral import multi_spectral_rerank
 from mcja.ranks import soft_rank
 from vireid import host
 
@@ -16,4 +16,4 @@ __all__ = [
 ]
 
 if host.is_installed():
-    from mcja import adapters, head, reranker, vimc  # noqa: F401  (registration)
+    from mcja import adapters, head, mser, vimc  # noqa: F401  (registration)

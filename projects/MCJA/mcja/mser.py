@@ -1,174 +1,100 @@
-"""Multi-spectral enhanced ranking, MCJA's re-ranker (Liang et al., IEEE TCSVT 2024, section MSER).
-
-The visible side is extracted once for each spectrum (the image, and each color channel alone), the
-infrared side once. Every spectrum is re-ranked by k-reciprocal neighbours, and the distances are averaged.
-"""
+"""Multi-spectral enhanced ranking as a re-ranker: TEST.RERANKER "MSER"."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
+from yacs.config import CfgNode
 
-from vireid.errors import ConfigError, UserError
-from vireid.evaluation.arrays import is_integer
-from vireid.evaluation.features import stack_features
-from vireid.evaluation.neighbours import lists_and_furthest, smallest_columns, squared_distance_blocks
-from vireid.evaluation.reciprocal import neighbour_weights, reciprocal_sets
-from vireid.evaluation.sparse_rows import SparseRows, jaccard_distance, mean_rows
+from mcja.multi_spectral import MultiSpectralReranker
+from vireid.engine.rerankers import Distance
+from vireid.errors import ConfigError
+from vireid.evaluation.features import unit_rows
+from vireid.evaluation.protocols import Setting, Trial
+from vireid.registries import RERANKER_REGISTRY
 
 
-def multi_spectral_rerank(
-    queries: Sequence[Any],
-    galleries: Sequence[Any],
-    k1: int,
-    k2: int,
-    lambda_value: float,
-    *,
-    query_neighbours_only: bool,
-    direction: str = "i2v",
-) -> np.ndarray:
-    """Re-rank one gallery; ``MultiSpectralReranker`` serves many galleries of the same queries.
+@RERANKER_REGISTRY.register()
+class MSER:
+    """Ranks by four spectra of the visible images: the image, and its red, green and blue channel.
 
     Args:
-        queries, galleries: lists of (Q, D) and (G, D) arrays or tensors, L2-normalized by the caller;
-            the infrared side has one, the visible side one for each spectrum.
-        k1, k2, lambda_value, query_neighbours_only, direction: as of ``MultiSpectralReranker``.
-
-    Returns:
-        (Q, G) float32 distances.
-
-    Raises:
-        ConfigError, UserError: as ``MultiSpectralReranker``.
+        k1, k2, lambda_value, query_neighbours_only: as of ``multi_spectral_rerank``.
+        device: where distances are computed.
     """
-    reranker = MultiSpectralReranker(
-        queries, k1, k2, lambda_value, query_neighbours_only=query_neighbours_only, direction=direction
-    )
-    return reranker.rank(galleries)
 
-
-class MultiSpectralReranker:
-    """Re-ranks any number of galleries for one set of queries.
-
-    With neighbours among the queries only, all that does not depend on the gallery is computed once.
-
-    Args:
-        queries: [(Q, D)] for infrared queries, one (Q, D) for each spectrum for visible ones; arrays or
-            tensors, L2-normalized by the caller. On a GPU, distances are computed there.
-        k1: reciprocal sets are made of the k1 + 1 nearest items, the item itself included.
-        k2: nearest items whose sets are averaged.
-        lambda_value: share of the original distance in the result, 0..1.
-        query_neighbours_only: whether neighbours are sought among the queries (SYSU-MM01) or among
-            queries and galleries (RegDB).
-        direction: "i2v" for infrared queries and a visible gallery, "v2i" for the reverse.
-
-    Raises:
-        ConfigError: a parameter out of range, also when ``rank`` finds it too large for the gallery.
-        UserError: features of a wrong shape or number of spectra, or not finite.
-    """
+    views: tuple[str, ...] = ("image", "red", "green", "blue")
+    label = "MSER"
 
     def __init__(
         self,
-        queries: Sequence[Any],
         k1: int,
         k2: int,
         lambda_value: float,
-        *,
         query_neighbours_only: bool,
-        direction: str = "i2v",
-    ) -> None:
-        if direction not in ("i2v", "v2i"):
-            raise ConfigError(f'direction is "{direction}"; it must be "i2v" or "v2i"')
-        least = 2 if query_neighbours_only else 1
-        if not (is_integer(k1) and is_integer(k2)) or k1 < 1 or not least <= k2 <= k1 + 1:
-            raise ConfigError(
-                f"k1 is {k1} and k2 {k2}; k1 must be at least 1, and k2 in {least}..k1 + 1"
-                f"{' with neighbours among the queries only' if query_neighbours_only else ''}"
-            )
-        if not 0 <= lambda_value <= 1:
-            raise ConfigError(f"lambda_value is {lambda_value}; it must be in 0..1")
+        device: str = "cpu",
+    ):
+        self.device = device
         self.k1, self.k2, self.lambda_value = k1, k2, lambda_value
-        self.query_neighbours_only, self.direction = query_neighbours_only, direction
-        self._queries, self._num_queries, _ = _stack("queries", queries, infrared=direction == "i2v")
-        if query_neighbours_only:
-            self._require_items(len(self._queries), "queries")
-            self._lists, self._furthest = lists_and_furthest(self._queries, k1 + 1)
-            self._sets = reciprocal_sets(self._queries.cpu().numpy(), self._lists)
+        self.query_neighbours_only = query_neighbours_only
 
-    def rank(self, galleries: Sequence[Any]) -> np.ndarray:
-        """Distances (Q, G) float32.
+    @classmethod
+    def from_config(cls, cfg: CfgNode) -> "MSER":
+        node = cfg.TEST.MSER
+        return cls(node.K1, node.K2, node.LAMBDA, node.QUERY_NEIGHBOURS_ONLY, cfg.MODEL.DEVICE)
 
-        Args:
-            galleries: one (G, D) for each spectrum for infrared queries, [(G, D)] for visible ones.
-        """
-        gallery, size, spectra = _stack("galleries", galleries, infrared=self.direction == "v2i")
-        if gallery.shape[1] != self._queries.shape[1]:
-            raise UserError(
-                f"queries have {self._queries.shape[1]} dimensions, galleries {gallery.shape[1]}: "
-                "they must be the same"
+    def check(self, settings: Sequence[Setting]) -> None:
+        """Raise ConfigError where a setting does not compare visible with infrared images, or has too few."""
+        for setting in settings:
+            if setting.direction not in ("i2v", "v2i"):
+                raise ConfigError(
+                    f"TEST.RERANKER MSER: {setting.name} has no visible side opposite an infrared one, "
+                    'and so no spectra to compare; set it to ""'
+                )
+            of_queries, of_gallery = (1, 4) if setting.direction == "i2v" else (4, 1)
+            items = min(
+                of_queries * len(trial.query)
+                + (0 if self.query_neighbours_only else of_gallery * len(trial.gallery))
+                for trial in setting.trials
             )
-        gallery = gallery.to(self._queries.device)
-        if self.query_neighbours_only:
-            left, right, furthest = self._among_queries(gallery)
-            columns = len(self._queries)
-        else:
-            left, right, furthest = self._among_all(gallery)
-            columns = len(self._queries) + len(gallery)
-        spectra = max(spectra, len(self._queries) // self._num_queries)
-        result = np.zeros((self._num_queries, size), dtype=np.float32)
-        for spectrum in range(spectra):
-            own = self._part(len(self._queries), self._num_queries, spectrum)
-            other = self._part(len(gallery), size, spectrum)
-            jaccard = jaccard_distance(left[own], right[other], columns)
-            scale = self.lambda_value / furthest[own]
-            for rows, dist in squared_distance_blocks(self._queries[own], gallery[other]):
-                jaccard[rows] *= 1 - self.lambda_value
-                jaccard[rows] += dist.cpu().numpy() * scale[rows, None]
-            result += jaccard
-        result /= spectra
-        return result
+            if self.k1 + 1 > items:
+                raise ConfigError(
+                    f"TEST.MSER.K1 is {self.k1}; {setting.name} has {items} images to choose neighbours "
+                    f"from: set it to {items - 1} or less"
+                )
 
-    def _among_queries(self, gallery: torch.Tensor) -> tuple[SparseRows, SparseRows, np.ndarray]:
-        """Encoded queries and gallery, and each query's greatest distance to any item."""
-        furthest = torch.from_numpy(self._furthest).to(gallery.device)
-        members = np.empty((len(gallery), self.k2), dtype=np.int32)
-        for rows, dist in squared_distance_blocks(gallery, self._queries):
-            furthest = torch.maximum(furthest, dist.amax(dim=0))
-            members[rows] = smallest_columns(dist, self.k2)
-        scale = furthest.cpu().numpy()
-        weights = neighbour_weights(self._sets, scale)
-        left = mean_rows(weights, self._lists[:, : self.k2], len(self._queries))
-        return left, mean_rows(weights, members, len(self._queries)), scale
+    def bind(self, features: dict[str, Tensor]) -> Distance:
+        """The distances of trials, from an (N, D) tensor for each view."""
+        spectra = [unit_rows(features[view].to(self.device)) for view in self.views]
+        latest: tuple[np.ndarray, str, MultiSpectralReranker] | None = None
 
-    def _among_all(self, gallery: torch.Tensor) -> tuple[SparseRows, SparseRows, np.ndarray]:
-        items = torch.cat([self._queries, gallery])
-        self._require_items(len(items), "queries and galleries")
-        lists, furthest = lists_and_furthest(items, self.k1 + 1)
-        weights = neighbour_weights(reciprocal_sets(items.cpu().numpy(), lists), furthest)
-        encoded = mean_rows(weights, lists[:, : self.k2], len(items))
-        count = len(self._queries)
-        return encoded[:count], encoded[count:], furthest[:count]
+        def distance(trial: Trial, setting: Setting) -> np.ndarray:
+            nonlocal latest
+            query, gallery = (torch.from_numpy(part).to(self.device) for part in (trial.query, trial.gallery))
+            query_spectra, gallery_spectra = (1, 4) if setting.direction == "i2v" else (4, 1)
+            try:
+                # Trials of one query set share what does not depend on the gallery.
+                if (
+                    latest is None
+                    or latest[1] != setting.direction
+                    or not np.array_equal(latest[0], trial.query)
+                ):
+                    reranker = self.prepare([view[query] for view in spectra[:query_spectra]], setting)
+                    latest = trial.query, setting.direction, reranker
+                return latest[2].rank([view[gallery] for view in spectra[:gallery_spectra]])
+            except ConfigError as error:
+                raise ConfigError(f"TEST.MSER on {setting.name}: {error}") from None
 
-    def _require_items(self, found: int, name: str) -> None:
-        if self.k1 + 1 > found:
-            raise ConfigError(
-                f"k1 is {self.k1}, but the {name} are {found} images in all: k1 + 1 must be at most {found}"
-            )
+        return distance
 
-    @staticmethod
-    def _part(stacked: int, size: int, spectrum: int) -> slice:
-        """The rows of one spectrum; the infrared side has the same rows for all."""
-        first = spectrum * size if stacked > size else 0
-        return slice(first, first + size)
-
-
-def _stack(name: str, parts: Sequence[Any], *, infrared: bool) -> tuple[torch.Tensor, int, int]:
-    """All spectra of one side below one another, rows of one spectrum, and the number of spectra."""
-    if infrared and len(parts) != 1:
-        raise UserError(f"{name} holds {len(parts)} feature sets; the infrared side has one, in a list")
-    if len(parts) == 0:
-        raise UserError(f"{name} is empty; the visible side has one feature set for each spectrum, in a list")
-    stacked, sizes = stack_features({f"{name}[{i}]": part for i, part in enumerate(parts)})
-    if len(set(sizes)) > 1 or sizes[0] == 0:
-        raise UserError(f"{name} hold {sizes} images; each spectrum must have the same ones, at least one")
-    return stacked, sizes[0], len(sizes)
+    def prepare(self, queries: list[Tensor], setting: Setting) -> MultiSpectralReranker:
+        """queries: one (Q, D) for each spectrum that the query side has."""
+        return MultiSpectralReranker(
+            queries,
+            self.k1,
+            self.k2,
+            self.lambda_value,
+            query_neighbours_only=self.query_neighbours_only,
+            direction=setting.direction,
+        )

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from configs import tiny_config
-from mcja.reranker import MSER
+from mcja.mser import MSER
 from vireid.data import build_dataset, build_test_loader
 from vireid.engine.evaluation import evaluate_dataset, evaluate_model, extract_test_set
 from vireid.engine.extraction import extract_features
