@@ -1,16 +1,13 @@
 """vireid splits: which splits it runs, and their mean. A stand-in trains, but in the last test."""
 
 import json
-import subprocess
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Event
 from types import SimpleNamespace
 
 import pytest
 
+from child_processes import replace_processes
 from configs import PROJECTS, TINY
-from vireid.commands import runs
 
 CONFIG = PROJECTS / "VIReID" / "configs" / "regdb.yml"
 ROWS = ("visible-to-infrared", "infrared-to-visible")
@@ -20,28 +17,18 @@ ROWS = ("visible-to-infrared", "infrared-to-visible")
 def splits(command, monkeypatch, tmp_path):
     """``splits(*arguments)``: exit status, output and errors; ``splits.started`` are the commands run."""
     run = SimpleNamespace(started=[], fail=set(), interrupt=set(), settings={})
-    cancelled = Event()
 
-    class Pool(ThreadPoolExecutor):
-        def shutdown(self, wait=True, *, cancel_futures=False):
-            super().shutdown(wait=False, cancel_futures=cancel_futures)
-            cancelled.set()
-            super().shutdown()
-
-    def train(command, **kwargs):
-        options = command[command.index("--config-file") + 2 :]
-        settings = dict(zip(options[::2], options[1::2]))
-        evaluates = "evaluate" in command
+    def work(process):
+        settings, folder, evaluates = process.settings, process.folder, process.evaluates
         split = int(settings["DATASETS.REGDB.SPLIT"])
         run.started.append((split, evaluates))
         run.settings = settings
         if split in run.interrupt:
             raise KeyboardInterrupt
         if run.interrupt:  # one that had started before the interruption was heard of
-            assert cancelled.wait(60)
+            assert process.stopped.wait(60)
         if split in run.fail:
-            return SimpleNamespace(returncode=1)
-        folder = Path(settings["OUTPUT_DIR"])
+            return 1
         if evaluates:
             assert Path(settings["MODEL.WEIGHTS"]).is_file()
             folder = folder / "eval"
@@ -56,10 +43,9 @@ def splits(command, monkeypatch, tmp_path):
         record["results"]["RegDB"] = {row: {"mean": {**figures, "mAP": 45.0}} for row in ROWS}
         record["selected_by"] = "mAP"
         (folder / "results_best.json").write_text(json.dumps(record))
-        return SimpleNamespace(returncode=0)
+        return 0
 
-    monkeypatch.setattr(subprocess, "run", train)
-    monkeypatch.setattr(runs, "ThreadPoolExecutor", Pool)
+    replace_processes(monkeypatch, work)
 
     def call(*arguments):
         run.started.clear()

@@ -1,12 +1,11 @@
 """vireid sweep: which runs it makes, which it makes again, and its table. No run here trains anything."""
 
 import json
-import subprocess
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from child_processes import replace_processes
 from configs import PROJECTS
 
 CONFIG = PROJECTS / "VIReID" / "configs" / "demo.yml"
@@ -20,16 +19,14 @@ def sweep(command, monkeypatch, tmp_path):
 
     A run's Rank-1 is 40 and its seed, or what ``sweep.runs.rank1`` makes of its settings.
     """
-    runs = SimpleNamespace(settings=[], codes=[], more_rows=["indoor-search single-shot"])
+    runs = SimpleNamespace(settings=[], statuses=[], more_rows=["indoor-search single-shot"])
     runs.rank1 = lambda settings: 40.0 + float(settings["SEED"])
 
-    def train(command, stdout, **kwargs):
-        options = command[command.index("--config-file") + 2 :]
-        settings = dict(zip(options[::2], options[1::2]))
+    def train(process):
+        settings, folder = process.settings, process.folder
         runs.settings.append(settings)
-        code = runs.codes.pop(0) if runs.codes else 0
-        if code == 0:
-            folder = Path(settings["OUTPUT_DIR"])
+        status = runs.statuses.pop(0) if runs.statuses else 0
+        if status == 0:
             (folder / "model_final.pth").touch()
             means = {**MEANS, "Rank-1": runs.rank1(settings)}
             names = ("all-search single-shot", *runs.more_rows)
@@ -39,9 +36,9 @@ def sweep(command, monkeypatch, tmp_path):
             best = {"SYSUMM01": {name: {"mean": {**means, "mAP": 35.0}} for name in names}}
             record = {"which": "best", "epoch": int(settings["SEED"]), "results": best}
             (folder / "results_best.json").write_text(json.dumps(record))
-        return SimpleNamespace(returncode=code)
+        return status
 
-    monkeypatch.setattr(subprocess, "run", train)
+    replace_processes(monkeypatch, train)
 
     def run(*arguments):
         runs.settings.clear()
@@ -168,7 +165,7 @@ def test_a_folder_says_what_it_holds(sweep, tmp_path):
 
 
 def test_a_run_that_fails_is_named_and_left_out_of_the_table(sweep):
-    sweep.runs.codes = [1, 0, 1]
+    sweep.runs.statuses = [1, 0, 1]
     status, rows = sweep("--vary", "SOLVER.GAMMA", "0.1", "0.2", "--seeds", 0)
     assert status == 1
     assert sweep.error.count("failed: see") == 1 and "GAMMA-0.1_seed0" in sweep.error

@@ -1,10 +1,11 @@
-"""Arguments that commands share, and the command line of a child process."""
+"""Arguments that commands share."""
 
 import argparse
-import os
-import sys
+from pathlib import Path
 
-from vireid.command_line import config_name
+from vireid.command_line import config_name, number_from
+
+RUNS_INTERRUPTED = "; the same command goes on from the last checkpoints"
 
 
 def add_config_arguments(parser: argparse.ArgumentParser, what: str = "the config of the model") -> None:
@@ -24,12 +25,19 @@ def add_config_arguments(parser: argparse.ArgumentParser, what: str = "the confi
     )
 
 
-def vireid_command(*words: object) -> list[str]:
-    """What runs ``vireid`` with these words in a process of its own."""
-    return [sys.executable, "-m", "vireid", *map(str, words)]
-
-
-def child_environment(**variables: str) -> dict[str, str]:
-    """The environment of such a process: it finds the packages that this one finds, installed or not."""
-    path = os.pathsep.join(entry for entry in sys.path if entry)
-    return {**os.environ, "PYTHONPATH": path, **variables}
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what every set of runs takes: its config, folder, epoch, number at a time and settings."""
+    parser.add_argument(
+        "--config-file", type=config_name, required=True, metavar="CONFIG", help="what is trained"
+    )
+    parser.add_argument("--output", required=True, type=Path, metavar="DIR", help="a folder for each run")
+    parser.add_argument(
+        "--epoch",
+        choices=("last", "best"),
+        default="last",
+        help="which epoch the table has (default last); the best is chosen on the test set",
+    )
+    parser.add_argument(
+        "--jobs", type=number_from(1), default=1, metavar="N", help="runs at a time (default 1)"
+    )
+    parser.add_argument("--options", nargs="+", default=[], metavar="KEY VALUE", help="settings of all runs")

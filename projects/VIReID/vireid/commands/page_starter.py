@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vireid.commands.arguments import child_environment, vireid_command
 from vireid.errors import ConfigError, TrainingError
 from vireid.files import output_folder
+from vireid.runs.processes import child_environment, vireid_command
 
 CONFIG = "pmcm/demo"
 IDENTITIES, TEST_IDENTITIES, IMAGES = 240, 40, 4

@@ -6,16 +6,18 @@ Splits that have finished are not trained again, and an interrupted one goes on 
 import argparse
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
-from vireid.commands.comparison import FILES
-from vireid.commands.runs import INTERRUPTED, Run, add_run_arguments, plan_run, run_all
+from vireid.commands.arguments import RUNS_INTERRUPTED, add_run_arguments
 from vireid.errors import ConfigError
+from vireid.files import output_folder
+from vireid.runs.processes import run_all, training_command, vireid_command
+from vireid.runs.results import FILES, SPLIT, Gathered, by_row, read_results, read_results_file
 
-KEY = "DATASETS.REGDB.SPLIT"
+if TYPE_CHECKING:
+    from vireid.runs.run import Run
+
 EXAMPLES = """
 examples:
   train the ten splits and tabulate their last epochs:
@@ -68,26 +70,32 @@ def run(args: argparse.Namespace) -> int:
     """Run what is not finished, print the table, write splits.json; the exit status."""
     from tabulate import tabulate
 
+    from vireid.runs.run import plan_run, settings_title
+
     check_config(args)
-    runs = {
-        split: plan_run(args.config_file, args.output, args.options, [KEY], (str(split),), args.seed)
-        for split in args.splits
-    }
+    runs = {}
+    for split in args.splits:
+        options, title = [*args.options, SPLIT, str(split)], settings_title([(SPLIT, str(split))])
+        runs[split] = plan_run(args.config_file, options, args.seed, args.output, title)
     if args.eval_only:
-        runs = {split: evaluation(run, args.eval_only, args.eval_options) for split, run in runs.items()}
-    failed = run_all([run for run in runs.values() if args.eval_only or not run.finished], args.jobs)
-    folders = {split: results_folder(run, args.eval_only) for split, run in runs.items()}
-    found = {
-        split: json.loads((folder / FILES[args.epoch]).read_text())
-        for split, folder in folders.items()
-        if runs[split].folder not in failed
+        commands = {run: evaluation(run, args.eval_only, args.eval_options) for run in runs.values()}
+    else:
+        commands = {run: training_command(run) for run in runs.values() if not run.finished}
+    output_folder(args.output)
+    failed = run_all(list(commands), args.jobs, commands.__getitem__)
+    files = {
+        split: (run.folder / "eval" if args.eval_only else run.folder) / FILES[args.epoch]
+        for split, run in runs.items()
+        if run.folder not in failed
     }
-    if not found:
+    if not files:
         raise ConfigError(f"no split has finished; {args.output} has a stdout.txt for each")
-    means = averages(found)
-    print(f"RegDB, splits {', '.join(map(str, found))}; {epochs(found)}")
-    print(tabulate(table(means, len(found)), headers="keys", tablefmt="pipe", disable_numparse=True))
-    record = {"epochs": epochs(found), "rows": means, "splits": found}
+    found = {split: read_results_file(file) for split, file in files.items()}
+    results = by_row([result for file in files.values() for result in read_results(file)])
+    rows = {name: row for (dataset, name), row in results.items() if dataset == "RegDB"}
+    print(f"RegDB, splits {', '.join(map(str, found))}; {epochs(found.values())}")
+    print(tabulate(table_rows(rows), headers="keys", tablefmt="pipe", disable_numparse=True))
+    record = {"epochs": epochs(found.values()), "rows": averages(rows), "splits": found}
     (args.output / "splits.json").write_text(json.dumps(record, indent=2) + "\n")
     for folder in failed:
         print(f"failed: see {folder / 'stdout.txt'}", file=sys.stderr)
@@ -95,8 +103,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def interrupted(args: argparse.Namespace) -> str:
-    """How to go on."""
-    return INTERRUPTED
+    """Say how to go on."""
+    return RUNS_INTERRUPTED
 
 
 def check_config(args: argparse.Namespace) -> None:
@@ -121,8 +129,8 @@ def check_config(args: argparse.Namespace) -> None:
         raise ConfigError("--eval-options goes with --eval-only; settings of the training are --options")
 
 
-def evaluation(run: Run, weights: str, options: Sequence[str] = ()) -> Run:
-    """The evaluation of a trained split.
+def evaluation(run: "Run", weights: str, options: list[str]) -> list[str]:
+    """Build the command that evaluates a trained split.
 
     Args:
         weights: "best" or "final".
@@ -136,49 +144,32 @@ def evaluation(run: Run, weights: str, options: Sequence[str] = ()) -> Run:
         raise ConfigError(
             f"--eval-only {weights}: there is no {path}; train the split first, with this config"
         )
-    return replace(run, arguments=(*run.arguments, "MODEL.WEIGHTS", str(path), *options), evaluates=True)
+    return vireid_command("evaluate", *run.arguments, "MODEL.WEIGHTS", path, *options)
 
 
-def results_folder(run: Run, weights: str | None) -> Path:
-    """Where results.json of a split is."""
-    return run.folder / "eval" if weights else run.folder
-
-
-def epochs(found: dict[int, dict[str, Any]]) -> str:
-    """Which epoch the figures are of, in words."""
-    chosen = {str(record["selected_by"]) for record in found.values() if record.get("selected_by")}
+def epochs(found: Iterable[dict[str, Any]]) -> str:
+    """Say which epoch the figures of some results files are of."""
+    chosen = {str(record["selected_by"]) for record in found if record.get("selected_by")}
     if chosen:
         return f"the best epoch of each, chosen on its test set by {' or '.join(sorted(chosen))}"
     return "the last epoch of each"
 
 
-def averages(found: dict[int, dict[str, Any]]) -> dict[str, dict[str, dict[str, float]]]:
-    """Setting, or its re-ranked row -> metric -> mean and standard deviation over the splits, in percent.
+def averages(rows: dict[str, Gathered]) -> dict[str, dict[str, dict[str, float]]]:
+    """Compute the mean and the standard deviation over the splits, of each row and metric."""
+    return {
+        name: {metric: {"mean": row.mean(metric), "std": row.spread(metric) or 0.0} for metric in row.metrics}
+        for name, row in rows.items()
+    }
 
-    Args:
-        found: split -> its results.json.
-    """
-    import numpy as np
 
-    rows = {}
-    for name in next(iter(found.values()))["results"]["RegDB"]:
-        splits = [record["results"]["RegDB"][name]["mean"] for record in found.values()]
-        columns = {metric: [split[metric] for split in splits] for metric in splits[0]}
-        sample = min(1, len(splits) - 1)  # of one split, the deviation is 0
-        rows[name] = {
-            metric: {"mean": float(np.mean(values)), "std": float(np.std(values, ddof=sample))}
-            for metric, values in columns.items()
+def table_rows(rows: dict[str, Gathered]) -> list[dict[str, str]]:
+    """List the cells of each row; mean ± standard deviation where there are several splits."""
+    return [
+        {
+            "row": name,
+            "splits": str(len(row.results)),
+            **{metric: row.cell(metric, 2) for metric in row.metrics},
         }
-    return rows
-
-
-def table(means: dict[str, dict[str, dict[str, float]]], splits: int) -> list[dict[str, str]]:
-    """The cells of each row; mean ± standard deviation where there are several splits."""
-    rows = []
-    for name, metrics in means.items():
-        cells = {
-            metric: f"{figure['mean']:.2f}" + (f" ± {figure['std']:.2f}" if splits > 1 else "")
-            for metric, figure in metrics.items()
-        }
-        rows.append({"row": name, "splits": str(splits), **cells})
-    return rows
+        for name, row in rows.items()
+    ]

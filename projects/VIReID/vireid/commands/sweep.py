@@ -11,8 +11,10 @@ import json
 import sys
 from pathlib import Path
 
-from vireid.commands.comparison import Gathered, read_results
-from vireid.commands.runs import INTERRUPTED, add_run_arguments, plan_run, run_all
+from vireid.commands.arguments import RUNS_INTERRUPTED, add_run_arguments
+from vireid.files import output_folder
+from vireid.runs.processes import run_all
+from vireid.runs.results import by_row, read_results
 
 SHOWN = ("Rank-1", "mAP", "mINP")
 EXAMPLES = """
@@ -44,14 +46,18 @@ def run(args: argparse.Namespace) -> int:
     """Run what is not finished, print the table, write sweep.json."""
     from tabulate import tabulate
 
+    from vireid.runs.run import plan_run, settings_title
+
     keys = [key for key, *_ in args.vary]
     combinations = list(itertools.product(*(values for _, *values in args.vary)))
     seeds = dict.fromkeys(args.seeds)
-    runs = {
-        (values, seed): plan_run(args.config_file, args.output, args.options, keys, values, seed)
-        for values in combinations
-        for seed in seeds
-    }
+    runs = {}
+    for values, seed in itertools.product(combinations, seeds):
+        varied = list(zip(keys, values))
+        options = [*args.options, *itertools.chain(*varied)]
+        title = settings_title(varied)
+        runs[values, seed] = plan_run(args.config_file, options, seed, args.output, title)
+    output_folder(args.output)
     waiting = {run.folder: run for run in runs.values() if not run.finished}
     failed = run_all(list(waiting.values()), args.jobs)
 
@@ -61,7 +67,6 @@ def run(args: argparse.Namespace) -> int:
         done = [runs[values, seed].folder for seed in seeds if runs[values, seed].finished]
         rows += [[*values, *cells] for cells in table_rows(done, args.epoch)]
     print(tabulate(rows, headers=headers, tablefmt="pipe", disable_numparse=True))
-    args.output.mkdir(parents=True, exist_ok=True)
     record = [dict(zip(headers, cells)) for cells in rows]
     (args.output / "sweep.json").write_text(json.dumps(record, indent=2) + "\n")
     for folder in failed:
@@ -70,12 +75,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def interrupted(args: argparse.Namespace) -> str:
-    """How to go on."""
-    return INTERRUPTED
+    """Say how to go on."""
+    return RUNS_INTERRUPTED
 
 
 def table_rows(folders: list[Path], which: str) -> list[list[str]]:
-    """Dataset, row, epoch, number of seeds and metrics; ± only where there are several seeds.
+    """List dataset, row, epoch, number of seeds and metrics; ± only where there are several seeds.
 
     The rows are those of the first setting of the first dataset: without re-ranking and, where the config has
     a re-ranker, with it.
@@ -84,19 +89,12 @@ def table_rows(folders: list[Path], which: str) -> list[list[str]]:
         folders: of the run of each seed.
         which: "last" or "best".
     """
-    results = [read_results(folder, (which,)) for folder in folders]
-    if not results:
+    rows = by_row([result for folder in folders for result in read_results(folder, (which,))])
+    if not rows:
         return [["", "", "", "0", *("" for _ in SHOWN)]]
-    first = results[0][0]
-    rows = []
-    for name in dict.fromkeys(result.row for result in results[0] if result.dataset == first.dataset):
-        if name != first.row and not name.startswith(f"{first.row} + "):
-            continue
-        found = [r for run in results for r in run if (r.dataset, r.row) == (first.dataset, name)]
-        row = Gathered("", found)
-        cells = []
-        for metric in SHOWN:
-            spread = row.spread(metric)
-            cells.append(f"{row.mean(metric):.1f}" + ("" if spread is None else f" ± {spread:.1f}"))
-        rows.append([first.dataset, name, row.epochs, str(len(found)), *cells])
-    return rows
+    first, plain = next(iter(rows))
+    return [
+        [dataset, name, row.epochs, str(len(row.results)), *(row.cell(metric, 1) for metric in SHOWN)]
+        for (dataset, name), row in rows.items()
+        if dataset == first and (name == plain or name.startswith(f"{plain} + "))
+    ]

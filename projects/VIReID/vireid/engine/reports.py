@@ -11,9 +11,8 @@ from tabulate import tabulate
 
 from vireid.evaluation.protocols import ProtocolResult, Setting
 from vireid.files import write_atomically
+from vireid.runs.results import BEST_RESULTS, RESULTS
 
-RESULTS = "results.json"  # of the last evaluation
-BEST_RESULTS = "results_best.json"  # of the epoch of model_best.pth
 DIRECTIONS = {"i2v": "infrared queries, visible gallery", "v2i": "visible queries, infrared gallery"}
 
 

@@ -1,7 +1,5 @@
-"""Results of runs side by side: read, gathered over seeds and splits, and written as a table."""
+"""What runs have reached: read from their folders, and gathered over seeds and splits."""
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +12,9 @@ import yaml
 from vireid.config.rules import leaves
 from vireid.errors import UserError
 
-FILES = {"last": "results.json", "best": "results_best.json"}
+RESULTS = "results.json"  # of the last evaluation
+BEST_RESULTS = "results_best.json"  # of the epoch of model_best.pth
+FILES = {"last": RESULTS, "best": BEST_RESULTS}
 SEED, SPLIT = "SEED", "DATASETS.REGDB.SPLIT"
 # Keys in which runs of one recipe may differ.
 OF_A_RUN = frozenset({SEED, SPLIT, "OUTPUT_DIR", "MODEL.WEIGHTS", "MODEL.HEADS.NUM_CLASSES", "MODEL.DEVICE"})
@@ -69,8 +69,14 @@ class Gathered:
                 return f"{count} {noun}"
         return f"{count} runs" if count > 1 else "1"
 
+    @property
+    def metrics(self) -> list[str]:
+        """Metrics of all runs."""
+        every = [result.metrics for result in self.results]
+        return [name for name in every[0] if all(name in metrics for metrics in every)]
+
     def mean(self, metric: str) -> float:
-        """Over the runs."""
+        """Mean over the runs."""
         return fmean(result.metrics[metric] for result in self.results)
 
     def spread(self, metric: str) -> float | None:
@@ -79,8 +85,17 @@ class Gathered:
             return None
         return stdev(result.metrics[metric] for result in self.results)
 
+    def cell(self, metric: str, digits: int) -> str:
+        """The figure for a table: "43.3 ± 0.4", or "43.3" of a single run."""
+        return mean_and_spread(self.mean(metric), self.spread(metric), digits)
 
-def read_results(path: Path, which: Iterable[str]) -> list[Result]:
+
+def mean_and_spread(mean: float, spread: float | None, digits: int) -> str:
+    """Write a mean and, where there is one, a deviation: "43.3 ± 0.4"."""
+    return f"{mean:.{digits}f}" + ("" if spread is None else f" ± {spread:.{digits}f}")
+
+
+def read_results(path: Path, which: Iterable[str] = ("last",)) -> list[Result]:
     """The rows of a run.
 
     Args:
@@ -93,7 +108,7 @@ def read_results(path: Path, which: Iterable[str]) -> list[Result]:
     files = {path.name: path} if path.is_file() else {FILES[name]: path / FILES[name] for name in which}
     found = [file for file in files.values() if file.is_file()]
     last = path / FILES["last"]
-    if not found and last.is_file() and "weights" in _read_json(last):
+    if not found and last.is_file() and "weights" in read_results_file(last):
         found = [last]
     if not found:
         expected = " or ".join(files)
@@ -101,7 +116,7 @@ def read_results(path: Path, which: Iterable[str]) -> list[Result]:
     config = _read_config(found[0].with_name("config.yaml"))
     results = []
     for file in found:
-        record = _read_json(file)
+        record = read_results_file(file)
         label = "evaluated" if "weights" in record else record.get("which", "last")
         for dataset, rows in record["results"].items():
             for row, content in rows.items():
@@ -110,7 +125,12 @@ def read_results(path: Path, which: Iterable[str]) -> list[Result]:
     return results
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_results_file(path: Path) -> dict[str, Any]:
+    """Read what a training or an evaluation wrote.
+
+    Raises:
+        UserError: it is something else.
+    """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -127,6 +147,14 @@ def _read_config(path: Path) -> dict[str, Any]:
         return dict(leaves(yaml.safe_load(path.read_text(encoding="utf-8")) or {}))
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+
+
+def by_row(results: Sequence[Result]) -> dict[tuple[str, str], Gathered]:
+    """(dataset, row) -> the results of all runs, in the order in which the rows were found first."""
+    rows: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        rows.setdefault((result.dataset, result.row), []).append(result)
+    return {row: Gathered("", found) for row, found in rows.items()}
 
 
 def gather(results: Sequence[Result], *, every_run: bool = False) -> list[Gathered]:
@@ -165,63 +193,3 @@ def differences(rows: Sequence[Gathered]) -> dict[str, dict[str, Any]]:
     keys = dict.fromkeys(key for config in configs.values() for key in config if key not in OF_A_RUN)
     found = {key: {name: config.get(key) for name, config in configs.items()} for key in keys}
     return {key: values for key, values in found.items() if len({str(v) for v in values.values()}) > 1}
-
-
-def metric_names(rows: Sequence[Gathered], chosen: Sequence[str] = ()) -> list[str]:
-    """The metrics that all rows have, or those of them that are chosen.
-
-    Raises:
-        UserError: a chosen one is not among them.
-    """
-    every = [result.metrics for row in rows for result in row.results]
-    known = [name for name in every[0] if all(name in metrics for metrics in every)]
-    for name in chosen:
-        if name not in known:
-            raise UserError(f"--metrics names {name!r}; the runs have {', '.join(known)}")
-    return list(chosen) or known
-
-
-def as_markdown(rows: Sequence[Gathered], metrics: Sequence[str], changed: dict[str, dict[str, Any]]) -> str:
-    """A table of the figures, mean ± standard deviation; below it one of the differences in config."""
-    from tabulate import tabulate
-
-    table = []
-    for row in rows:
-        first = row.results[0]
-        cells = []
-        for metric in metrics:
-            spread = row.spread(metric)
-            cells.append(f"{row.mean(metric):.2f}" + ("" if spread is None else f" ± {spread:.2f}"))
-        table.append([row.name, first.dataset, first.row, row.epochs, row.number, *cells])
-    headers = ["run", "dataset", "setting", "epoch", "runs", *metrics]
-    text = tabulate(table, headers=headers, tablefmt="pipe", disable_numparse=True)
-    if changed:
-        names = list(next(iter(changed.values())))
-        lines = [[key, *(str(values[name]) for name in names)] for key, values in changed.items()]
-        text += "\n\n" + tabulate(lines, headers=["key", *names], tablefmt="pipe", disable_numparse=True)
-    return text
-
-
-def as_records(
-    rows: Sequence[Gathered], metrics: Sequence[str], changed: dict[str, dict[str, Any]]
-) -> list[dict[str, Any]]:
-    """Plain values of each row: figures in full, ``<metric> std`` where there are several runs, and the
-    config keys in which the runs differ."""
-    records = []
-    for row in rows:
-        first = row.results[0]
-        record: dict[str, Any] = {"run": row.name, "dataset": first.dataset, "setting": first.row}
-        record |= {"epoch": row.epochs, "runs": len(row.results)}
-        for metric in metrics:
-            record |= {metric: row.mean(metric), f"{metric} std": row.spread(metric)}
-        records.append(record | {key: values.get(row.name) for key, values in changed.items()})
-    return records
-
-
-def as_csv(records: Sequence[dict[str, Any]]) -> str:
-    """A line for each record, below the names of the columns."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(records[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
-    return text.getvalue().rstrip("\n")
