@@ -1,22 +1,17 @@
 """Two rows of an ablation that nothing but a setting tells apart, and their runs."""
 
-from configs import PROJECTS, all_keys
-from vireid.ablation.runs import Versions, plan_runs
-from vireid.ablation.suites import Row
-from vireid.engine import merge_config
+from pathlib import Path
+
+from configs import PROJECTS
+from synthvi.ablation.rows import plan_rows
+from synthvi.ablation.suites import SuiteRow
+from synthvi.ablation.versions import Versions
 
 CONFIG = str(PROJECTS / "VIReID" / "configs" / "demo.yml")
-PLAIN = Row("plain", CONFIG)
-GAMMA = Row("gamma", CONFIG, ("SOLVER.GAMMA", "0.5"))
+PLAIN = SuiteRow("plain", CONFIG)
+GAMMA = SuiteRow("gamma", CONFIG, ("SOLVER.GAMMA", "0.5"))
 
 
-def configure(file, options):
-    """The config of a row, on top of the defaults."""
-    cfg = all_keys()
-    merge_config(cfg, file, options)
-    return cfg
-
-
-def planned(*rows, seeds=2, code="code", data="data"):
+def planned(*rows, seeds=2, code="code", data="data", work="work"):
     """The runs of some rows, with seeds from 0."""
-    return plan_runs(rows, seeds, configure, Versions(code, data))
+    return plan_rows(rows, seeds, Path(work), Versions(code, data))

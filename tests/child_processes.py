@@ -34,6 +34,4 @@ class ChildProcess:
 
 def replace_processes(monkeypatch, work):
     """Let each process that is started be a ``ChildProcess`` of ``work``."""
-    monkeypatch.setattr(
-        subprocess, "Popen", lambda command, env, **options: ChildProcess(work, command, env)
-    )
+    monkeypatch.setattr(subprocess, "Popen", lambda command, env, **options: ChildProcess(work, command, env))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_ind
 
-from vireid.ablation.agreement import compare_tables, comparison_table, tolerance
+from synthvi.ablation.agreement import agreement_table, compare_tables, tolerance
 from vireid.errors import UserError
 
 
@@ -57,7 +57,7 @@ def test_rows_and_the_difference_of_the_seeds_of_both_are_compared():
 def test_the_table_says_how_far_apart_the_means_are_and_may_be():
     ours = table(entry("base", [40.0, 42.0]), entry("method", [70.0, 70.1]))
     published = table(entry("base", [41.0, 42.0]), entry("method", [60.0, 60.1]))
-    lines = comparison_table(compare_tables(ours, published)).splitlines()
+    lines = agreement_table(compare_tables(ours, published)).splitlines()
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
     assert cells[0] == ["row", "figure", "here", "published", "apart", "allowed", "agrees"]
     allowed = f"{tolerance([40, 42], [41, 42]):.1f}"

@@ -1,22 +1,13 @@
 """tools/modality_gap.py: what its descriptors see, and its scores on a small dataset."""
 
-import importlib
-
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from conftest import ROOT
 from generated_data import make
+from synthvi.ablation import modality_gap as tool
 from vireid.data.datasets import SYSUMM01
-
-
-@pytest.fixture
-def tool(monkeypatch):
-    """The tool as a module."""
-    monkeypatch.syspath_prepend(ROOT / "tools")
-    return importlib.import_module("modality_gap")
 
 
 @pytest.fixture
@@ -33,7 +24,7 @@ def shuffled(image):
     return Image.fromarray(pixels[order].reshape(64, 32, 3))
 
 
-def test_histograms_are_shares_of_levels_and_do_not_see_where_a_pixel_is(tool, image):
+def test_histograms_are_shares_of_levels_and_do_not_see_where_a_pixel_is(image):
     pixels = np.asarray(image)
     counted = [[np.mean(pixels[..., c] // 8 == level) for level in range(32)] for c in range(3)]
     np.testing.assert_allclose(tool.color_histogram(image) ** 2, np.concatenate(counted), atol=1e-12)
@@ -42,7 +33,7 @@ def test_histograms_are_shares_of_levels_and_do_not_see_where_a_pixel_is(tool, i
     assert np.abs(tool.gradient_histograms(image) - tool.gradient_histograms(shuffled(image))).max() > 0.1
 
 
-def test_gradients_do_not_see_color_or_contrast(tool, image):
+def test_gradients_do_not_see_color_or_contrast(image):
     gray = image.convert("L")
     fainter = Image.fromarray(np.asarray(gray) // 2 * 2)
     half = Image.fromarray(np.asarray(fainter) // 2)
@@ -51,7 +42,7 @@ def test_gradients_do_not_see_color_or_contrast(tool, image):
     )
 
 
-def test_inputs_have_mean_0_and_deviation_1_in_each_modality_of_the_training_images(tool):
+def test_inputs_have_mean_0_and_deviation_1_in_each_modality_of_the_training_images():
     draw = np.random.default_rng(0)
     train, test = draw.normal(3, 2, (40, 5)), draw.normal(3, 2, (10, 5))
     kinds = [np.arange(40) % 2 == 0, np.arange(10) % 2 == 0]
@@ -63,7 +54,7 @@ def test_inputs_have_mean_0_and_deviation_1_in_each_modality_of_the_training_ima
         np.testing.assert_allclose(found[1].numpy()[kinds[1] == kind], expected, rtol=1e-3, atol=1e-3)
 
 
-def test_the_network_learns_what_both_modalities_share(tool, monkeypatch):
+def test_the_network_learns_what_both_modalities_share(monkeypatch):
     """Here the second modality has the first one's numbers in another order, which its own layer can undo."""
     monkeypatch.setattr(tool, "BATCH", 64)
     draw = torch.Generator().manual_seed(0)
@@ -78,7 +69,7 @@ def test_the_network_learns_what_both_modalities_share(tool, monkeypatch):
     assert (targets[~infrared][nearest] == targets[infrared]).float().mean() > 0.95
 
 
-def test_scores_are_those_of_the_protocol_and_of_plain_loops(tool, tmp_path):
+def test_scores_are_those_of_the_protocol_and_of_plain_loops(tmp_path):
     make("sysu", tmp_path / "SYSU-MM01", identities=12, images=3)
     dataset = SYSUMM01(str(tmp_path), train_on="train")
     pids = np.array([item.pid for item in dataset.test])

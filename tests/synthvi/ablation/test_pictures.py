@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from synthvi.ablation.pictures import ablation_figure, curve_figure, difference_figure
 from vireid.errors import UserError
-from vireid.visualize.ablation import ablation_figure, curve_figure, difference_figure
 from vireid.visualize.style import SUFFIXES
 
 

@@ -1,10 +1,9 @@
 """The tables of SynthVI's results in the READMEs, which tools/result_tables.py puts there."""
 
-from pathlib import Path
-
 import pytest
 
-PROJECTS = Path(__file__).parents[1] / "projects"
+from configs import PROJECTS
+
 PAGES = [path for path in sorted(PROJECTS.glob("*/README.md")) if "<!-- results:" in path.read_text()]
 
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from synthvi import RECIPES
+from synthvi.ablation.records import Record, write_record
+from synthvi.ablation.scores import Scores
+from synthvi.ablation.settings import changed_settings
+from synthvi.ablation.training import Ablation
 from synthvi.benchmark import write_benchmark
 from synthvi.checksums import FILE
 from synthvi.recipe import Seen
-from vireid.ablation.records import Record, write_record
-from vireid.ablation.runs import record_path
-from vireid.ablation.scores import Scores
-from vireid.ablation.training import Training
 
 SMALL = "synthvi-1.0-small"
 RANK1 = {"baseline": 40.0, "PMCM": 45.0}  # of seed 0; each further seed has a point more
@@ -50,23 +50,17 @@ def reproduce(run_tool, monkeypatch, tmp_path, tiny):
     monkeypatch.setenv("FASTREID_DATASETS", "none")
     monkeypatch.setitem(RECIPES, SMALL, tiny[0])
 
-    def complete(training, runs, subset):
-        reproduce.processes = training.processes
+    def complete(ablation, runs, subset):
+        reproduce.jobs = ablation.jobs
         for run in runs:
-            reproduce.trained.append((run.row.name, run.seed, subset))
-            record = Record(
-                run.row.config,
-                run.row.options,
-                run.seed,
-                run.settings,
-                training.versions.code,
-                training.versions.data,
-                *(2000, 60.0, 5.0, "here"),
-                scores(RANK1[run.row.name] + run.seed),
-            )
-            write_record(record_path(training.results, run), record)
+            row = run.name.partition(",")[0]
+            reproduce.trained.append((row, run.seed, subset))
+            about = run.config_file, run.options, run.seed, changed_settings(run.cfg)
+            versions = ablation.versions.code, ablation.versions.data
+            reached = scores(RANK1[row] + run.seed)
+            write_record(ablation.results, Record(*about, *versions, 2000, 60.0, 5.0, "here", reached))
 
-    monkeypatch.setattr(Training, "complete", complete)
+    monkeypatch.setattr(Ablation, "complete", complete)
 
     def reproduce(baseline, method, *words, subset="test"):
         reproduce.trained = []
@@ -88,7 +82,7 @@ def test_it_makes_the_data_trains_both_rows_and_agrees(reproduce):
     assert sorted(reproduce.trained) == [
         (row, seed, "test") for row in ("PMCM", "baseline") for seed in range(3)
     ]
-    assert reproduce.processes == 2
+    assert reproduce.jobs == 2
     assert (reproduce.folder / "data/SYSU-MM01" / FILE).is_file()
     assert "6 of 6 agree" in printed and "| PMCM - baseline | Rank-1" in printed
     status, printed, _ = reproduce((40, 41, 42), (45, 46, 47), "--seeds", "2")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from vireid.ablation.scores import Scores, identity_scores
+from synthvi.ablation.scores import Scores, identity_scores
 from vireid.engine.evaluation import Extracted
 from vireid.engine.rerankers import ToolkitReranker
 from vireid.evaluation import SYSUProtocol

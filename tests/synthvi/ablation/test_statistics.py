@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from vireid.ablation.scores import Scores
-from vireid.ablation.statistics import mean_and_deviation, paired_difference
+from synthvi.ablation.scores import Scores
+from synthvi.ablation.statistics import mean_and_deviation, paired_difference
 
 
 def scores(rank1, queries=None, pids=None):

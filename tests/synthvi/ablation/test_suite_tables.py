@@ -5,14 +5,21 @@ import json
 import numpy as np
 import pytest
 
-from vireid.ablation.records import Record
-from vireid.ablation.scores import Scores
-from vireid.ablation.suites import Row, Suite
-from vireid.ablation.tables import caption, markdown_table, read_table, suite_table, table_text, write_table
+from synthvi.ablation.records import Record
+from synthvi.ablation.scores import Scores
+from synthvi.ablation.suite_tables import (
+    caption,
+    markdown_table,
+    read_table,
+    suite_table,
+    table_text,
+    write_table,
+)
+from synthvi.ablation.suites import Suite, SuiteRow
 from vireid.errors import UserError
 
-BASE = Row("base", "agw")
-METHOD = Row("method", "mcja", ("A", "1"), against="base")
+BASE = SuiteRow("base", "agw")
+METHOD = SuiteRow("method", "mcja", ("A", "1"), against="base")
 ROWS = (BASE, METHOD)
 
 
@@ -47,7 +54,7 @@ def test_a_row_has_figures_over_its_seeds_and_differences_over_the_seeds_of_both
 
 
 def test_re_ranked_figures_are_compared_with_re_ranked_ones_where_there_are_some():
-    rows = [METHOD, Row("both", "combined", against="method")]
+    rows = [METHOD, SuiteRow("both", "combined", against="method")]
     found = {**FOUND, "both": {0: record(rows[1], 0, plain=70.0, MSER=75.0)}}
     entries = suite_table(rows, found, "val")[2:]
     compared = [(entry["against"], entry["difference"]["Rank-1"]["mean"]) for entry in entries]
@@ -55,7 +62,7 @@ def test_re_ranked_figures_are_compared_with_re_ranked_ones_where_there_are_some
 
 
 def test_a_row_of_one_ranking_shows_it_alone_and_compares_it_with_a_plain_one():
-    whole = Row("whole", "combined", against="method", ranking="MSER")
+    whole = SuiteRow("whole", "combined", against="method", ranking="MSER")
     found = {**FOUND, "whole": {0: record(whole, 0, plain=70.0, MSER=75.0)}}
     (entry,) = suite_table([whole], found, "val")
     assert (entry["label"], entry["ranking"], entry["against"]) == ("whole", "MSER", "method")
@@ -65,11 +72,11 @@ def test_a_row_of_one_ranking_shows_it_alone_and_compares_it_with_a_plain_one():
 
 def test_test_identities_are_others_and_a_row_without_runs_is_empty():
     assert suite_table([BASE], FOUND, "test")[0]["Rank-1"]["mean"] == 43.0
-    assert suite_table([Row("later", "pmcm")], FOUND, "test")[0]["seeds"] == []
+    assert suite_table([SuiteRow("later", "pmcm")], FOUND, "test")[0]["seeds"] == []
 
 
 def test_the_table_in_markdown():
-    entries = suite_table([*ROWS, Row("later", "pmcm")], FOUND, "val")
+    entries = suite_table([*ROWS, SuiteRow("later", "pmcm")], FOUND, "val")
     lines = [
         [cell.strip() for cell in line.split("|")[1:-1]] for line in markdown_table(entries).splitlines()
     ]

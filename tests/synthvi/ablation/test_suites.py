@@ -4,9 +4,8 @@ import pytest
 import yaml
 
 from configs import PROJECTS
-from vireid.ablation.runs import Versions, plan_run
-from vireid.ablation.suites import Row, load_suite
-from vireid.engine import full_config
+from synthvi.ablation.rows import row_config
+from synthvi.ablation.suites import SuiteRow, load_suite
 from vireid.engine.checks import check_config
 from vireid.errors import ConfigError
 
@@ -34,11 +33,13 @@ def test_a_row_is_a_config_and_what_it_changes(tmp_path):
     )
     suite = load_suite(path, "synthvi/small_")
     assert (suite.name, suite.title) == ("parts", "Parts")
-    assert suite.rows[0] == Row("plain", "synthvi/small_agw")
+    assert suite.rows[0] == SuiteRow("plain", "synthvi/small_agw")
     options = ("MODEL.TWO_STREAM.MIXED_STEM", "own", "MODEL.PATCH_MIX.RATIO", "0.25")
-    point = Row("own stem", "synthvi/small_pmcm", options, against="plain", curve=("p", 0.25))
+    point = SuiteRow("own stem", "synthvi/small_pmcm", options, against="plain", curve=("p", 0.25))
     assert suite.row("own stem") == point
-    assert suite.row("re-ranked") == Row("re-ranked", "synthvi/small_agw", against="plain", ranking="MSER")
+    assert suite.row("re-ranked") == SuiteRow(
+        "re-ranked", "synthvi/small_agw", against="plain", ranking="MSER"
+    )
 
 
 @pytest.mark.parametrize(
@@ -69,4 +70,4 @@ def test_a_suite_that_cannot_be_is_refused(tmp_path, rows, message):
 @pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)
 def test_every_row_of_this_projects_suites_is_a_config(path, size):
     for row in load_suite(path, f"synthvi/{size}_").rows:
-        check_config(plan_run(row, 0, full_config, Versions("code", "data")).cfg)
+        check_config(row_config(row))

@@ -1,69 +1,58 @@
 """Training and scoring what an ablation lacks. Stand-ins train and score, but in the last test."""
 
 import os
+import shutil
 import signal
-import subprocess
 import threading
-from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from ablation_rows import GAMMA, PLAIN, planned
+from child_processes import replace_processes
 from configs import tiny_config
+from synthvi.ablation import training as module
+from synthvi.ablation.records import read_records
+from synthvi.ablation.scores import Scores, score_weights
+from synthvi.ablation.settings import changed_settings
+from synthvi.ablation.training import Ablation, keep_model
+from synthvi.ablation.versions import Versions
 from training import SHORT, train
-from vireid.ablation import training as module
-from vireid.ablation.records import read_record
-from vireid.ablation.runs import Versions, record_path
-from vireid.ablation.scores import Scores, score_weights
-from vireid.ablation.training import Training, keep_model
 from vireid.engine.checkpoints.checkpoint import read_checkpoint
 from vireid.errors import TrainingError
 
 
-class Process:
-    """Stands in for a training: leaves a model whose one weight is the seed. ``end`` may wait or fail."""
+class Tried:
+    """``ablation(runs, subset)`` completes them. Stand-ins leave models whose one weight is the seed.
 
-    def __init__(self, ablation, command, environment):
-        options = command[command.index("--config-file") + 2 :]
-        self.settings = dict(zip(options[::2], options[1::2]))
-        self.ablation, self.threads, self.stopped = (
-            ablation,
-            environment["OMP_NUM_THREADS"],
-            threading.Event(),
-        )
-        ablation.started.append(self)
-
-    def wait(self):
-        status = self.ablation.end(self)
-        folder, seed = Path(self.settings["OUTPUT_DIR"]), int(self.settings["SEED"])
-        (folder / "metrics.json").write_text('{"iteration": 99}\n{"iteration": 199, "lr": 0.1}\n')
-        (folder / "config.yaml").write_text(f"SEED: {seed}\n")
-        weights = {"weight": torch.tensor([float(seed)])}
-        torch.save({"model": weights, "epoch": 1, "optimizer": {"state": {}}}, folder / "model_final.pth")
-        return status
-
-    def terminate(self):
-        self.stopped.set()
-
-
-class Ablation:
-    """``ablation(runs, subset)`` completes them. ``started`` are the trainings that it started, ``scored``
-    the seeds and subsets that it scored."""
+    ``started`` are the trainings that it started, ``scored`` the seeds and subsets that it scored. ``end``
+    may wait or fail.
+    """
 
     def __init__(self, folder):
-        self.results, self.work, self.processes = folder / "results", folder / "work", 1
+        self.results, self.work, self.jobs = folder / "results", folder / "work", 1
         self.code_now = "code"
         self.end = lambda process: 0
 
     def __call__(self, runs, subset="val"):
         self.started, self.scored = [], []
         versions = Versions("code", "data")
-        training = Training(
-            self.results, self.work, versions, Path("train_net.py"), self.processes, lambda: self.code_now
-        )
-        training.complete(runs, subset)
+        Ablation(self.results, self.work, versions, self.jobs, lambda: self.code_now).complete(runs, subset)
+
+    def train(self, process):
+        self.started.append(process)
+        status, seed = self.end(process), int(process.settings["SEED"])
+        (process.folder / "metrics.json").write_text('{"iteration": 99}\n{"iteration": 199, "lr": 0.1}\n')
+        (process.folder / "config.yaml").write_text(f"SEED: {seed}\n")
+        weights = {"weight": torch.tensor([float(seed)])}
+        content = {"model": weights, "epoch": 1, "optimizer": {"state": {}}}
+        torch.save(content, process.folder / "model_final.pth")
+        return status
+
+    def planned(self, *rows, **options):
+        return planned(*rows, work=self.work, **options)
 
     def score(self, cfg, weights, subsets):
         seed = float(read_checkpoint(weights)["model"]["weight"])
@@ -72,7 +61,10 @@ class Ablation:
         return {subset: {"plain": Scores(np.array([1]), np.array([2.0]), figures)} for subset in subsets}
 
     def record(self, run):
-        return read_record(record_path(self.results, run))
+        """The record of a run; None where there is none."""
+        return next(
+            (held for held in read_records(self.results) if held.settings == changed_settings(run.cfg)), None
+        )
 
     @property
     def seeds_and_gammas(self):
@@ -83,15 +75,15 @@ class Ablation:
 
 @pytest.fixture
 def ablation(monkeypatch, tmp_path):
-    """See ``Ablation``."""
-    made = Ablation(tmp_path)
-    monkeypatch.setattr(subprocess, "Popen", lambda command, env, **options: Process(made, command, env))
+    """See ``Tried``."""
+    made = Tried(tmp_path)
+    replace_processes(monkeypatch, made.train)
     monkeypatch.setattr(module, "score_weights", made.score)
     return made
 
 
 def test_each_run_is_trained_and_its_record_says_what_it_reached(ablation):
-    runs = planned(PLAIN, GAMMA)
+    runs = ablation.planned(PLAIN, GAMMA)
     ablation(runs)
     assert ablation.seeds_and_gammas == [("0", ""), ("0", "0.5"), ("1", ""), ("1", "0.5")]
     record = ablation.record(runs[3])
@@ -100,20 +92,20 @@ def test_each_run_is_trained_and_its_record_says_what_it_reached(ablation):
 
 
 def test_a_finished_run_is_not_repeated(ablation):
-    ablation(planned(PLAIN, seeds=1))
-    ablation(planned(PLAIN, GAMMA, seeds=2))
+    ablation(ablation.planned(PLAIN, seeds=1))
+    ablation(ablation.planned(PLAIN, GAMMA, seeds=2))
     assert ablation.seeds_and_gammas == [("0", "0.5"), ("1", ""), ("1", "0.5")]
 
 
 def test_only_the_identities_that_are_asked_for_are_scored(ablation):
-    (run,) = runs = planned(PLAIN, seeds=1)
+    (run,) = runs = ablation.planned(PLAIN, seeds=1)
     ablation(runs, "val")
     assert ablation.scored == [(0.0, "val")]
     assert set(ablation.record(run).scores) == {"val"}
 
 
 def test_the_other_identities_are_scored_later_without_training(ablation):
-    (run,) = runs = planned(PLAIN, seeds=1)
+    (run,) = runs = ablation.planned(PLAIN, seeds=1)
     ablation(runs, "val")
     before = ablation.record(run)
     ablation(runs, "test")
@@ -124,24 +116,22 @@ def test_the_other_identities_are_scored_later_without_training(ablation):
 
 
 def test_where_the_model_was_deleted_it_is_trained_again_and_all_scores_are_of_the_new_one(ablation, capsys):
-    (run,) = runs = planned(PLAIN, seeds=1)
+    (run,) = runs = ablation.planned(PLAIN, seeds=1)
     ablation(runs, "val")
-    (ablation.work / run.key / "model_final.pth").unlink()
+    (run.folder / "model_final.pth").unlink()
     ablation(runs, "test")
     assert (len(ablation.started), ablation.scored) == (1, [(0.0, "test"), (0.0, "val")])
-    assert f"plain, seed 0: {ablation.work / run.key / 'model_final.pth'} is gone; training again" in (
+    assert f"plain, seed 0: {run.folder / 'model_final.pth'} is gone; training again" in (
         capsys.readouterr().out
     )
 
 
 def test_what_a_run_without_its_record_left_is_removed_and_it_is_trained_again(ablation):
-    (run,) = runs = planned(PLAIN, seeds=1)
+    runs = ablation.planned(PLAIN, seeds=1)
     ablation(runs)
-    record_path(ablation.results, run).unlink()
+    shutil.rmtree(ablation.results)
     left = []
-    ablation.end = lambda process: (
-        left.append(sorted(Path(process.settings["OUTPUT_DIR"]).glob("*.pth"))) or 0
-    )
+    ablation.end = lambda process: left.append(sorted(process.folder.glob("*.pth"))) or 0
     ablation(runs)
     assert (left, len(ablation.started)) == ([[]], 1)
 
@@ -152,43 +142,44 @@ def test_nothing_is_trained_after_the_code_has_changed(ablation):
         return 0
 
     ablation.end = end
-    runs = planned(PLAIN, GAMMA, seeds=1)
+    runs = ablation.planned(PLAIN, GAMMA, seeds=1)
     with pytest.raises(TrainingError, match="the code has changed since this ablation began"):
         ablation(runs)
-    assert [record_path(ablation.results, run).is_file() for run in runs] == [True, False]
+    assert [ablation.record(run) is not None for run in runs] == [True, False]
 
 
 def test_a_second_ablation_in_a_folder_is_refused(ablation, python):
-    code = "import sys; from vireid.ablation import training; training._locked(sys.argv[1]).__enter__()"
+    code = "import sys; from synthvi.ablation import training; training._locked(sys.argv[1]).__enter__()"
     refused = []
     ablation.end = lambda process: refused.append(python(code, str(ablation.work)).stderr) or 0
-    ablation(planned(PLAIN, seeds=1))
+    ablation(ablation.planned(PLAIN, seeds=1))
     assert f"another ablation works in {ablation.work}: wait for its end" in refused[0]
-    assert python(code, str(ablation.work)).returncode == 0
+    with module._locked(ablation.work):  # which was given back
+        pass
 
 
 def test_of_a_finished_run_the_config_and_the_weights_are_left(ablation):
-    (run,) = runs = planned(PLAIN, seeds=1)
+    (run,) = runs = ablation.planned(PLAIN, seeds=1)
     ablation(runs)
-    folder = ablation.work / run.key
+    folder = run.folder
     assert sorted(path.name for path in folder.iterdir()) == ["config.yaml", "model_final.pth"]
     assert set(torch.load(folder / "model_final.pth", weights_only=True)) == {"model", "epoch", "digest"}
 
 
 def test_a_failed_training_ends_the_ablation_names_its_log_and_keeps_the_others(ablation):
-    runs = planned(PLAIN, GAMMA, seeds=1)
+    runs = ablation.planned(PLAIN, GAMMA, seeds=1)
     ablation(runs[:1])
     ablation.end = lambda process: 1
-    with pytest.raises(TrainingError, match=f"gamma, seed 0: the training failed; see .*{runs[1].key}"):
+    with pytest.raises(TrainingError, match=f"gamma, seed 0: the training failed; see {runs[1].folder}"):
         ablation(runs)
     assert len(ablation.started) == 1
-    assert [record_path(ablation.results, run).is_file() for run in runs] == [True, False]
+    assert [ablation.record(run) is not None for run in runs] == [True, False]
 
 
 def test_the_time_of_an_interrupted_training_counts(ablation, monkeypatch):
-    (run,) = runs = planned(PLAIN, seeds=1)
+    (run,) = runs = ablation.planned(PLAIN, seeds=1)
     clock = iter([0.0, 40.0, 100.0, 103.0, 200.0, 202.0])  # of two trainings and of scoring
-    monkeypatch.setattr(module.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     ablation.end = lambda process: 1
     with pytest.raises(TrainingError):
         ablation(runs)
@@ -199,15 +190,15 @@ def test_the_time_of_an_interrupted_training_counts(ablation, monkeypatch):
 
 def test_several_trainings_at_a_time_share_the_cores_and_give_the_same_records(ablation, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(module.os, "cpu_count", lambda: 4)
-    runs = planned(PLAIN, GAMMA)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    runs = ablation.planned(PLAIN, GAMMA)
     together = threading.Barrier(2, timeout=60)
 
     def end(process):
         together.wait()  # passed by two trainings at a time alone
         return 0
 
-    ablation.end, ablation.processes = end, 2
+    ablation.end, ablation.jobs = end, 2
     ablation(runs)
     assert {process.threads for process in ablation.started} == {"2"}
     reached = [ablation.record(run).scores["val"]["plain"].mean("Rank-1") for run in runs]
@@ -215,7 +206,7 @@ def test_several_trainings_at_a_time_share_the_cores_and_give_the_same_records(a
 
 
 def test_a_training_that_fails_stops_the_others_and_no_other_begins(ablation):
-    runs = planned(PLAIN, GAMMA, seeds=2)
+    runs = ablation.planned(PLAIN, GAMMA, seeds=2)
     together = threading.Barrier(2, timeout=60)
 
     def end(process):
@@ -225,11 +216,11 @@ def test_a_training_that_fails_stops_the_others_and_no_other_begins(ablation):
         assert process.stopped.wait(timeout=60)
         return 143
 
-    ablation.end, ablation.processes = end, 2
+    ablation.end, ablation.jobs = end, 2
     with pytest.raises(TrainingError, match="gamma, seed 0"):
         ablation(runs)
     assert sorted(ablation.seeds_and_gammas) == [("0", ""), ("0", "0.5")]
-    assert not any(record_path(ablation.results, run).is_file() for run in runs)
+    assert not any(ablation.record(run) is not None for run in runs)
 
 
 def test_sigterm_stops_the_trainings(ablation):
@@ -241,7 +232,7 @@ def test_sigterm_stops_the_trainings(ablation):
     ablation.end = end
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt):
-        ablation(planned(PLAIN, seeds=1))
+        ablation(ablation.planned(PLAIN, seeds=1))
     assert signal.getsignal(signal.SIGTERM) == before
 
 

@@ -99,7 +99,7 @@ SHIPPED = {
     f"{project}/configs/{config}.yml": dataset
     for project in ("VIReID", "PMCM", "MCJA")
     for config, dataset in DATASETS.items()
-} | {f"VIReID/configs/best_{name}.yml": DATASETS[name] for name in ("sysu", "regdb", "llcm")}
+}
 
 
 @pytest.mark.parametrize(("file", "dataset"), SHIPPED.items())
@@ -111,18 +111,6 @@ def test_the_shipped_configs_pass_and_name_their_dataset(file, dataset):
 
 def test_each_shipped_config_has_a_folder_of_its_own():
     assert len({tiny_config(file).OUTPUT_DIR for file in SHIPPED}) == len(SHIPPED)
-
-
-@pytest.mark.parametrize("name", ["sysu", "regdb", "llcm"])
-def test_the_best_configs_add_pmml_to_mcja(name):
-    best, mcja = (
-        tiny_config(f"{config}.yml") for config in (f"VIReID/configs/best_{name}", f"MCJA/configs/{name}")
-    )
-    assert best.TEST.RERANKER == mcja.TEST.RERANKER == "MSER"
-    assert best.TEST.MSER == mcja.TEST.MSER
-    assert (best.MODEL.LOSSES.CMR.SCALE, best.MODEL.LOSSES.PMML.SCALE) == (4, 0.25)
-    assert (best.MODEL.BATCH_TRANSFORMS, best.MODEL.PATCH_MIX.RATIO) == (("PatchMix",), 0.25)
-    assert (best.DATALOADER, best.INPUT) == (mcja.DATALOADER, mcja.INPUT)
 
 
 def test_a_locale_without_utf_8_does_not_lose_the_results(monkeypatch, tmp_path):

@@ -55,10 +55,10 @@ def build_parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Generate, train, score, compare; the exit status."""
     args = build_parser().parse_args()
-    return exit_status(lambda: reproduce(args))
+    return exit_status(lambda: train_and_compare(args))
 
 
-def reproduce(args: argparse.Namespace) -> int:
+def train_and_compare(args: argparse.Namespace) -> int:
     """See ``main``."""
     suite = load_suite(SUITES / f"{args.suite}.yml", f"synthvi/{SIZE}_")
     published = read_table(args.published or RESULTS / SIZE / "tables" / f"{args.suite}-test.json")

@@ -75,9 +75,7 @@ def metric_names(rows: Sequence[Gathered], chosen: Sequence[str] = ()) -> list[s
     return list(chosen) or known
 
 
-def as_markdown(
-    rows: Sequence[Gathered], metrics: Sequence[str], changed: dict[str, dict[str, Any]]
-) -> str:
+def as_markdown(rows: Sequence[Gathered], metrics: Sequence[str], changed: dict[str, dict[str, Any]]) -> str:
     """Tabulate the figures, mean ± standard deviation; below them the differences in config."""
     from tabulate import tabulate
 

@@ -11,7 +11,7 @@ from tabulate import tabulate
 
 from vireid.evaluation.protocols import ProtocolResult, Setting
 from vireid.files import write_atomically
-from vireid.runs.results import BEST_RESULTS, RESULTS
+from vireid.runs import BEST_RESULTS, RESULTS
 
 DIRECTIONS = {"i2v": "infrared queries, visible gallery", "v2i": "visible queries, infrared gallery"}
 

@@ -11,9 +11,8 @@ import yaml
 
 from vireid.config.rules import leaves
 from vireid.errors import UserError
+from vireid.runs import BEST_RESULTS, RESULTS
 
-RESULTS = "results.json"  # of the last evaluation
-BEST_RESULTS = "results_best.json"  # of the epoch of model_best.pth
 FILES = {"last": RESULTS, "best": BEST_RESULTS}
 SEED, SPLIT = "SEED", "DATASETS.REGDB.SPLIT"
 # Keys in which runs of one recipe may differ.

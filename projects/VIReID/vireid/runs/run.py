@@ -15,7 +15,7 @@ from pathlib import Path
 from yacs.config import CfgNode
 
 from vireid.config.files import full_config
-from vireid.runs.results import RESULTS
+from vireid.runs import RESULTS
 
 MODEL = "model_final.pth"
 RECIPE = "recipe.yaml"  # the whole config but OUTPUT_DIR
