@@ -74,10 +74,13 @@ def parse_record(text: str) -> Record:
 def read_records(folder: Path) -> list[Record]:
     """Read all records of a folder, by file and line.
 
+    Of two with one key, as a merge of branches may leave them, the later counts.
+
     Raises:
         DatasetError: names the file and the line that is none.
     """
-    return [record for path in sorted(folder.glob("*.jsonl")) for _, record in _lines(path)]
+    held = [record for path in sorted(folder.glob("*.jsonl")) for _, record in _lines(path)]
+    return list({record.key: record for record in held}.values())
 
 
 def read_defaults(folder: Path, code: str) -> dict[str, Any]:

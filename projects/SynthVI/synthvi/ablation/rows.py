@@ -1,6 +1,6 @@
 """Which trainings an ablation is made of, and which records are theirs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def plan_rows(rows: Sequence[SuiteRow], seeds: int, work: Path, versions: Versio
     """
     for row in rows:
         row_config(row)
-    runs = {}
+    runs: dict[Path, Run] = {}
     for seed in range(seeds):
         for row in rows:
             name, both = f"{row.name}, seed {seed}", astuple(versions)
@@ -60,7 +60,7 @@ def records_of(
     row: SuiteRow,
     seeds: int,
     records: Sequence[Record],
-    defaults: dict[str, Settings],
+    defaults: Mapping[str, Settings],
     data: str,
     subset: str,
 ) -> dict[int, Record]:
@@ -74,7 +74,7 @@ def records_of(
         subset: "val" or "test".
     """
     settings, found = plain_settings(row_config(row)), {}
-    for code in reversed(defaults):
+    for code in reversed(list(defaults)):
         for record in records:
             if record.code != code or record.data != data or subset not in record.scores:
                 continue
