@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import socket
+import threading
 from collections.abc import Sequence
 
 import gradio as gr
@@ -66,8 +67,11 @@ def serve(
         server = page_server(page, names=(host, *names), limits=limits)
         shown = "localhost" if host in EVERYWHERE else f"[{host}]" if ":" in host else host
         print(f"The page is at http://{shown}:{listening.getsockname()[1]}/ (Ctrl-C ends it)", flush=True)
+        # In the main thread, a server waits for every open tab before it ends.
+        thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+        thread.start()
         with contextlib.suppress(KeyboardInterrupt):
-            server.run([listening])
+            thread.join()
 
 
 def listen(host: str, port: int | None) -> socket.socket:
