@@ -11,10 +11,10 @@ from PIL import Image
 from vireid.inference import Embedder, Gallery
 from vireid.modality import Modality
 from vireid.page.app import Content, build_page
-from vireid.page.figures import RunFigures
 from vireid.page.finder import Finder
-from vireid.page.limits import Limits
+from vireid.page.run_pictures import RunPictures
 from vireid.page.server import LOOPBACK, listen, page_server
+from vireid.page.uploads import Limits
 from vireid.preprocessing import Preprocessing
 
 COLORS = [(200, 40, 40), (40, 160, 60), (50, 70, 200), (200, 180, 40)]  # of four persons
@@ -69,7 +69,7 @@ def make_content(folder: Path) -> Content:
     return Content(
         Finder(gallery, LIMITS),
         MeanColor.preprocessing.size,
-        RunFigures(make_run(folder / "run"), None, None),
+        RunPictures(make_run(folder / "run")),
         examples=[infrared],
         pair=[folder / "gallery" / "cam1" / "0001" / "20260101_080100.png", infrared],
     )
@@ -79,7 +79,7 @@ def make_content(folder: Path) -> Content:
 def served(content: Content, names=()):
     """The address of a page that is served meanwhile, at a free port."""
     server = page_server(build_page(content), names=names, limits=LIMITS)
-    with contextlib.closing(listen(LOOPBACK, 0)) as listening:
+    with contextlib.closing(listen(port=0)) as listening:
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()
         yield f"http://{LOOPBACK}:{listening.getsockname()[1]}"

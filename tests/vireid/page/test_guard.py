@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import uuid
+from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -17,6 +18,7 @@ from small_page import make_content, served
 from vireid.page import FOLDER
 from vireid.page.server import LOOPBACK
 
+REFUSED_HOST = "the page does not answer to this host's name; call it localhost, or start it with this name"
 META = {"_type": "gradio.FileData"}
 REFUSED = "the page reads files that were uploaded to it, and no others; upload the image again"
 
@@ -78,18 +80,22 @@ def call(address, function, data, **more):
     return status, ask(address, "GET", f"/gradio_api/queue/data?session_hash={session}")[1]
 
 
+def form(content, name):
+    """(body, headers) of an upload."""
+    part = f'--x\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'
+    return part.encode() + content + b"\r\n--x--\r\n", {"Content-Type": "multipart/form-data; boundary=x"}
+
+
 def upload(address, content, name="query.png"):
     """The path of an uploaded file."""
-    part = f'--x\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'
-    body = part.encode() + content + b"\r\n--x--\r\n"
-    headers = {"Content-Type": "multipart/form-data; boundary=x"}
-    return json.loads(ask(address, "POST", "/gradio_api/upload", body, headers)[1])[0]
+    return json.loads(ask(address, "POST", "/gradio_api/upload", *form(content, name))[1])[0]
 
 
 PLAIN = {"image": None, "state": None, "slider": 1, "dropdown": [], "textbox": "", "radio": "visible"}
 
 
 FILTERS = ["slider", "dropdown", "textbox", "textbox", "radio", "radio"]
+MIXED = ["image", "image", "slider", "state"]
 VALUES = [5, [], "", "", "any", "auto"]
 
 
@@ -173,6 +179,23 @@ def test_what_else_a_call_holds_is_left_out(address, functions, tmp_path):
         assert "5 of 24" not in call(address, example, VALUES, event_data=wrong)[1]
 
 
+def test_values_that_no_input_offers_are_refused(address, functions, content):
+    """Gradio does not check the values beside an upload; the answer is never a result."""
+    path = upload(address, content.examples[0].read_bytes())
+    file = {"path": path, "orig_name": "q.png", "meta": META}
+    search, mix = (number_of(functions, kinds) for kinds in (["image", *FILTERS], MIXED))
+    for place, value in enumerate(["x", "' OR 1=1 --", "x", "x", "x", "x"]):
+        values = [*VALUES[:place], [value] if place == 1 else value, *VALUES[place + 1 :]]
+        text = call(address, search, [file, *values])[1]
+        assert "images, best first" not in text and "Traceback" not in text
+    for share in (7, -1, "x", [], float("nan")):
+        assert "of the patches" not in call(address, mix, [file, file, share, None])[1]
+    assert "50% of the patches" in call(address, mix, [file, file, 0.5, None])[1]
+    assert (
+        "100 of 24" not in (text := call(address, search, [file, 1e9, *VALUES[1:]])[1]) and "24 of 24" in text
+    )
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"[]", b"3", b'{"data": 3}', b'{"data": [{}]}', b"[" * 200_000, b"\xff\xfe{"]
 )
@@ -182,7 +205,9 @@ def test_a_call_of_another_form_is_one_line(address, body):
     assert status in (400, 403) and text.count("\n") == 0 and "Traceback" not in text
 
 
-def test_a_call_has_an_end(address):
+def test_an_upload_and_a_call_have_a_largest_size(address):
+    body, headers = form(bytes(1_200_000), "a.png")
+    assert ask(address, "POST", "/gradio_api/upload", body, headers)[0] == 413
     status, text, _ = ask(address, "POST", "/gradio_api/queue/join", b" " * (1 << 20) + b"{}")
     assert (status, json.loads(text)["detail"]) == (413, "a call has more than 1,048,576 bytes")
 
@@ -196,7 +221,8 @@ def test_files_and_addresses_are_not_served(address, content, tmp_path, asked):
     answers = {ask(address, "GET", f"/gradio_api/file={quote(path)}")[:2] for path in outside}
     assert {(status, json.loads(text)["detail"]) for status, text in answers} == {(403, REFUSED)}
     assert asked == []
-    kept = upload(address, b"kept")
+    kept = upload(address, b"kept", "../../kept.txt")
+    assert FOLDER in Path(kept).resolve().parents
     assert ask(address, "GET", f"/gradio_api/file={quote(kept)}")[:2] == (200, "kept")
 
 
@@ -253,9 +279,7 @@ def test_another_name_of_a_host_is_refused(address, method, route):
     ]
     for headers in [{"Host": host} for host in hosts] + [{"X-Forwarded-Host": "localhost, evil.example"}]:
         status, text, answered = ask(address, method, route, None, headers)
-        assert (status, text) == (421, '{"detail":"the page does not answer to this name of a host"}'), (
-            headers
-        )
+        assert (status, text) == (421, json.dumps({"detail": REFUSED_HOST}, separators=(",", ":"))), headers
         assert "Access-Control-Allow-Origin" not in answered
 
 

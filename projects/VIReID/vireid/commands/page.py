@@ -8,17 +8,21 @@ minutes; both are kept in --folder and used again the next time. Only this machi
 
 import argparse
 import os
+import re
 import signal
 import sys
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vireid.command_line import number_from
+from vireid.commands.page_starter import prepare
 from vireid.commands.search_arguments import add_model, gallery_with_model
 
 if TYPE_CHECKING:
     from vireid.inference import Gallery
-    from vireid.page.figures import RunFigures
+    from vireid.page.run_pictures import RunPictures
 
 EXAMPLES = """
 examples:
@@ -32,70 +36,84 @@ examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The gallery, and how it is served."""
+    """Add the gallery, and how it is served."""
     parser.add_argument("--store", metavar="STORE", help="of vireid search index (default: a generated one)")
     parser.add_argument(
         "--folder", type=Path, metavar="DIR", help="of the generated one (default: in ~/.cache/fastreid-vi)"
     )
     parser.add_argument("--run", type=Path, metavar="DIR", help="a training's output, for its curves")
-    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default 127.0.0.1)")
+    parser.add_argument(
+        "--host",
+        type=host_name,
+        default="127.0.0.1",
+        help="the address to listen on (default 127.0.0.1); 0.0.0.0: all of this machine",
+    )
     parser.add_argument(
         "--allow-host",
+        type=host_name,
         action="append",
         default=[],
         metavar="NAME",
-        help="a name or an address by which a browser may call the page, beside localhost and --host; "
-        "several times for several",
+        help="another name or address by which browsers call the page, beside localhost; may be repeated",
     )
-    parser.add_argument("--port", type=int, help="default: the first free one from 7860")
-    parser.add_argument("--max-megabytes", type=int, default=10, help="of an uploaded file (default 10)")
-    parser.add_argument("--max-megapixels", type=int, default=25, help="of an uploaded image (default 25)")
+    parser.add_argument("--port", type=number_from(0), help="default: the first free one from 7860")
+    for name, default, of in (("--max-megabytes", 10, "file"), ("--max-megapixels", 25, "image")):
+        parser.add_argument(
+            name, type=number_from(1), default=default, help=f"of an uploaded {of} (default {default})"
+        )
     add_model(parser, "needed where the one that filled the store is elsewhere now")
+
+
+def host_name(text: str) -> str:
+    """The type of an argument that is a host's name or address, without a port."""
+    if not re.fullmatch(r"[\w.-]+|\[?[0-9a-fA-F]*:[0-9a-fA-F:.]+\]?", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"{text!r} is no host, such as page.example, 192.0.2.1 or ::1")
+    return text
 
 
 def run(args: argparse.Namespace) -> None:
     """Open or make the gallery, and serve."""
-    from vireid.page.limits import Limits
     from vireid.visualize.style import require
 
-    limits = Limits(args.max_megabytes, args.max_megapixels)
     require("gradio", "page")
-    starter: Any = None
-    if args.store is None:
-        from vireid.commands.page_starter import prepare
+    from vireid.page.app import Content, build_page
+    from vireid.page.finder import Finder
+    from vireid.page.server import EVERYWHERE, listen, serve
+    from vireid.page.uploads import Limits
 
-        starter = prepare(args.folder or cache_folder())
-        args.store, args.run = str(starter.store), starter.run
-        args.config_file, args.opts = starter.config, ["MODEL.WEIGHTS", str(starter.weights)]
-        os.environ["FASTREID_DATASETS"] = str(starter.datasets)
+    limits = Limits(args.max_megabytes, args.max_megapixels)
+    starter = None
     # As a service is stopped: what visitors have uploaded is removed at exit.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    with gallery_with_model(args) as gallery:
-        from vireid.page.app import Content, build_page
-        from vireid.page.finder import Finder
-        from vireid.page.server import serve
+    with closing(listen(args.host, args.port)) as listening:
+        if args.host in EVERYWHERE and not args.allow_host:
+            print("The page answers to localhost alone; --allow-host names this machine for others")
+        if args.store is None:
+            starter = prepare(args.folder or cache_folder())
+            args.store, args.run = str(starter.store), starter.run
+            args.config_file, args.opts = starter.config, ["MODEL.WEIGHTS", str(starter.weights)]
+            os.environ["FASTREID_DATASETS"] = str(starter.datasets)
+        with gallery_with_model(args) as gallery:
+            content = Content(
+                Finder(gallery, limits),
+                gallery.embedder.network.preprocessing.size,
+                pictures_of(gallery, args),
+                starter.examples if starter else (),
+                starter.pair if starter else (),
+            )
+            serve(build_page(content), listening, names=[args.host, *args.allow_host], limits=limits)
 
-        content = Content(
-            Finder(gallery, limits),
-            gallery.embedder.network.preprocessing.size,
-            figures_of(gallery, args),
-            starter.examples if starter else (),
-            starter.pair if starter else (),
-        )
-        page = build_page(content)
-        serve(page, host=args.host, port=args.port, names=args.allow_host, limits=limits)
 
-
-def figures_of(gallery: "Gallery", args: argparse.Namespace) -> "RunFigures":
-    """The figures of the model's run; of an exported file, at most its curves."""
+def pictures_of(gallery: "Gallery", args: argparse.Namespace) -> "RunPictures":
+    """Find what draws pictures of the model's run; of an exported file, at most its curves."""
     from vireid.engine import full_config
-    from vireid.page.figures import RunFigures
+    from vireid.page.run_pictures import RunPictures
 
     network: Any = gallery.embedder.network
     model = getattr(network, "model", None)
     if model is None or args.config_file is None:
-        return RunFigures(args.run, None, None)
-    return RunFigures(args.run, full_config(args.config_file, args.opts), model, network.lock)
+        return RunPictures(args.run)
+    return RunPictures(args.run, full_config(args.config_file, args.opts), model, network.lock)
 
 
 def cache_folder() -> Path:

@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,61 +22,36 @@ EXAMPLES = 8
 PROGRESS = re.compile(r"(eta: \S+).*epoch/iter: (\d+)/(\d+)\s+(total_loss: \S+)")
 
 
-@dataclass(frozen=True)
 class Starter:
-    """What ``prepare`` has made.
+    """Files that ``prepare`` makes.
 
     Attributes:
-        folder: that holds all of it.
+        datasets: the folder for FASTREID_DATASETS; it holds ``dataset``.
+        images, store: the gallery's.
+        run: the training's output; ``weights`` are its last.
     """
 
-    folder: Path
-    config: str = CONFIG
-
-    @property
-    def datasets(self) -> Path:
-        """For FASTREID_DATASETS."""
-        return self.folder / "data"
-
-    @property
-    def images(self) -> Path:
-        """The gallery's images."""
-        return self.folder / "gallery"
-
-    @property
-    def store(self) -> Path:
-        """Their store."""
-        return self.folder / "store"
-
-    @property
-    def run(self) -> Path:
-        """The training's output."""
-        return self.folder / "run"
-
-    @property
-    def weights(self) -> Path:
-        """Of the model."""
-        return self.run / "model_final.pth"
-
-    @property
-    def dataset(self) -> Path:
-        """The generated dataset."""
-        return self.datasets / "SYSU-MM01"
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.config = folder.absolute(), CONFIG
+        self.datasets, self.images = self.folder / "data", self.folder / "gallery"
+        self.dataset = self.datasets / "SYSU-MM01"
+        self.store, self.run = self.folder / "store", self.folder / "run"
+        self.weights = self.run / "model_final.pth"
 
     @property
     def persons(self) -> list[str]:
-        """Those of the gallery, whom the training has not seen."""
+        """List the persons of the gallery, whom the training has not seen."""
         return sorted({path.parent.name for path in self.images.glob("*/*/*.jpg")})
 
     @property
     def examples(self) -> list[Path]:
-        """Infrared images of some of the gallery's persons."""
+        """Choose infrared images of some of the gallery's persons."""
         chosen = self.persons[:: max(1, len(self.persons) // EXAMPLES)][:EXAMPLES]
         return [self.dataset / INFRARED_CAMERA / person / "0001.jpg" for person in chosen]
 
     @property
     def pair(self) -> list[Path]:
-        """A visible and an infrared image of one of them."""
+        """Choose a visible and an infrared image of one of them."""
         person = self.persons[0]
         return [self.dataset / camera / person / "0001.jpg" for camera in ("cam1", INFRARED_CAMERA)]
 
@@ -89,7 +63,7 @@ def prepare(folder: Path) -> Starter:
         ConfigError: the folder cannot be made, or holds something else.
         TrainingError: a step failed; the message holds the end of what it printed.
     """
-    starter = Starter(folder.absolute())
+    starter = Starter(folder)
     output_folder(folder)
     marker = starter.folder / "made-by-vireid-page"
     if not marker.is_file() and any(starter.folder.iterdir()):

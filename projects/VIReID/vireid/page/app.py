@@ -1,7 +1,11 @@
-"""The page itself: what stands where, and what a click does."""
+"""The page itself: what stands where, and what a click does.
+
+A handler that reads uploads takes its inputs with ``preprocess=False``: an image is then a dict with the path
+of its file, which the guard has checked, and ``Limits.read_upload`` is the first to open it.
+"""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -10,14 +14,17 @@ import gradio as gr
 from PIL import Image
 
 from vireid.errors import UserError
-from vireid.page.figures import RunFigures
 from vireid.page.finder import MOST, Filters, Finder
-from vireid.page.limits import Limits
-from vireid.page.mixture import mix_images
+from vireid.page.run_pictures import RunPictures
+from vireid.page.uploads import mix_images
 
 TITLE = "Visible-infrared person search"
-MODALITIES = ("auto", "visible", "infrared")
 KEPT = 6 * 3600  # seconds for which the server keeps what was uploaded, and what it has drawn
+EMPTY = "Drop an image to search."
+# Calls of one group are answered in their order: the last answer is that of the last call.
+SEARCHING: dict[str, Any] = {"concurrency_id": "search", "show_progress": "minimal"}
+MIXING: dict[str, Any] = {"concurrency_id": "mix", "show_progress": "hidden", "preprocess": False}
+Upload = dict[str, Any] | None  # Gradio's description of an uploaded file
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,165 +34,195 @@ class Content:
     Attributes:
         finder: of the gallery.
         size: (height, width) of a mixture: that of the model's images.
-        figures: of a run.
+        pictures: of a run.
         examples: images of which a click makes queries.
         pair: a visible and an infrared image that the mixing tab starts with.
     """
 
     finder: Finder
     size: Sequence[int]
-    figures: RunFigures
+    pictures: RunPictures
     examples: Sequence[Path] = ()
-    pair: Sequence[Path] = field(default=())
-
-    @property
-    def limits(self) -> Limits:
-        """On uploads."""
-        return self.finder.limits
+    pair: Sequence[Path] = ()
 
 
 def build_page(content: Content) -> gr.Blocks:
-    """The page, which ``vireid.page.server.serve`` serves."""
+    """Build the page, which ``vireid.page.server.serve`` serves."""
     with gr.Blocks(
         title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=(KEPT // 4, KEPT)
     ) as page:
         gr.Markdown(f"## {TITLE}\n{escape(content.finder.about())}")
         with gr.Tabs() as tabs:
             with gr.Tab("Search", id="search"):
-                query, search_by = _search_tab(content)
+                search = SearchTab(content)
             with gr.Tab("Mix", id="mix"):
-                page.load(*_mix_tab(content, tabs, query, search_by))
-            if content.figures.names:
+                mixing = MixTab(content)
+            if content.pictures.names:
                 with gr.Tab("Figures", id="figures"):
-                    _figures_tab(content.figures)
+                    _pictures_tab(content.pictures)
+        page.load(mixing.mix, mixing.inputs, mixing.outputs, **MIXING)
+        mixing.use.click(lambda: gr.Tabs(selected="search"), None, tabs)
+        taken = mixing.use.click(
+            lambda upload: upload and upload["path"], mixing.mixed, search.query, preprocess=False
+        )
+        search.search_at(taken.then)
     return page
 
 
-def _search_tab(content: Content) -> tuple[gr.Image, Callable[[gr.Button, gr.Image], None]]:
-    finder = content.finder
-    found = gr.State([])  # paths of the results that are shown
-    with gr.Row():
-        with gr.Column(scale=1, min_width=260):
-            query = _image("Query", "query")
-            if content.examples:
-                pictures = [Image.open(path) for path in content.examples]
-                examples = _tiles("Or click one of these infrared images", "examples", 4, value=pictures)
-            with gr.Accordion("Filters", open=True):
-                top = gr.Slider(1, MOST, 12, step=1, label="Results", elem_id="top")
-                cameras = gr.Dropdown(finder.cameras(), multiselect=True, label="Cameras", elem_id="cameras")
-                after = gr.Textbox(label="Taken at or after", placeholder="2026-01-31 18:30", elem_id="after")
-                before = gr.Textbox(label="Taken before", placeholder="2026-02-01", elem_id="before")
-                of = gr.Radio(["any", "visible", "infrared"], value="any", label="Modality of the results")
-                modality = gr.Radio(
-                    list(MODALITIES),
-                    value="auto",
-                    label="Modality of the query",
-                    info="auto: infrared where it has no color",
-                )
-        with gr.Column(scale=3, min_width=300):
-            said = gr.HTML("Drop an image to search.", elem_id="said", elem_classes="said")
-            results = _tiles("Gallery images", "results", 6, show_label=False, elem_classes="results")
-    filters = [top, cameras, after, before, of, modality]
-    outputs = [results, found, said]
+class SearchTab:
+    """The tab that searches for a query."""
 
-    def search(upload: Any, *values: Any) -> tuple[Any, ...]:
+    def __init__(self, content: Content) -> None:
+        self.finder, self.examples = content.finder, content.examples
+        with gr.Row():
+            with gr.Column(scale=1, min_width=260):
+                self.query = _upload("Query", "query")
+                if self.examples:
+                    pictures = [Image.open(path) for path in self.examples]
+                    label = "Or click one of these infrared images"
+                    examples = _tiles(label, "examples", 4, value=pictures)
+                with gr.Accordion("Filters", open=True):
+                    self.filters = _filters(self.finder.cameras())
+            with gr.Column(scale=3, min_width=300):
+                said = gr.HTML(EMPTY, elem_id="said", elem_classes="said")
+                results = _tiles("Gallery images", "results", 6, show_label=False, elem_classes="results")
+        found = gr.State([])  # paths of the results that are shown
+        self.outputs = [results, found, said]
+
+        top, cameras, after, before, of, modality = self.filters
+        self.query.clear(lambda: ([], [], EMPTY), None, self.outputs)
+        for event in (self.query.upload, after.submit, after.blur, before.submit, before.blur):
+            self.search_at(event)
+        for control in (top, cameras, of, modality):
+            self.search_at(control.change, trigger_mode="always_last")
+        shown = [self.query, *self.outputs]
+        results.select(self.search_by_result, [found, *self.filters], shown, **SEARCHING)
+        if self.examples:
+            examples.select(self.search_by_example, self.filters, shown, **SEARCHING)
+
+    def search_at(self, event: Callable[..., Any], **options: Any) -> None:
+        """Search by the query whenever ``event`` happens."""
+        inputs = [self.query, *self.filters]
+        event(self.search, inputs, self.outputs, preprocess=False, **SEARCHING, **options)
+
+    def search(self, upload: Upload, *values: Any) -> tuple[Any, ...]:
+        """Search by an upload."""
         if upload is None:
-            return [], [], "Drop an image to search."
-        return answer(lambda: content.limits.read(upload.path, _name(upload)), *values)
+            return [], [], EMPTY
+        return self._answer(lambda: self.finder.limits.read_upload(upload), values)
 
-    def answer(image_of: Callable[[], Image.Image], *values: Any) -> tuple[Any, ...]:
+    def search_by_result(self, event: gr.SelectData, paths: list[str], *values: Any) -> tuple[Any, ...]:
+        """Make a result that was clicked the query."""
+        path = paths[event.index] if event.index < len(paths) else ""  # the session has been forgotten
+        return self._take(lambda: self.finder.picture(path), values)
+
+    def search_by_example(self, event: gr.SelectData, *values: Any) -> tuple[Any, ...]:
+        """Make an example that was clicked the query."""
+        path = self.examples[event.index]
+        return self._take(lambda: self.finder.limits.read(path, "the example"), values)
+
+    def _take(self, read: Callable[[], Image.Image], values: Sequence[Any]) -> tuple[Any, ...]:
         try:
-            answered = finder.find(image_of(), Filters(*values))
+            image = read()
+        except UserError as error:
+            return gr.skip(), gr.skip(), gr.skip(), error_line(error)
+        return image, *self._answer(lambda: image, values)
+
+    def _answer(self, read: Callable[[], Image.Image], values: Sequence[Any]) -> tuple[Any, ...]:
+        try:
+            answered = self.finder.find(read(), Filters(*values))
         except UserError as error:
             return [], [], error_line(error)
         paths = [match.path for match in answered.matches]
         return gr.Gallery(answered.pictures, selected_index=None), paths, escape(answered.said)
 
-    def search_by_result(event: gr.SelectData, paths: list[str], *values: Any) -> tuple[Any, ...]:
-        try:
-            image = finder.picture(paths[event.index])
-        except (UserError, IndexError) as error:
-            return gr.skip(), gr.skip(), gr.skip(), error_line(error)
-        return image, *answer(lambda: image, *values)
 
-    def search_by_example(event: gr.SelectData, *values: Any) -> tuple[Any, ...]:
-        image = content.limits.read(content.examples[event.index], "the example")
-        return image, *answer(lambda: image, *values)
+class MixTab:
+    """The tab that mixes two images."""
 
-    def search_by(button: gr.Button, image: gr.Image) -> None:
-        button.click(lambda upload: _kept(content, upload), image, query).then(
-            search, [query, *filters], outputs, show_progress="minimal"
+    def __init__(self, content: Content) -> None:
+        self.limits, self.size = content.finder.limits, content.size
+        gr.Markdown(
+            "Patches of a visible and an infrared image are stitched together, as PMCM trains on them."
         )
+        start: list[Any] = [Image.open(path) for path in content.pair] or [None, None]
+        with gr.Row():
+            visible = _upload("Visible image", "visible", start[0])
+            infrared = _upload("Infrared image", "infrared", start[1])
+            self.mixed = _picture("Mixed image", "mixed", height=320, buttons=["download"])
+        share = gr.Slider(0, 1, 0.5, step=0.05, label="p, the share of visible patches", elem_id="share")
+        with gr.Row():
+            again = gr.Button("Draw other patches")
+            self.use = gr.Button("Search by the mixed image")
+        said = gr.HTML("", elem_id="mix-said", elem_classes="said")
+        seed = gr.State(0)
+        self.inputs: list[Any] = [visible, infrared, share, seed]
+        self.outputs = [self.mixed, said]
+        again.click(lambda number: number + 1, seed, seed)
+        for control in self.inputs:
+            control.change(self.mix, self.inputs, self.outputs, trigger_mode="always_last", **MIXING)
 
-    query.upload(search, [query, *filters], outputs, show_progress="minimal")
-    query.clear(lambda: ([], [], "Drop an image to search."), None, outputs)
-    for control in (top, cameras, of, modality):
-        control.change(
-            search, [query, *filters], outputs, trigger_mode="always_last", show_progress="minimal"
-        )
-    for moment in (after, before):
-        for event in (moment.submit, moment.blur):
-            event(search, [query, *filters], outputs, show_progress="minimal")
-    results.select(search_by_result, [found, *filters], [query, *outputs], show_progress="minimal")
-    if content.examples:
-        examples.select(search_by_example, filters, [query, *outputs], show_progress="minimal")
-    return query, search_by
-
-
-def _mix_tab(
-    content: Content,
-    tabs: gr.Tabs,
-    query: gr.Image,
-    search_by: Callable[[gr.Button, gr.Image], None],
-) -> tuple[Callable[..., Any], list[Any], list[Any]]:
-    """Returns what the page does when it is opened: mixes the pair that it starts with."""
-    gr.Markdown("Patches of a visible and an infrared image are stitched together, as PMCM trains on them.")
-    start: list[Any] = [Image.open(path) for path in content.pair] or [None, None]
-    with gr.Row():
-        visible = _image("Visible image", "visible", start[0])
-        infrared = _image("Infrared image", "infrared", start[1])
-        mixed = _picture("Mixed image", "mixed", height=320, buttons=["download"])
-    share = gr.Slider(0, 1, 0.5, step=0.05, label="p, the share of visible patches", elem_id="share")
-    with gr.Row():
-        again = gr.Button("Draw other patches")
-        use = gr.Button("Search by the mixed image")
-    said = gr.HTML("", elem_id="mix-said", elem_classes="said")
-    seed = gr.State(0)
-
-    def mix(first: Any, second: Any, value: float, number: int) -> tuple[Any, str]:
-        if first is None or second is None:
+    def mix(self, visible: Upload, infrared: Upload, share: float, seed: int) -> tuple[Any, str]:
+        """Mix two uploads."""
+        if visible is None or infrared is None:
             return None, "Drop a visible and an infrared image."
         try:
-            one, other = (content.limits.read(upload.path, _name(upload)) for upload in (first, second))
-            picture = mix_images(one, other, value, content.size, number)
+            first, second = (self.limits.read_upload(upload) for upload in (visible, infrared))
+            picture = mix_images(first, second, share, self.size, seed)
         except UserError as error:
             return None, error_line(error)
         large = picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.NEAREST)
-        return large, f"{round(100 * value)}% of the patches are the visible image's."
-
-    inputs, outputs = [visible, infrared, share, seed], [mixed, said]
-    for control in (visible, infrared, share, seed):
-        control.change(mix, inputs, outputs, trigger_mode="always_last", show_progress="hidden")
-    again.click(lambda number: number + 1, seed, seed)
-    mixed.preprocess = _as_it_is  # type: ignore[method-assign]
-    use.click(lambda: gr.Tabs(selected="search"), None, tabs)
-    search_by(use, mixed)
-    return mix, inputs, outputs
+        return large, f"{round(100 * share)}% of the patches are the visible image's."
 
 
-def _figures_tab(figures: RunFigures) -> None:
-    which = gr.Radio(figures.names, label="Figure", elem_id="which")
+def _pictures_tab(pictures: RunPictures) -> None:
+    which = gr.Radio(pictures.names, label="Figure", elem_id="which")
     said = gr.HTML("A figure takes a few seconds.", elem_id="figure-said", elem_classes="said")
     shown = _picture("Figure", "figure", show_label=False, buttons=["download", "fullscreen"])
 
     def draw(name: str) -> tuple[Any, str]:
         try:
-            picture, line = figures.draw(name)
+            picture, line = pictures.draw(name)
         except UserError as error:
             return None, error_line(error)
         return picture, escape(line)
 
     which.change(draw, which, [shown, said])
+
+
+def _filters(cameras: list[str]) -> list[Any]:
+    """Inputs in the order of the attributes of ``Filters``."""
+    return [
+        gr.Slider(1, MOST, 12, step=1, label="Results", elem_id="top"),
+        gr.Dropdown(cameras, multiselect=True, label="Cameras", elem_id="cameras"),
+        gr.Textbox(label="Taken at or after", placeholder="2026-01-31 18:30", elem_id="after"),
+        gr.Textbox(label="Taken before", placeholder="2026-02-01", elem_id="before"),
+        gr.Radio(["any", "visible", "infrared"], value="any", label="Modality of the results"),
+        gr.Radio(
+            ["auto", "visible", "infrared"],
+            value="auto",
+            label="Modality of the query",
+            info="auto: infrared where it has no color",
+        ),
+    ]
+
+
+def _upload(label: str, name: str, value: Image.Image | None = None) -> gr.Image:
+    """A place for an image."""
+    return gr.Image(
+        value,
+        label=label,
+        sources=["upload", "clipboard"],
+        format="png",
+        height=320,
+        buttons=[],
+        elem_id=name,
+    )
+
+
+def _picture(label: str, name: str, **options: Any) -> gr.Image:
+    """A picture that the page makes."""
+    return gr.Image(label=label, elem_id=name, interactive=False, format="png", **options)
 
 
 def _tiles(label: str, name: str, columns: int, **options: Any) -> gr.Gallery:
@@ -203,39 +240,6 @@ def _tiles(label: str, name: str, columns: int, **options: Any) -> gr.Gallery:
     )
 
 
-def _picture(label: str, name: str, **options: Any) -> gr.Image:
-    """A picture that the page makes."""
-    return gr.Image(label=label, elem_id=name, interactive=False, format="png", **options)
-
-
-def _image(label: str, name: str, value: Image.Image | None = None) -> gr.Image:
-    """A place for an image, whose file is read by ``Limits.read`` and not by Gradio."""
-    image = gr.Image(
-        value,
-        label=label,
-        sources=["upload", "clipboard"],
-        type="filepath",
-        format="png",
-        height=320,
-        buttons=[],
-        elem_id=name,
-    )
-    image.preprocess = _as_it_is  # type: ignore[method-assign]
-    return image
-
-
-def _as_it_is(payload: Any) -> Any:
-    return payload
-
-
-def _kept(content: Content, upload: Any) -> Image.Image | None:
-    return None if upload is None else content.limits.read(upload.path, "the mixed image")
-
-
-def _name(upload: Any) -> str:
-    return str(upload.orig_name or "the image")
-
-
 def error_line(error: Exception) -> str:
-    """An error as a line of the page."""
+    """Write an error as a line of the page."""
     return f'<p class="error" role="alert">{escape(str(error))}</p>'

@@ -9,7 +9,7 @@ from PIL import Image
 
 from vireid.errors import ImageError
 from vireid.inference import Gallery, Match
-from vireid.page.limits import Limits
+from vireid.page.uploads import Limits
 
 THUMBNAIL = (192, 256)  # width, height at most
 MOST = 100  # results
@@ -63,12 +63,12 @@ class Finder:
         self._lock = threading.Lock()
 
     def cameras(self) -> list[str]:
-        """The names of all cameras."""
+        """List the names of all cameras."""
         with self._lock:
             return [name for name in self.gallery.info()["cameras"] if name != "unknown"]
 
     def about(self) -> str:
-        """What the gallery holds, in words."""
+        """Say what the gallery holds."""
         with self._lock:
             info = self.gallery.info()
         kinds = ", ".join(f"{count:,} {name}" for name, count in sorted(info["modalities"].items()))
@@ -106,7 +106,7 @@ class Finder:
         return Found(kept, pictures, said)
 
     def picture(self, path: str) -> Image.Image:
-        """An image of the gallery in full.
+        """Read an image of the gallery in full.
 
         Raises:
             ImageError: the gallery has no such image, or its file cannot be read.
@@ -118,7 +118,7 @@ class Finder:
         return self.limits.read(path, "that image of the gallery")
 
     def thumbnail(self, match: Match) -> Image.Image | None:
-        """A small picture of a result; None where its file cannot be read."""
+        """Make a small picture of a result; None where its file cannot be read."""
         try:
             picture = self.limits.read(match.path, match.path)
         except ImageError:
@@ -128,7 +128,7 @@ class Finder:
 
 
 def caption(rank: int, match: Match) -> str:
-    """Rank, score, camera, identity and time of a result, as far as they are known, a line each."""
+    """Write rank, score, camera, identity and time of a result, as far as they are known, a line each."""
     lines = [f"{rank}. score {match.score:.3f}"]
     lines += [f"camera {match.camera}"] if match.camera is not None else []
     lines += [f"id {match.identity}"] if match.identity is not None else []

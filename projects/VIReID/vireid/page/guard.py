@@ -13,12 +13,14 @@ from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 REFUSED_FILE = "the page reads files that were uploaded to it, and no others; upload the image again"
+REFUSED_HOST = "the page does not answer to this host's name; call it localhost, or start it with this name"
 FILE, CALL, UPLOAD = "/gradio_api/file=", "/gradio_api/queue/join", "/gradio_api/upload"
 # What a browser asks for that shows the page. Gradio has many more routes, and the page needs none of them.
 READ = re.compile(
@@ -29,21 +31,10 @@ WRITE = re.compile(rf"{CALL}|{UPLOAD}|/gradio_api/(cancel|reset)")
 LARGEST_CALL = 1 << 20  # bytes; images are uploaded apart
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[\w.-]+)(:\d{1,5})?", re.ASCII)
 # A browser asks no other server, whatever Gradio's files name.
-POLICY = "; ".join(
-    [
-        "default-src 'self'",
-        "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
-        "style-src 'self' 'unsafe-inline'",
-        "img-src 'self' data: blob:",
-        "media-src 'self' data: blob:",
-        "font-src 'self' data:",
-        "connect-src 'self' data: blob:",
-        "worker-src 'self' blob:",
-        "object-src 'none'",
-        "base-uri 'self'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-    ]
+POLICY = (
+    "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
+    "style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'self'; form-action 'self'; "
+    "frame-ancestors 'none'"
 )
 HEADERS = {
     "content-security-policy": POLICY,
@@ -63,7 +54,8 @@ class Guard:
 
     def __init__(self, app: ASGIApp, names: Collection[str], folder: Path) -> None:
         self.app, self.folder = app, folder
-        self.names = {f"[{name}]" if ":" in name else name.lower() for name in (*LOOPBACK_NAMES, *names)}
+        bare = [name.lower().strip("[]") for name in (*LOOPBACK_NAMES, *names)]
+        self.names = {f"[{name}]" if ":" in name else name for name in bare}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it in one line."""
@@ -81,11 +73,13 @@ class Guard:
             self._check_names(Headers(scope=scope))
             self._check_route(scope["method"], scope["path"])
             if scope["path"] == CALL:
-                call = self._checked_call(await _body(receive))
+                call = self._checked_call(await _body(Request(scope, receive)))
                 receive = _in_place_of_body(call, receive)
         except HTTPException as refused:
             answer = JSONResponse({"detail": refused.detail}, refused.status_code)
             return await answer(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            return None
         await self.app(scope, receive, send_with_headers)
 
     def _check_names(self, headers: Headers) -> None:
@@ -93,7 +87,7 @@ class Guard:
         hosts = headers.getlist("host")
         forwarded = [part.strip() for line in headers.getlist("x-forwarded-host") for part in line.split(",")]
         if len(hosts) != 1 or not all(map(self._is_own, hosts + forwarded)):
-            raise HTTPException(421, "the page does not answer to this name of a host")
+            raise HTTPException(421, REFUSED_HOST)
         for origin in headers.getlist("origin"):
             scheme, _, host = origin.partition("://")
             if scheme not in ("http", "https") or not self._is_own(host):
@@ -111,7 +105,7 @@ class Guard:
             self._own_file(path.removeprefix(FILE))
 
     def _own_file(self, path: Any) -> str:
-        """The file, links followed, that the page itself keeps.
+        """Find the file, links followed, that the page itself keeps.
 
         Raises:
             HTTPException: it lies elsewhere, or there is none: the error does not tell which.
@@ -125,7 +119,7 @@ class Guard:
         raise HTTPException(403, REFUSED_FILE)
 
     def _checked_call(self, body: bytes) -> bytes:
-        """What Gradio needs of a call of a function, and nothing else.
+        """Keep what Gradio needs of a call of a function, and nothing else.
 
         Raises:
             HTTPException: it has another form, or names a file that the page does not keep.
@@ -143,7 +137,7 @@ class Guard:
         return json.dumps(checked).encode()
 
     def _checked_value(self, value: Any) -> Any:
-        """A plain value, a list of texts, or an uploaded file, whose name may be any."""
+        """Keep a plain value, a list of texts, or an uploaded file under whatever name it had."""
         if isinstance(value, dict):
             name = value.get("orig_name")
             return {
@@ -156,26 +150,22 @@ class Guard:
         return value
 
 
-async def _body(receive: Receive) -> bytes:
-    """The body of a request.
+async def _body(request: Request) -> bytes:
+    """Read the body of a request.
 
     Raises:
-        HTTPException: it has no end, or more than LARGEST_CALL bytes.
+        HTTPException: it has more than LARGEST_CALL bytes.
     """
-    body, more = b"", True
-    while more:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise HTTPException(400, "the call has no end")
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
         if len(body) > LARGEST_CALL:
             raise HTTPException(413, f"a call has more than {LARGEST_CALL:,} bytes")
     return body
 
 
 def _in_place_of_body(body: bytes, receive: Receive) -> Receive:
-    """What gives ``body`` first, and then what ``receive`` gives."""
+    """Give ``body`` first, and then what ``receive`` gives."""
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def give() -> Message:

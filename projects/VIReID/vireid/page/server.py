@@ -3,16 +3,17 @@
 import contextlib
 import errno
 import socket
+import threading
 from collections.abc import Sequence
 
 import gradio as gr
 import uvicorn
 from fastapi import FastAPI
 
-from vireid.errors import MachineError
+from vireid.errors import ConfigError
 from vireid.page import FOLDER
 from vireid.page.guard import Guard
-from vireid.page.limits import Limits
+from vireid.page.uploads import Limits
 
 LOOPBACK = "127.0.0.1"
 EVERYWHERE = ("0.0.0.0", "::")  # hosts that stand for every address of this machine
@@ -42,49 +43,50 @@ footer { display: none !important; }
 """
 
 
-def serve(
-    page: gr.Blocks,
-    *,
-    host: str = LOOPBACK,
-    port: int | None = None,
-    names: Sequence[str] = (),
-    limits: Limits,
-) -> None:
-    """Serve a page until the process is interrupted.
+def listen(host: str = LOOPBACK, port: int | None = None) -> socket.socket:
+    """Make a socket that listens.
 
     Args:
-        page: of ``build_page``.
-        host: the address it listens on; LOOPBACK: this machine alone can reach it.
+        host: the name or address; LOOPBACK: this machine alone can reach it.
         port: None: the first free one of PORTS.
-        names: of hosts, by which a browser may call it, beside ``host`` and the names of the loopback.
-        limits: on uploads.
 
     Raises:
-        MachineError: it cannot listen there.
+        ConfigError: the port is taken, or there is no such host.
     """
-    with contextlib.closing(listen(host, port)) as listening:
-        server = page_server(page, names=(host, *names), limits=limits)
-        shown = "localhost" if host in EVERYWHERE else f"[{host}]" if ":" in host else host
-        print(f"The page is at http://{shown}:{listening.getsockname()[1]}/ (Ctrl-C ends it)", flush=True)
-        with contextlib.suppress(KeyboardInterrupt):
-            server.run([listening])
-
-
-def listen(host: str, port: int | None) -> socket.socket:
-    """A socket that listens; see ``serve``."""
+    host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for number in PORTS if port is None else (port,):
         try:
             return socket.create_server((host, number), family=family)
-        except OSError as error:
-            last = error
-            if error.errno != errno.EADDRINUSE:
+        except (OSError, OverflowError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            if getattr(error, "errno", None) != errno.EADDRINUSE:
                 break
-    raise MachineError(f"the page cannot listen at {host}, port {number} ({last.strerror}); choose another")
+    raise ConfigError(f"the page cannot listen at {host}, port {number} ({reason}); choose another")
+
+
+def serve(page: gr.Blocks, listening: socket.socket, *, names: Sequence[str], limits: Limits) -> None:
+    """Serve a page until the process is interrupted.
+
+    Args:
+        page: of ``build_page``.
+        listening: of ``listen``.
+        names: of hosts, by which a browser may call it, beside those of the loopback.
+        limits: on uploads.
+    """
+    server = page_server(page, names=names, limits=limits)
+    host, port = listening.getsockname()[:2]
+    shown = "localhost" if host in EVERYWHERE else f"[{host}]" if ":" in host else host
+    print(f"The page is at http://{shown}:{port}/ (Ctrl-C ends it)", flush=True)
+    # In the main thread, a server waits for every open tab before it ends.
+    thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+    thread.start()
+    with contextlib.suppress(KeyboardInterrupt):
+        thread.join()
 
 
 def page_server(page: gr.Blocks, *, names: Sequence[str], limits: Limits) -> uvicorn.Server:
-    """A server of the page, which ``run`` starts; see ``serve``."""
+    """Make a server of a page, which its ``run`` starts; see ``serve``."""
     app = gr.mount_gradio_app(
         FastAPI(docs_url=None, redoc_url=None, openapi_url=None),
         page,

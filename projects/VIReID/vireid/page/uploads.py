@@ -1,24 +1,56 @@
-"""Mixing two images as PMCM mixes a batch, wherever a method registers that."""
+"""Images that visitors give: read within limits, and mixed."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
 from vireid.errors import ConfigError
-from vireid.images import resized
+from vireid.images import decode_image, resized
 from vireid.modality import Modality
 from vireid.registries import BATCH_TRANSFORM_REGISTRY
 
-MIXER = "PatchMix"
+MIXER = "PatchMix"  # PMCM's batch transform, where PMCM is installed
 PATCH = 16
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits on what is uploaded, checked before an image's pixels are read.
+
+    Attributes:
+        megabytes: of a file.
+        megapixels: of an image.
+    """
+
+    megabytes: int = 10
+    megapixels: int = 25
+
+    def read(self, path: str | Path, name: str) -> Image.Image:
+        """Read an image as RGB.
+
+        Args:
+            path: of the file.
+            name: what its owner calls it, for the error.
+
+        Raises:
+            ImageError: it is no image, is damaged, or has too many pixels.
+        """
+        return decode_image(path, name=name, max_pixels=self.megapixels * 1_000_000)
+
+    def read_upload(self, upload: dict[str, Any]) -> Image.Image:
+        """Read an upload that Gradio describes, under the name that its owner gave it; see ``read``."""
+        return self.read(upload["path"], upload["orig_name"] or "the image")
 
 
 def mix_images(
     visible: Image.Image, infrared: Image.Image, share: float, size: Sequence[int], seed: int = 0
 ) -> Image.Image:
-    """One image of the patches of two.
+    """Mix two images as PMCM mixes a batch.
 
     Args:
         visible, infrared: RGB, of any sizes.
