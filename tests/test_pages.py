@@ -1,5 +1,8 @@
-"""README.md and the other pages: their commands, links and names. The commands of the first pages are run from top to
-bottom, with the built wheel in a new virtual environment; those of all pages are parsed."""
+"""README.md and the other pages: their commands, links and names.
+
+The commands of RUN are run from top to bottom, with the built wheel in a new virtual environment; those of
+all pages are parsed.
+"""
 
 import argparse
 import os
@@ -33,12 +36,15 @@ RUN = {
     "docs/performance.md": (),
     "docs/figures.md": ("pip install",),
 }
-# docs/extending.md is run by test_extending.py.
+EXTENDING = "docs/extending.md"  # run by test_extending.py
 PAGES = sorted(
     str(page.relative_to(ROOT))
     for pattern in ("*.md", "docs/*.md", "datasets/*.md", "projects/*/*.md", "projects/VIReID/vireid/**/*.md")
     for page in ROOT.glob(pattern)
 )
+FILES = [
+    f"/{path}" for path in subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines()
+]
 # What makes every command short. It stands before the settings that a page names, which win.
 SHORT = {
     **{key: value for key, value in TINY.items() if key != "MODEL.HEADS.NUM_CLASSES"},
@@ -53,7 +59,7 @@ SHORT = {
     "TEST.MSER.K1": 4,
     "TEST.MSER.K2": 2,
 }
-# In front of the commands: they run as they are written, with small networks and data. Figures are of make demo's model.
+# In front of the commands: they run as they are written, with small networks and data.
 PRELUDE = """
 set -euo pipefail
 vireid() {
@@ -85,7 +91,11 @@ with_settings() {
     if [[ -z "$placed" && " $* " == *" --config-file "* ]]; then words+=("${settings[@]}"); fi
 }
 """
-DEMO = "mkdir demo && ln -s {data} demo/data && FASTREID_DATASETS={data} vireid train --config-file pmcm/demo OUTPUT_DIR demo/run"
+# In front of docs/figures.md, which draws the model of make demo.
+DEMO = """
+mkdir demo && ln -s {data} demo/data
+vireid train --config-file pmcm/demo OUTPUT_DIR demo/run
+"""
 
 
 def read(page):
@@ -93,12 +103,12 @@ def read(page):
 
 
 def blocks(text):
-    """(language, code, why it is not run or "") of each fenced block."""
+    """List (language, code, why it is not run or "") of each fenced block."""
     return [(language, code, reason) for reason, language, code in BLOCK.findall(text)]
 
 
 def commands(code):
-    """The words of each command of a block of bash, without variables that are set in front of it."""
+    """Yield the words of each command of a block of bash, without variables that are set in front of it."""
     unfinished = ""
     for line in code.replace("\\\n", " ").splitlines():
         unfinished = f"{unfinished}\n{line}"
@@ -117,7 +127,7 @@ def commands(code):
 
 
 def parsed(words):
-    """The arguments of ``vireid <words>``, parsed by its command."""
+    """Parse ``vireid <words>`` as its command does."""
     points = find_entry_points(COMMANDS)
     count = next(count for count in (2, 1) if ".".join(words[:count]) in points)
     parser = argparse.ArgumentParser(exit_on_error=False)
@@ -126,7 +136,7 @@ def parsed(words):
 
 
 def anchors(text):
-    """The anchors of a page's headings, as GitHub makes them."""
+    """Find the anchors of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", text, flags=re.M)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -151,7 +161,7 @@ def test_blocks_and_commands_are_extracted():
     ]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page != "docs/extending.md"])
+@pytest.mark.parametrize("page", [page for page in PAGES if page != EXTENDING])
 def test_every_command_has_known_arguments_and_keys(page):
     makefile, found = read("Makefile"), blocks(read(page))
     for command in (words for language, code, _ in found if language == "bash" for words in commands(code)):
@@ -177,6 +187,13 @@ def test_every_link_leads_somewhere(page):
             assert anchor in anchors(target.read_text(encoding="utf-8")), f"{page} links to {path}#{anchor}"
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in (EXTENDING, "CHANGELOG.md")])
+def test_every_file_that_a_page_names_is_there(page):
+    named = set(re.findall(r"`(?:python )?([\w/.]+\.(?:py|yml))\b[^`\n]*`", read(page))) - {"utils.py"}
+    missing = {name for name in named if not any(path.endswith(f"/{name}") for path in FILES)}
+    assert missing == set()
+
+
 def test_the_first_page_is_short():
     assert len(read("README.md").splitlines()) <= 220
 
@@ -191,8 +208,8 @@ def test_the_list_of_parts_has_every_registered_one():
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
-    """The variables of a virtual environment, outside the checkout, in which the wheel is installed. What the
-    package depends on is taken from the environment of the tests."""
+    """Install the wheel in a virtual environment outside the checkout, and give the environment's variables.
+    What the package depends on is taken from the environment of the tests."""
     folder = tmp_path_factory.mktemp("pages")
     source, venv = folder / "source", folder / "venv"
     for name in subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).splitlines():
