@@ -100,6 +100,7 @@ SHIPPED = {
     for project in ("VIReID", "PMCM", "MCJA")
     for config, dataset in DATASETS.items()
 } | {f"VIReID/configs/best_{name}.yml": DATASETS[name] for name in ("sysu", "regdb", "llcm")}
+SHIPPED["VIReID/configs/vcm.yml"] = "HITSZVCM"
 
 
 @pytest.mark.parametrize(("file", "dataset"), SHIPPED.items())
