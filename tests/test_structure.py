@@ -25,6 +25,7 @@ LAYERS = [
         "vireid.command_line",
         "vireid.files",
         "vireid.images",
+        "vireid.meeting",
         "vireid.preprocessing",
         "vireid.host",
     },

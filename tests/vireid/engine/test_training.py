@@ -163,10 +163,12 @@ def test_a_finished_run_that_evaluates_never_does_not_when_resumed(copy_of_run):
 
 
 def test_machines_that_find_different_checkpoints_do_not_resume(copy_of_run, monkeypatch):
-    monkeypatch.setattr("fastreid.utils.comm.all_gather", lambda found: [found, ""])
-    with pytest.raises(
-        ConfigError, match=r"find model_final.pth of epoch 1 and nothing in .*share the folder"
-    ):
+    def meet(given):
+        return [given, ["other", dict.fromkeys(given[1], "none")]]
+
+    monkeypatch.setattr("vireid.meeting.meet", meet)
+    message = r"checkpoint of --resume .*rank 1 on other: none; rank 0 .*: model_final.pth of epoch 1.*share"
+    with pytest.raises(ConfigError, match=message):
         train(copy_of_run, REGDB, resume=True, SOLVER__MAX_EPOCH=2, DATASETS__REGDB__SPLIT=2)
 
 
@@ -206,61 +208,6 @@ def test_a_resumed_run_follows_a_changed_rate(datasets, tmp_path):
     heads = 10 if max(rates.values()) > 1 else 1  # the largest group may be the heads'
     assert rates[3] == pytest.approx(0.5 * heads)
     assert rates[5] == pytest.approx(0.05 * heads)
-
-
-@pytest.fixture
-def evaluations(monkeypatch):
-    """The epochs after which the trainer evaluates; what it finds are given figures."""
-    figures = []
-
-    def evaluate(cfg, model, *, epoch, **about):
-        figures.append(epoch)
-        value = (10.0, 30.0, 20.0, 25.0)[epoch]
-        setting = {"Rank-1": 90.0 - value, "mAP": value / 2}
-        record = {**about, "epoch": epoch, "results": {"value": value}}
-        (Path(cfg.OUTPUT_DIR) / "results.json").write_text(json.dumps(record))
-        return {"SYSUMM01": {"all-search single-shot": setting, "indoor-search multi-shot": {"mAP": value}}}
-
-    monkeypatch.setattr("vireid.engine.trainer.evaluate_model", evaluate)
-    return figures
-
-
-@pytest.mark.parametrize(
-    ("metric", "values", "best"),
-    [
-        ("indoor-search multi-shot/mAP", [10.0, 30.0, 20.0, 25.0], 1),
-        ("Rank-1", [80.0, 60.0, 70.0, 65.0], 0),
-    ],
-)
-def test_the_best_checkpoint_is_that_of_the_best_evaluation(
-    datasets, tmp_path, evaluations, metric, values, best
-):
-    options = {"SOLVER__MAX_EPOCH": 4, "DATALOADER__MAX_BATCHES_PER_EPOCH": 1}
-    run = train(tmp_path, TEST__BEST_METRIC=metric, **options)
-    name = f"SYSUMM01/{metric if '/' in metric else f'all-search single-shot/{metric}'}"
-    assert [line[name] for line in run.written if name in line] == values
-    content = torch.load(tmp_path / "model_best.pth", weights_only=True)
-    assert content["epoch"] == best
-    assert content["metric"] == content["best_metric"] == values[best]
-    final = torch.load(tmp_path / "model_final.pth", weights_only=True)
-    assert (final["epoch"], final["best_metric"]) == (3, values[best])
-    last, first = (
-        json.loads((tmp_path / name).read_text()) for name in ("results.json", "results_best.json")
-    )
-    assert (last["which"], last["epoch"]) == ("last", 3)
-    assert (first["which"], first["epoch"], first["selected_by"]) == ("best", best, metric)
-    assert (last["results"]["value"], first["results"]["value"]) == (25.0, (10.0, 30.0)[best])
-    log = (tmp_path / "log.txt").read_text()
-    assert f"last epoch (3): {metric} {values[3]:.2f}, in model_final.pth and results.json\n" in log
-    chosen = f"best epoch ({best}), chosen on the test set: {metric} {values[best]:.2f}, in model_best.pth"
-    assert f"{chosen} and results_best.json\n" in log
-
-
-@pytest.mark.parametrize(("period", "epochs"), [(0, [2]), (-1, []), (1, [0, 1, 2]), (2, [1, 2])])
-def test_evaluation_periods(datasets, tmp_path, evaluations, period, epochs):
-    options = {"SOLVER__MAX_EPOCH": 3, "DATALOADER__MAX_BATCHES_PER_EPOCH": 1}
-    train(tmp_path, TEST__EVAL_PERIOD=period, **options)
-    assert evaluations == epochs
 
 
 @pytest.mark.parametrize(

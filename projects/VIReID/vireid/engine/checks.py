@@ -65,7 +65,7 @@ def check_run(cfg: CfgNode, train_set: TrainSet, test_sets: dict[str, Any]) -> N
     """Refuse, before training, datasets that cannot be trained on or evaluated.
 
     Args:
-        test_sets: the datasets of DATASETS.TESTS by name.
+        test_sets: of ``vireid.engine.evaluation_sets``.
 
     Raises:
         ConfigError, DatasetError: names the key, and what is expected; or what is both trained on and tested.
@@ -76,8 +76,8 @@ def check_run(cfg: CfgNode, train_set: TrainSet, test_sets: dict[str, Any]) -> N
         )
     reranker = build_reranker(cfg)
     rows = []
-    for name, dataset in test_sets.items():
-        settings = dataset_settings(cfg, dataset, name)
+    datasets = {name: test_set[0] for name, test_set in test_sets.items()}
+    for name, (dataset, settings, _) in test_sets.items():
         for trained in train_set.datasets:
             check_separation(trained, dataset)
         for label in ("", reranker.label) if reranker else ("",):
@@ -94,15 +94,15 @@ def check_run(cfg: CfgNode, train_set: TrainSet, test_sets: dict[str, Any]) -> N
             raise ConfigError(
                 f"TEST.BEST_METRIC is {cfg.TEST.BEST_METRIC!r}; the rows of the table are {', '.join(rows)}"
             )
-    check_files(cfg, train_set, test_sets)
+    check_files(cfg, train_set, datasets)
     if cfg.INPUT.CHECK_FILES and comm.is_main_process():
-        for subset, items in {"DATASETS.NAMES": train_set.items, **_test_items(test_sets)}.items():
+        for subset, items in {"DATASETS.NAMES": train_set.items, **_test_items(datasets)}.items():
             for fault in sampled_color_faults(items, LOOKED_AT):
                 logger.warning(f"{subset}: {fault}")
 
 
-def _test_items(test_sets: dict[str, Any]) -> dict[str, list[ImageItem]]:
-    return {f"DATASETS.TESTS {name}": dataset.test for name, dataset in test_sets.items()}
+def _test_items(datasets: dict[str, Any]) -> dict[str, list[ImageItem]]:
+    return {f"DATASETS.TESTS {name}": dataset.test for name, dataset in datasets.items()}
 
 
 def dataset_settings(cfg: CfgNode, dataset: Any, name: str) -> tuple[Setting, ...]:

@@ -3,6 +3,7 @@
 import logging
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from yacs.config import CfgNode
 from vireid.data.build import build_dataset, build_test_loader
 from vireid.engine.checkpoints.checkpoint import check_tags, load_weights, read_checkpoint
 from vireid.engine.checks import dataset_settings
+from vireid.engine.evaluation_sets import EvaluationSet, read_evaluation_sets
 from vireid.engine.extraction import (
     NotFiniteFeaturesError,
     check_feature_file,
@@ -23,7 +25,14 @@ from vireid.engine.extraction import (
 )
 from vireid.engine.interruptions import machine_errors
 from vireid.engine.models import build_model
-from vireid.engine.reports import RESULTS, Row, flat_means, results_record, results_table, write_results
+from vireid.engine.reports import (
+    RESULTS,
+    Row,
+    flat_means,
+    results_record,
+    results_table,
+    write_results,
+)
 from vireid.engine.rerankers import Reranker, build_reranker
 from vireid.engine.scoring import Extracted, embedded_images, renumbered, score, used_positions
 from vireid.engine.seeds import seed_everything
@@ -86,12 +95,19 @@ def _load(cfg: CfgNode) -> tuple[nn.Module, dict[str, Any]]:
 
 
 def evaluate_model(
-    cfg: CfgNode, model: nn.Module, *, rerank: bool = True, save_features: str | None = None, **about: Any
+    cfg: CfgNode,
+    model: nn.Module,
+    *,
+    test_sets: Mapping[str, EvaluationSet] | None = None,
+    rerank: bool = True,
+    save_features: str | None = None,
+    **about: Any,
 ) -> dict[str, Any]:
     """Evaluate on DATASETS.TESTS: a table in the log, results.json in OUTPUT_DIR.
 
     Args:
         model: the meta-architecture, maybe wrapped for several processes; left in the mode it was in.
+        test_sets: of ``read_evaluation_sets``; read now by default.
         rerank: whether the re-ranker of the config, if any, adds its rows to the plain ones.
         save_features: as of ``evaluate_weights``.
         about: plain values about the model, such as its epoch, which table and results.json state.
@@ -105,15 +121,18 @@ def evaluate_model(
     """
     if not cfg.DATASETS.TESTS:
         raise ConfigError("""DATASETS.TESTS is empty; name test sets, such as '["SYSUMM01"]'""")
+    test_sets = read_evaluation_sets(cfg) if test_sets is None else test_sets
     rows = {}
-    for name in cfg.DATASETS.TESTS:
-        file = feature_file(save_features, name, len(cfg.DATASETS.TESTS)) if save_features else None
-        dataset = build_dataset(cfg, name)
-        rows[name] = evaluate_dataset(cfg, model, dataset, name, rerank=rerank, save_features=file)
+    for name, (dataset, settings, _) in test_sets.items():
+        file = feature_file(save_features, name, len(test_sets)) if save_features else None
+        rows[name] = evaluate_dataset(
+            cfg, model, dataset, name, settings=settings, rerank=rerank, save_features=file
+        )
     if not comm.is_main_process():
         return {}
     logger.info(f"Results in percent\n{results_table(rows, about)}")
     os.makedirs(cfg.OUTPUT_DIR, exist_ok=True)
+    about["test_sets"] = {name: test_set.digests for name, test_set in test_sets.items()}
     write_results(Path(cfg.OUTPUT_DIR) / RESULTS, results_record(rows, about))
     return flat_means(rows)
 
@@ -157,6 +176,7 @@ def evaluate_dataset(
     dataset: Any,
     name: str,
     *,
+    settings: tuple[Setting, ...] | None = None,
     rerank: bool = True,
     save_features: Path | None = None,
 ) -> list[Row]:
@@ -167,6 +187,7 @@ def evaluate_dataset(
         model: as of ``evaluate_model``.
         dataset: of ``vireid.data.build_dataset``.
         name: its name in DATASETS.TESTS.
+        settings: of ``dataset_settings``, made now by default.
         rerank: as of ``evaluate_model``.
         save_features: a file for the features of all test images.
 
@@ -177,7 +198,7 @@ def evaluate_dataset(
         ConfigError: a dataset without a cross-modality protocol (the toolkit's own).
     """
     reranker = build_reranker(cfg) if rerank else None
-    settings = dataset_settings(cfg, dataset, name)
+    settings = dataset_settings(cfg, dataset, name) if settings is None else settings
     started = time.perf_counter()
     extracted = extract_test_set(cfg, model, dataset, settings, reranker, name, save_features)
     if not comm.is_main_process():

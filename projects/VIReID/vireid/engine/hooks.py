@@ -1,10 +1,8 @@
 """Hooks: the learning rate after each step, evaluation and checkpoints after an epoch."""
 
-import logging
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,14 +13,36 @@ from fastreid.utils import comm
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler
 
-from vireid import host
+from vireid.engine.checkpoints.resume import Place
 from vireid.engine.extraction import NotFiniteFeaturesError
 from vireid.engine.interruptions import Interrupted, StopSignals
 from vireid.engine.processes import share_buffers
-from vireid.engine.reports import BEST_RESULTS, keep_as_best, last_and_best
+from vireid.engine.seeds import endless_batches
 from vireid.engine.step import OptimizationStep
+from vireid.engine.writers import reporting_hooks
+from vireid.meeting import meet
 
-logger = logging.getLogger("fastreid.vireid.hooks")
+
+def training_hooks(trainer: Any, step: OptimizationStep) -> list[HookBase]:
+    """The hooks of a training, in the order in which they are called.
+
+    Args:
+        trainer: a VIReIDTrainer.
+        step: what it does with each batch.
+    """
+    cfg = trainer.cfg
+    built: list[HookBase] = [hooks.IterationTimer(), LearningRate(trainer.scheduler)]
+    if cfg.MODEL.FREEZE_LAYERS:
+        built.append(FrozenLayers(step, cfg.MODEL.FREEZE_LAYERS))
+    if cfg.TEST.PRECISE_BN.ENABLED and hooks.get_bn_modules(trainer.evaluated):
+        batches = endless_batches(trainer.build_train_loader(cfg), 0, 0, cfg.SEED)
+        built.append(PreciseBN(trainer.evaluated, batches, cfg.TEST.PRECISE_BN.NUM_ITER))
+    built.append(WithinEpochCheckpoints(cfg.SOLVER.CHECKPOINT_MINUTES, trainer.signals))
+    built.append(PeriodicEvaluation(cfg.TEST.EVAL_PERIOD, trainer.evaluate, trainer.signals))
+    if comm.is_main_process():
+        built.append(Checkpoints())
+        built += reporting_hooks(cfg, trainer.max_iter)
+    return built
 
 
 class LearningRate(HookBase):
@@ -108,6 +128,7 @@ class PeriodicEvaluation(HookBase):
         try:
             with self.signals.at_once():
                 results = self.evaluate()
+                meet()
         except NotFiniteFeaturesError as error:
             raise trainer.checkpoints.not_finite(trainer.epoch, f"epoch {trainer.epoch}: {error}") from None
         except BaseException:
@@ -115,41 +136,14 @@ class PeriodicEvaluation(HookBase):
             raise
         if comm.is_main_process():
             trainer.storage.put_scalars(**flatten_results_dict(results), smoothing_hint=False)
-        host.wait_for_processes()
 
 
 class Checkpoints(HookBase):
-    """Saves every ``period`` epochs (0: never), after the last epoch (``model_final.pth``), and whenever
-    the metric is the best so far (``model_best.pth``, ``results_best.json``); runs after the evaluation.
-
-    Args:
-        best_metric: TEST.BEST_METRIC, which model_best.pth records: it was chosen on the test set.
-    """
-
-    def __init__(self, period: int, best_metric: str):
-        self.period, self.best_metric = period, best_metric
-
-    def before_train(self) -> None:
-        if self.trainer.checkpoints.best is None:  # one of a run that was deleted
-            (Path(self.trainer.checkpointer.save_dir) / BEST_RESULTS).unlink(missing_ok=True)
+    """Saves what is kept of an epoch; runs after its evaluation."""
 
     def after_epoch(self) -> None:
-        trainer, checkpoints = self.trainer, self.trainer.checkpoints
-        folder = Path(trainer.checkpointer.save_dir)
-        done = trainer.epoch + 1
-        metric = trainer.latest_metric()
-        improved = metric is not None and (checkpoints.best is None or metric > checkpoints.best)
-        if improved:
-            checkpoints.best = metric
-            about = {"metric": metric, "selected_by": self.best_metric}
-            checkpoints.save_epoch("model_best", trainer.epoch, **about)
-            keep_as_best(folder, self.best_metric)
-        if done == trainer.max_epoch:
-            checkpoints.save_epoch("model_final", trainer.epoch, metric=metric)
-            if said := last_and_best(folder, self.best_metric, metric, checkpoints.best):
-                logger.info(said)
-        elif self.period > 0 and done % self.period == 0:
-            checkpoints.save_epoch(f"model_{trainer.epoch:04d}", trainer.epoch, metric=metric)
+        trainer, done = self.trainer, self.trainer.epoch + 1
+        trainer.checkpoints.finish_epoch(Place(done), trainer.latest_metric(), done == trainer.max_epoch)
 
 
 class WithinEpochCheckpoints(HookBase):

@@ -5,24 +5,23 @@ It scores random features, so that settings of TEST.* meet the sizes of the test
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import torch
 from yacs.config import CfgNode
 
-from vireid.engine.checks import dataset_settings
-from vireid.engine.evaluation import Extracted, renumbered, score, used_positions
+from vireid.engine.evaluation_sets import EvaluationSet
 from vireid.engine.rerankers import build_reranker
+from vireid.engine.scoring import Extracted, renumbered, score, used_positions
 from vireid.errors import ConfigError, UserError
 
 CHANNELS = 8  # of a random feature
 
 
-def rehearse_evaluation(cfg: CfgNode, test_sets: Mapping[str, Any]) -> None:
+def rehearse_evaluation(cfg: CfgNode, test_sets: Mapping[str, EvaluationSet]) -> None:
     """Score the first trial of each setting of each test set, re-ranked if the config says so.
 
     Args:
-        test_sets: the datasets of DATASETS.TESTS by name.
+        test_sets: of DATASETS.TESTS.
 
     Raises:
         ConfigError: there is no test set, or what a training would end in; names the test set.
@@ -36,10 +35,8 @@ def rehearse_evaluation(cfg: CfgNode, test_sets: Mapping[str, Any]) -> None:
         )
     reranker = build_reranker(cfg)
     random = torch.Generator().manual_seed(0)
-    for name, dataset in test_sets.items():
-        settings = tuple(
-            replace(setting, trials=setting.trials[:1]) for setting in dataset_settings(cfg, dataset, name)
-        )
+    for name, (dataset, whole, _) in test_sets.items():
+        settings = tuple(replace(setting, trials=setting.trials[:1]) for setting in whole)
         used = used_positions(settings)
         items = [dataset.test[position] for position in used]
         views = reranker.views if reranker else ("image",)

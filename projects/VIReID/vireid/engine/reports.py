@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -159,17 +159,6 @@ def write_results(path: Path, record: dict[str, Any]) -> None:
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
-def keep_as_best(folder: Path, selected_by: str) -> None:
-    """Write the results of the last evaluation as those of the best epoch, too.
-
-    Args:
-        folder: of a run.
-        selected_by: TEST.BEST_METRIC.
-    """
-    record = json.loads((folder / RESULTS).read_text())
-    write_results(folder / BEST_RESULTS, {**record, "which": "best", "selected_by": selected_by})
-
-
 def last_and_best(folder: Path, figure: str, last: float | None, best: float | None) -> str:
     """Which file of a run is of the last epoch and which of the best, and what they reach, in words.
 
@@ -205,13 +194,22 @@ def best_metric(means: dict[str, dict[str, dict[str, float]]], figures: str) -> 
     Raises:
         KeyError: no such dataset or row.
     """
-    values = []
+    values = [means[dataset][row][metric] for dataset, row, metric in figure_paths(means, figures)]
+    return sum(values) / len(values)
+
+
+def figure_paths(rows: Mapping[str, Iterable[str]], figures: str) -> list[tuple[str, str, str]]:
+    """Dataset, row and metric of each figure that TEST.BEST_METRIC lists.
+
+    Args:
+        rows: dataset -> names of its rows.
+    """
+    paths = []
     for figure in listed(figures):
         *path, metric = figure.split("/")
-        dataset = path[0] if len(path) == 2 else next(iter(means))
-        row = path[-1] if path else next(iter(means[dataset]))
-        values.append(means[dataset][row][metric])
-    return sum(values) / len(values)
+        dataset = path[0] if len(path) == 2 else next(iter(rows))
+        paths.append((dataset, path[-1] if path else next(iter(rows[dataset])), metric))
+    return paths
 
 
 def listed(figures: str) -> list[str]:

@@ -5,28 +5,22 @@ import os
 from functools import partial
 from typing import Any
 
-from fastreid.engine import DefaultTrainer, hooks
-from fastreid.engine.train_loop import TrainerBase
+from fastreid.engine import DefaultTrainer
+from fastreid.engine.train_loop import HookBase, TrainerBase
 from fastreid.utils import comm
 from fastreid.utils.events import EventStorage
 from torch import nn
 from yacs.config import CfgNode
 
-from vireid.data.build import ImageLoader, build_dataset, build_train_loader
+from vireid.data.build import ImageLoader, build_train_loader
 from vireid.engine.checkpoints.checkpoint import SCALER, AtomicCheckpointer, check_tags
 from vireid.engine.checkpoints.resume import Place, newest_state, refuse_other_run, restore_generators
 from vireid.engine.checkpoints.run_lock import lock_run, unlock_folder
 from vireid.engine.checkpoints.saving import RunCheckpoints, run_record
 from vireid.engine.checks import check_run
 from vireid.engine.evaluation import evaluate_model
-from vireid.engine.hooks import (
-    Checkpoints,
-    FrozenLayers,
-    LearningRate,
-    PeriodicEvaluation,
-    PreciseBN,
-    WithinEpochCheckpoints,
-)
+from vireid.engine.evaluation_sets import figure_record, read_evaluation_sets
+from vireid.engine.hooks import training_hooks
 from vireid.engine.interruptions import StopSignals, end_with_launcher, keep_working, machine_errors
 from vireid.engine.loss_log import NotFiniteError
 from vireid.engine.models import build_model, uncounted
@@ -37,7 +31,7 @@ from vireid.engine.schedule import build_schedule, fast_forward
 from vireid.engine.seeds import endless_batches, seed_everything
 from vireid.engine.step import OptimizationStep, averaged_model, build_optimizer
 from vireid.engine.torch_compile import compile_backbone, compiler_errors
-from vireid.engine.writers import LOG_PERIOD, reporting_hooks
+from vireid.engine.writers import LOG_PERIOD
 
 logger = logging.getLogger("fastreid.vireid.trainer")
 
@@ -57,10 +51,10 @@ class VIReIDTrainer(DefaultTrainer):
         lock_run(cfg.OUTPUT_DIR)
         data_loader = self.build_train_loader(cfg)
         train_set = data_loader.dataset
-        test_sets = {name: build_dataset(cfg, name) for name in cfg.DATASETS.TESTS}
-        check_run(cfg, train_set, test_sets)
+        self.test_sets = read_evaluation_sets(cfg)
+        check_run(cfg, train_set, self.test_sets)
         if comm.is_main_process():
-            rehearse_evaluation(cfg, test_sets)
+            rehearse_evaluation(cfg, self.test_sets)
         cfg = self.auto_scale_hyperparams(uncounted(cfg), train_set.num_classes)
         seed_everything(cfg.SEED)  # the same weights whatever was drawn before, on every process
         model = self.build_model(cfg)
@@ -70,7 +64,9 @@ class VIReIDTrainer(DefaultTrainer):
         self.checkpointer = AtomicCheckpointer(
             model, cfg.OUTPUT_DIR, save_to_disk=comm.is_main_process(), optimizer=optimizer, averaged=averaged
         )
-        self.checkpoints = RunCheckpoints(self.checkpointer, run_record(cfg, train_set))
+        self.checkpoints = RunCheckpoints(
+            self.checkpointer, run_record(cfg, train_set), figure_record(cfg, self.test_sets)
+        )
         compile_backbone(cfg, model)
         model = distributed(model)
         model.train()
@@ -100,11 +96,14 @@ class VIReIDTrainer(DefaultTrainer):
         """
         folder, datasets = self.cfg.OUTPUT_DIR, self.data_loader.dataset.datasets
         newest = newest_state(folder, self.checkpoints.record, datasets, force=force) if resume else None
+        if newest is None:
+            refuse_other_run(folder)
+        if comm.is_main_process():
+            self.checkpoints.take_up_best()
         if newest is not None:
             (place, path), content = newest
             self._restore(place, self.checkpointer.restore(content, str(path)))
             return
-        refuse_other_run(folder)
         if resume:
             logger.info(f"--resume: no checkpoint in {folder}; starting from the beginning")
         self.checkpointer.strict = self.cfg.MODEL.WEIGHTS_STRICT
@@ -114,27 +113,15 @@ class VIReIDTrainer(DefaultTrainer):
     def _restore(self, place: Place, content: dict[str, Any]) -> None:
         self.start = place._replace(step=min(place.step, self.iters_per_epoch))
         self._generators = content.get("generators") or []
-        self.checkpoints.best = content.get("best_metric")
         fast_forward(self.scheduler, place.epoch * self.iters_per_epoch + self.start.step)
         self._trainer.count_updates(*self.start, self.iters_per_epoch)
         within = f"iteration {place.step} of " if place.step else "the beginning of "
         best = "none yet" if self.checkpoints.best is None else f"{self.checkpoints.best:.2f}"
         logger.info(f"Resuming from {within}epoch {place.epoch}; best {self.cfg.TEST.BEST_METRIC} {best}")
 
-    def build_hooks(self) -> list[hooks.HookBase]:
-        cfg = self.cfg
-        built: list[hooks.HookBase] = [hooks.IterationTimer(), LearningRate(self.scheduler)]
-        if cfg.MODEL.FREEZE_LAYERS:
-            built.append(FrozenLayers(self._trainer, cfg.MODEL.FREEZE_LAYERS))
-        if cfg.TEST.PRECISE_BN.ENABLED and hooks.get_bn_modules(self.evaluated):
-            batches = endless_batches(self.build_train_loader(cfg), 0, 0, cfg.SEED)
-            built.append(PreciseBN(self.evaluated, batches, cfg.TEST.PRECISE_BN.NUM_ITER))
-        built.append(WithinEpochCheckpoints(cfg.SOLVER.CHECKPOINT_MINUTES, self.signals))
-        built.append(PeriodicEvaluation(cfg.TEST.EVAL_PERIOD, self.evaluate, self.signals))
-        if comm.is_main_process():
-            built.append(Checkpoints(cfg.SOLVER.CHECKPOINT_PERIOD, cfg.TEST.BEST_METRIC))
-            built += reporting_hooks(cfg, self.max_iter)
-        return built
+    def build_hooks(self) -> list[HookBase]:
+        """See ``vireid.engine.hooks.training_hooks``."""
+        return training_hooks(self, self._trainer)
 
     def train(self) -> dict[str, Any]:
         """Train from ``start`` on; a run that is already finished is evaluated only, if at all.
@@ -148,17 +135,27 @@ class VIReIDTrainer(DefaultTrainer):
             Interrupted: SIGINT or SIGTERM; a checkpoint is saved.
         """
         try:
-            if self.start.epoch >= self.max_epoch:
-                evaluates = self.cfg.TEST.EVAL_PERIOD >= 0
-                done = f"All {self.max_epoch} epochs (SOLVER.MAX_EPOCH) are trained already"
-                logger.info(f"{done}; {'evaluating' if evaluates else 'TEST.EVAL_PERIOD -1 evaluates never'}")
-                self.epoch = self.start.epoch - 1
-                return self.evaluate() if evaluates else {}
             with end_with_launcher(), self.signals, machine_errors(self.cfg.OUTPUT_DIR):
-                self._train_epochs()
+                finished = self.start.epoch >= self.max_epoch
+                if finished:
+                    self._evaluate_finished()
+                if comm.is_main_process() and (finished or not self.start.step):
+                    self.checkpoints.finish_epoch(self.start, self.latest_metric(), finished, resumed=True)
+                if not finished:
+                    self._train_epochs()
         finally:
             unlock_folder(self.cfg.OUTPUT_DIR)
         return self._results[1] if self._results else {}
+
+    def _evaluate_finished(self) -> None:
+        evaluates, step = self.cfg.TEST.EVAL_PERIOD >= 0, self.start.step
+        done = f"All {self.max_epoch} epochs (SOLVER.MAX_EPOCH) are trained already"
+        done += f", and {step} iterations of epoch {self.start.epoch}" if step else ""
+        logger.info(f"{done}; {'evaluating' if evaluates else 'TEST.EVAL_PERIOD -1 evaluates never'}")
+        self.epoch = self.start.epoch if step else self.start.epoch - 1
+        if evaluates:
+            with self.signals.at_once():
+                self.evaluate()
 
     def _train_epochs(self) -> None:
         self.register_hooks(self.build_hooks())
@@ -221,7 +218,8 @@ class VIReIDTrainer(DefaultTrainer):
         """
         reranked = any(" + " in figure for figure in listed(self.cfg.TEST.BEST_METRIC))
         rerank = reranked or self.epoch + 1 >= self.max_epoch
-        results = self.test(self.cfg, self.evaluated, rerank=rerank, which="last", epoch=self.epoch)
+        about = {"test_sets": self.test_sets, "rerank": rerank, "which": "last", "epoch": self.epoch}
+        results = self.test(self.cfg, self.evaluated, **about)
         self._results = (self.epoch, results)
         return results
 

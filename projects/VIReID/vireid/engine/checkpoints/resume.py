@@ -10,8 +10,10 @@ import torch
 from fastreid.utils import comm
 
 from vireid.config.changes import changed_keys
-from vireid.engine.checkpoints.checkpoint import WITHIN_EPOCH, check_tags, read_checkpoint
+from vireid.engine.checkpoints.checkpoint import BEST, FINAL, WITHIN_EPOCH, check_tags, read_checkpoint
+from vireid.engine.checkpoints.digest import content_digest
 from vireid.errors import CheckpointError, ConfigError
+from vireid.meeting import require_agreement
 
 logger = logging.getLogger("fastreid.vireid.resume")
 
@@ -30,29 +32,28 @@ class Found(NamedTuple):
     path: Path
 
 
-def place_of(content: dict[str, Any]) -> Place | None:
-    """Where the run of a checkpoint was; None where it does not say."""
-    epoch, step = content.get("epoch"), content.get("step")
-    if not isinstance(epoch, int):
+def place_of(path: Path) -> Place | None:
+    """Where the run of a checkpoint was, whose weights are not read; None where it does not say, or where
+    there is none."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        epoch, step = content.get("epoch"), content.get("step")
+        return Place(epoch + 1) if step is None else Place(epoch, int(step))
+    except Exception:  # whatever a damaged file gives; it is said by read_newest
         return None
-    return Place(epoch + 1) if step is None else Place(epoch, int(step))
 
 
 def checkpoints_of_run(folder: str | Path) -> list[Found]:
-    """The checkpoints of a folder that say how far they are, newest first. Their weights are not read."""
+    """The checkpoints of a folder that say how far they are, newest first."""
     found = []
     for path in sorted(Path(folder).glob("model_*.pth")):
-        try:
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-            place = place_of(content) if isinstance(content, dict) else None
-        except Exception:  # whatever a damaged file gives; it is said by read_newest
-            place = None
+        place = place_of(path)
         if place is None:
             _warn(f"{path} cannot be resumed from: it is damaged, or records no epoch")
         else:
             found.append(Found(place, path))
     # Of one epoch, the one whose name tells it comes first.
-    rank = {"model_best": 0, WITHIN_EPOCH: 1}
+    rank = {BEST: 0, WITHIN_EPOCH: 1}
     return sorted(found, key=lambda one: (one.place, rank.get(one.path.stem, 2), one.path), reverse=True)
 
 
@@ -65,31 +66,44 @@ def recorded_seed(folder: str | Path) -> int | None:
     return None
 
 
-def read_newest(folder: str | Path) -> tuple[Found, dict[str, Any]] | None:
+def read_newest(folder: str | Path, epochs: int) -> tuple[Found, dict[str, Any]] | None:
     """The newest checkpoint of a run that is whole, the same on every process, and its content; None where
     the folder has none.
+
+    Args:
+        epochs: SOLVER.MAX_EPOCH. Where a training has gone on beyond them, and has not finished, the
+            checkpoint of their end comes first.
 
     Raises:
         ConfigError: machines do not find the same files.
         CheckpointError: there are some, and each is damaged.
     """
     candidates = checkpoints_of_run(folder)
-    _check_agreement(folder, [f"{path.name} of epoch {place.epoch}" for place, path in candidates[:1]])
+    if candidates and candidates[0].place > Place(epochs) and candidates[0].path.stem != FINAL:
+        candidates.sort(key=lambda one: one.place != Place(epochs))
+    newest = None
     for found in candidates:
         try:
-            content = read_checkpoint(found.path)
+            newest = found, read_checkpoint(found.path)
+            break
         except CheckpointError as error:
             _warn(f"{error}; looking for an older one")
-            continue
-        _check_agreement(folder, [found.path.name])
-        return found, content
     held = sorted(path.name for path in Path(folder).glob("model_*.pth"))
-    if held:
+    told = f"none that is whole of {', '.join(held)}" if held else "none"
+    if newest is not None:
+        (place, path), content = newest
+        weights = content_digest(content["model"])[:16] if comm.get_world_size() > 1 else ""
+        told = f"{path.name} of epoch {place.epoch}, weights {weights}"
+    require_agreement(
+        {f"the checkpoint of --resume in OUTPUT_DIR {folder}": told},
+        "share the folder among the machines, or copy it to all",
+    )
+    if held and newest is None:
         raise CheckpointError(
             f"--resume: none of {', '.join(held)} in {folder} can be resumed from; to start from the weights "
             "of one, set MODEL.WEIGHTS to it, choose another OUTPUT_DIR, and leave out --resume"
         )
-    return None
+    return newest
 
 
 def refuse_other_run(folder: str | Path) -> None:
@@ -120,7 +134,7 @@ def newest_state(
         CheckpointError: see ``read_newest``; or it is of another split of a dataset.
         ConfigError: this run is another experiment; names each change with both values.
     """
-    newest = read_newest(folder)
+    newest = read_newest(folder, record["config"]["SOLVER.MAX_EPOCH"])
     if newest is not None:
         found, content = newest
         check_tags(content, datasets, str(found.path))
@@ -179,15 +193,6 @@ def restore_generators(states: list[dict[str, Any]]) -> None:
     torch.set_rng_state(own["torch"])
     if "cuda" in own and torch.cuda.is_available():
         torch.cuda.set_rng_state(own["cuda"])
-
-
-def _check_agreement(folder: str | Path, names: list[str]) -> None:
-    seen = {found or "nothing" for found in comm.all_gather(", ".join(names))}
-    if len(seen) > 1:
-        raise ConfigError(
-            f"--resume: the processes find {' and '.join(sorted(seen))} in OUTPUT_DIR {folder}; share the "
-            "folder among the machines, or copy it to all"
-        )
 
 
 def _warn(message: str) -> None:
