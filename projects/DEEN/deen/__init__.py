@@ -1,0 +1,11 @@
+"""DEEN: diverse embedding expansion network (Zhang and Wang, CVPR 2023)."""
+
+from deen.config import add_deen_config
+from deen.dee import DiverseEmbeddingExpansion
+from deen.mfa import MultistageAggregation
+from vireid import host
+
+__all__ = ["DiverseEmbeddingExpansion", "MultistageAggregation", "add_deen_config"]
+
+if host.is_installed():
+    from deen import losses  # noqa: F401  (registration)
