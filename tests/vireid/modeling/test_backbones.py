@@ -30,8 +30,8 @@ from vireid.modeling.two_stream import ModalityRoute
 BY_FAMILY = pytest.mark.parametrize("variant", SMALLEST, ids=str)
 REFUSED = {
     ("vit", "PMCM"): "PartEmbeddingHead cuts a feature map into stripes, .* build_vit_map_backbone",
-    ("vit", "MCJA"): "MDA attends over feature maps, and a vision transformer has none",
-    ("vit_map", "MCJA"): "MDA attends over feature maps, and a vision transformer has none",
+    ("vit", "MCJA"): "MDA works on feature maps, and a vision transformer has none",
+    ("vit_map", "MCJA"): "MDA works on feature maps, and a vision transformer has none",
 }
 
 
