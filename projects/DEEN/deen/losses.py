@@ -98,5 +98,5 @@ def between(first: Tensor, second: Tensor) -> Tensor:
 
 
 def to_nearest(centers: Tensor, others: Tensor) -> Tensor:
-    """Distance of each of (N, D) to the nearest one that ``others``, (N, N) bool, allows; infinite for none."""
+    """Distance of each of (N, D) to the nearest that ``others``, (N, N) bool, allows; infinite for none."""
     return euclidean_dist(centers, centers).masked_fill(~others, torch.inf).amin(dim=1)

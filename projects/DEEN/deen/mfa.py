@@ -50,7 +50,9 @@ class PixelNonLocal(nn.Module):
         odd = x.shape[2] * x.shape[3] % 2 or before.shape[2] * before.shape[3] % 2
         rows = self.g.out_channels * (1 if odd else 2)
         theta = self.theta(x)
-        query, key, value = (part.reshape(len(x), rows, -1) for part in (theta, self.phi(before), self.g(before)))
+        query, key, value = (
+            part.reshape(len(x), rows, -1) for part in (theta, self.phi(before), self.g(before))
+        )
         # (query' key) value' is query' (key value'), which no matrix of all pairs of places is needed for.
         attended = (value @ key.transpose(1, 2) / key.shape[2]) @ query
         mapped: Tensor = self.W(attended.view_as(theta))

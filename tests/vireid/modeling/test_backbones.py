@@ -319,4 +319,4 @@ def test_the_feature_size_is_that_of_the_forward_pass():
         hook.remove()
         assert model.heads.weight.shape == (2, shapes[0][1])
     plain = build_backbone(tiny_config())
-    assert probe_feature_map(plain.train(), (64, 32)) == (64, 4, 2, False) and plain.training
+    assert probe_feature_map(plain.train(), (64, 32)) == (64, 4, 2, False, 1) and plain.training

@@ -58,8 +58,8 @@ def insert_adapters(cfg: CfgNode, backbone: nn.Module) -> None:
 
 
 def stage_blocks(backbone: nn.Module, builder: str, adapter: str) -> list[list[str]]:
-    """Names of the blocks at 1/4, 1/8 and 1/16 of the image; [] where the stages are not known. A backbone that
-    describes itself may leave the first ones out.
+    """Names of the blocks at 1/4, 1/8 and 1/16 of the image; [] where the stages are not known. A backbone
+    that describes itself may leave the first ones out.
 
     Args:
         adapter: whose places are sought, for the error.

@@ -19,8 +19,8 @@ class Family:
         stem: the modules that each modality gets a copy of under MODEL.TWO_STREAM.SPECIFIC ("auto",); ()
             where they are not known.
         stages: where adapters stand: the modules that hold the blocks at 1/4, 1/8 and 1/16 of the image (in
-            EfficientNet, the second of two of the last), or the last two alone; or one that holds the blocks of
-            all resolutions; () where they are not known; None where blocks pass tokens instead of maps.
+            EfficientNet, the second of two of the last), or the last two alone; or one that holds the blocks
+            of all resolutions; () where they are not known; None where blocks pass tokens instead of maps.
         patch_size: side of a transformer's patches in pixels; 0 for others.
         weights: key of the pretrained weights in the toolkit's ``model_urls``.
     """
