@@ -1,4 +1,7 @@
-"""The losses of DEEN that compare an image's features with those of its branches."""
+"""The losses of DEEN that compare an image's features with those of its branches.
+
+Source: DEEN (Zhang and Wang, CVPR 2023), and its published code.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -9,23 +12,20 @@ from yacs.config import CfgNode
 from vireid.modality import Modality
 from vireid.registries import LOSS_REGISTRY
 
-BRANCHES = (1, 2)
+PAIRS = ((Modality.VISIBLE, Modality.INFRARED), (Modality.INFRARED, Modality.VISIBLE))
 
 
 @LOSS_REGISTRY.register()
 class CenterPairMiningLoss(nn.Module):
     """CPM: an identity's center in a branch comes near its original center of the other modality.
 
-    The distance between these two is to be smaller, by ``margin``, than each of three others: that of the
-    branch's center to the original center of its own modality, as a fixed number; and, half as much, that to
-    the nearest other identity, among the branch's centers and among the original ones of its modality. The
-    loss is the mean over both modalities and the identities that have images of both, summed over the
-    branches.
+    The distance of the two is to be smaller, by ``margin``, than three others: that of the branch's center to
+    the original one of its own modality, a fixed number; and, with half the weight, those to the nearest
+    other identity among the branch's centers and among the original ones of its modality. The loss is the
+    mean over both modalities and the identities that have images of both, summed over the branches.
 
     Args:
         margin: 0 or more.
-
-    Source: DEEN (Zhang and Wang, CVPR 2023), and its published code.
     """
 
     config_key = "CPM"
@@ -41,42 +41,31 @@ class CenterPairMiningLoss(nn.Module):
 
     def forward(self, embeddings: Tensor, targets: Tensor, modalities: Tensor, branches: Tensor) -> Tensor:
         """embeddings: (N, D) float; targets, modalities, branches: (N,) int64 -> scalar."""
-        # Each image has the row of its identity. The device is not asked which identities there are.
+        # Each image has a row for its identity: the device is not asked which identities there are.
         same = targets[:, None] == targets
-        first = ~same.tril(-1).any(dim=1)
-        centers, present = {}, {}
-        for branch in (0, *BRANCHES):
-            for modality in (Modality.VISIBLE, Modality.INFRARED):
-                members = (same & (branches == branch) & (modalities == modality)).to(embeddings.dtype)
-                count = members.sum(dim=1, keepdim=True)
-                centers[branch, modality] = members @ embeddings / count.clamp(min=1)
-                present[modality] = count[:, 0] > 0
-        both = present[Modality.VISIBLE] & present[Modality.INFRARED]
+        both = torch.stack([(same & (modalities == m)).any(dim=1) for m, _ in PAIRS]).all(dim=0)
         others = ~same & both
 
-        values = []
-        for branch in BRANCHES:
-            for own, other in ((Modality.VISIBLE, Modality.INFRARED), (Modality.INFRARED, Modality.VISIBLE)):
-                center = centers[branch, own]
-                distance = between(center, centers[0, other])
-                own_distance = between(center, centers[0, own]).detach()
-                values.append(
-                    F.relu(distance - own_distance + self.margin)
-                    + F.relu(distance - to_nearest(center, others) + self.margin) / 2
-                    + F.relu(distance - to_nearest(centers[0, own], others) + self.margin) / 2
-                )
-        counted = first & both
-        total = torch.stack(values).sum(dim=0) / 2
-        return (total * counted).sum() / counted.sum().clamp(min=1)
+        def centers(branch: int, modality: Modality) -> Tensor:
+            members = (same & (branches == branch) & (modalities == modality)).to(embeddings.dtype)
+            return members @ embeddings / members.sum(dim=1, keepdim=True).clamp(min=1)
+
+        total = torch.zeros_like(embeddings[:, 0])
+        for branch in (1, 2):
+            for own, other in PAIRS:
+                center, original = centers(branch, own), centers(0, own)
+                distance = between(center, centers(0, other))
+                total = total + F.relu(distance - between(center, original).detach() + self.margin)
+                for each in (center, original):
+                    total = total + F.relu(distance - to_nearest(each, others) + self.margin) / 2
+        counted = both & ~same.tril(-1).any(dim=1)  # the first image of each identity
+        return (total * counted).sum() / (len(PAIRS) * counted.sum()).clamp(min=1)
 
 
 @LOSS_REGISTRY.register()
 class OrthogonalityLoss(nn.Module):
-    """The features of an image's two branches are orthogonal: their inner products, summed over the images,
-    by the number of all features.
-
-    Source: DEEN (Zhang and Wang, CVPR 2023), and its published code.
-    """
+    """The inner products of the features of both branches of an image, summed over the images, by the number
+    of all features."""
 
     config_key = "ORT"
     whole_batch = False
@@ -86,8 +75,7 @@ class OrthogonalityLoss(nn.Module):
         return cls()
 
     def forward(self, embeddings: Tensor, branches: Tensor) -> Tensor:
-        """embeddings: (N, D) float; branches: (N,) int64, in which images follow each other in one order
-        -> scalar."""
+        """embeddings: (N, D); branches: (N,) int64, images in one order in each of the three -> scalar."""
         _, first, second = embeddings[branches.argsort(stable=True)].chunk(3)
         return (first * second).sum() / len(embeddings)
 

@@ -8,7 +8,7 @@ from yacs.config import CfgNode
 
 from mcja.mda import ModalityDistributionAdapter
 from vireid.errors import ConfigError
-from vireid.modeling.adapters import blocks_of, probe, put_after, stage_blocks
+from vireid.modeling.adapters import blocks_of, map_shapes, put_after, stage_blocks
 from vireid.registries import ADAPTER_REGISTRY
 
 COUNTS = (2, 3)  # adapters stand after the last 2 blocks of stage 2 and the last 3 of stage 3
@@ -42,20 +42,10 @@ class MDA:
             ConfigError: a backbone without stages, or a name that is not one of its modules.
         """
         blocks = adapted_blocks(backbone, builder, self.stages)
-        shapes = probe(backbone, blocks)
-        channels_last = getattr(backbone, "channels_last_blocks", False)
-        adapters = {}
-        for name in blocks:
-            if name not in shapes:
-                raise ConfigError(
-                    f"MODEL.MDA.STAGES names {name!r}, which is not called itself; name one of its blocks"
-                )
-            if len(shapes[name].output) != 4:
-                raise ConfigError(
-                    f"MODEL.MDA.STAGES names {name!r}, whose output is no feature map (N, C, H, W)"
-                )
-            channels = shapes[name].output[3 if channels_last else 1]
-            adapters[name] = ModalityDistributionAdapter(channels, self.modalities)
+        shapes = map_shapes(backbone, blocks, "MODEL.MDA.STAGES")
+        adapters = {
+            name: ModalityDistributionAdapter(shapes[name].output[1], self.modalities) for name in blocks
+        }
         put_after(backbone, "mda", adapters, self.synchronized)
 
 

@@ -90,14 +90,35 @@ def blocks_of(container: nn.Module, name: str) -> list[str]:
 
 
 class Shapes(NamedTuple):
-    """What a module takes and gives for one image."""
+    """What a block takes and gives for one image: (N, C, H, W)."""
 
     input: tuple[int, ...]
     output: tuple[int, ...]
 
 
+def map_shapes(backbone: nn.Module, names: Iterable[str], key: str) -> dict[str, Shapes]:
+    """Shapes of the named blocks.
+
+    Args:
+        key: the config key that names them, for the error.
+
+    Raises:
+        ConfigError: one is not called, or gives no feature map.
+    """
+    found = probe(backbone, names)
+    for name in names:
+        if name not in found:
+            raise ConfigError(f"{key} names {name!r}, which is not called itself; name one of its blocks")
+        if len(found[name].output) != 4:
+            raise ConfigError(f"{key} names {name!r}, whose output is no feature map (N, C, H, W)")
+    if getattr(backbone, "channels_last_blocks", False):
+        places = (0, 3, 1, 2)
+        return {n: Shapes(*(tuple(shape[p] for p in places) for shape in pair)) for n, pair in found.items()}
+    return found
+
+
 def probe(backbone: nn.Module, names: Iterable[str]) -> dict[str, Shapes]:
-    """Shapes of the named modules, of those that are called."""
+    """What the named modules take and give, of those that are called, in the order of their memory."""
     found: dict[str, Shapes] = {}
 
     def record(name: str) -> Any:
@@ -113,7 +134,9 @@ def probe(backbone: nn.Module, names: Iterable[str]) -> dict[str, Shapes]:
     return found
 
 
-def put_after(backbone: nn.Module, child: str, modules: Mapping[str, nn.Module], synchronized: bool) -> None:
+def put_after(
+    backbone: nn.Module, child: str, modules: Mapping[str, nn.Module], synchronized: bool = False
+) -> None:
     """Let each of ``modules`` change the feature map that the block gives by whose name it stands.
 
     It becomes the block's child ``child``, so that weights of the backbone keep their names.
