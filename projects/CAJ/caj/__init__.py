@@ -6,4 +6,4 @@ from vireid import host
 __all__ = ["add_caj_config"]
 
 if host.is_installed():
-    from caj import losses, transforms  # noqa: F401  (registration)
+    from caj import losses, published, transforms  # noqa: F401  (registration)

@@ -7,4 +7,4 @@ from vireid import host
 __all__ = ["DiverseEmbeddingExpansion", "MultistageAggregation", "add_deen_config"]
 
 if host.is_installed():
-    from deen import adapters, head, losses  # noqa: F401  (registration)
+    from deen import adapters, head, losses, published  # noqa: F401  (registration)
