@@ -3,12 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from fastreid.config import CfgNode, get_cfg
+from fastreid.config import CfgNode
 
-from mcja import add_mcja_config
-from pmcm import add_pmcm_config
-from vireid import add_vireid_config
-from vireid.engine import merge_config
+from vireid.engine import full_config, merge_config
 
 PROJECTS = Path(__file__).parents[1] / "projects"
 
@@ -32,11 +29,7 @@ TINY = {
 
 def all_keys() -> CfgNode:
     """The defaults of the toolkit and of every project."""
-    cfg = get_cfg()
-    add_vireid_config(cfg)
-    add_pmcm_config(cfg)
-    add_mcja_config(cfg)
-    return cfg
+    return full_config("")
 
 
 def tiny_config(file: str = "VIReID/configs/sysu.yml", **overrides: Any) -> CfgNode:

@@ -1,5 +1,7 @@
 """Small generated datasets, shared by the tests that train; tools and code, run here or elsewhere."""
 
+import _checkout  # noqa: F401  isort: skip  (finds the packages in a checkout)
+
 import importlib
 import logging
 import sys

@@ -31,7 +31,7 @@ def test_every_key_of_ours_has_a_meaning(config_table):
 
     meanings = {}
     for file in config_table.METHODS.values():
-        meanings.update(config_table.comments((ROOT / file).read_text()))
+        meanings.update(config_table.comments(file.read_text()))
     ours = {key for key, _ in leaves(all_keys())} - {key for key, _ in leaves(get_cfg())}
     assert set(meanings) == ours
     assert [key for key, meaning in meanings.items() if not meaning.endswith((".", "..."))] == []

@@ -20,9 +20,8 @@ START, END = "<!-- tables -->", "<!-- /tables -->"
 ENTRY = re.compile(r'\s*(?:add\()?"([A-Z0-9_.]+)"[,:]')
 TOOLKIT = "projects/VIReID/vireid/config/toolkit_keys.py"
 METHODS = {
-    "Keys of every method": "projects/VIReID/vireid/config/keys.py",
-    "Keys of PMCM": "projects/PMCM/pmcm/config.py",
-    "Keys of MCJA": "projects/MCJA/mcja/config.py",
+    "Keys of every method": ROOT / "projects/VIReID/vireid/config/keys.py",
+    **{f"Keys of {file.parts[-3]}": file for file in sorted(ROOT.glob("projects/*/*/config.py"))},
 }
 # The default depends on the machine.
 DEFAULTS = {"MODEL.DEVICE": "cuda, or cpu where there is no GPU"}
@@ -49,7 +48,7 @@ def tables() -> str:
     of_toolkit = dict(leaves(get_cfg()))
     sections = []
     for title, file in METHODS.items():
-        meanings = dict(comments((ROOT / file).read_text()))
+        meanings = dict(comments(file.read_text()))
         rows = [
             [f"`{key}`", shown(key, values[key]), RULES[key].expected, meaning]
             for key, meaning in meanings.items()

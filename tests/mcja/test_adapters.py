@@ -160,7 +160,7 @@ def test_norms_of_all_processes_are_the_adapters_too(config):
 
 @pytest.mark.parametrize("builder", ["build_vit_backbone", "build_vit_map_backbone"])
 def test_a_vision_transformer_is_refused_with_the_reason(builder):
-    with pytest.raises(ConfigError, match="attends over feature maps, and a vision transformer has none"):
+    with pytest.raises(ConfigError, match="works on feature maps, and a vision transformer has none"):
         adapted_blocks(nn.Sequential(), builder, ["auto"])
 
 

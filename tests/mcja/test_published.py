@@ -9,11 +9,12 @@ from torch import nn
 from torchvision.models import resnet50
 
 from mcja import ModalityDistributionAdapter
-from mcja.published import class_order, with_own_classes, with_published_classes
+from mcja.published import MCJA
 from vireid.data import TrainSet
 from vireid.data.datasets import SYSUMM01
 from vireid.engine import load_for_evaluation
 from vireid.errors import CheckpointError, DatasetError
+from vireid.export.published import with_own_classes, with_published_classes
 
 IDENTITIES, MAPS = 7, 3
 
@@ -61,7 +62,7 @@ def published(request):
 @pytest.fixture
 def convert(command):
     """The tool: (exit status, what it printed, its error)."""
-    return partial(command, "convert", "mcja")
+    return partial(command, "convert", "--from", "mcja")
 
 
 def model_config(config, published, **overrides):
@@ -83,7 +84,7 @@ def test_a_converted_checkpoint_gives_the_published_embeddings_and_goes_back(
     torch.save(published.state_dict(), official)
     status, printed, error = convert(official, ours)
     assert status == 0, error
-    assert f"{IDENTITIES} identities" in printed
+    assert "for mcja/sysu" in printed
     assert "left in the published order of identities; training must not go on from it" in printed
 
     model = load_for_evaluation(model_config(config, published, MODEL__WEIGHTS=str(ours))).eval()
@@ -144,7 +145,7 @@ def lists(tmp_path):
 
 
 def test_classes_go_from_the_order_of_the_lists_to_ascending_identities(lists):
-    order = class_order(lists)
+    order = MCJA().class_order(lists)
     assert order == [*TRAIN, *VAL]
     published = torch.rand(len(order), 4)
     ours = with_own_classes({"heads.weight": published, "other": torch.ones(1)}, order, "file")
@@ -158,7 +159,7 @@ def test_classes_go_from_the_order_of_the_lists_to_ascending_identities(lists):
 
 
 def test_the_order_of_classes_is_that_of_the_training_set(generated_root):
-    order = class_order(generated_root / "SYSU-MM01" / "exp")
+    order = MCJA().class_order(generated_root / "SYSU-MM01" / "exp")
     assert order != sorted(order)
     weights = {"heads.weight": torch.tensor(order).unsqueeze(1)}  # each row names its identity
     ours = with_own_classes(weights, order, "file")["heads.weight"]
@@ -169,13 +170,13 @@ def test_the_order_of_classes_is_that_of_the_training_set(generated_root):
 
 def test_other_identities_are_refused(lists):
     with pytest.raises(CheckpointError, match=r"file has 3 classes, but .* name 7 identities"):
-        with_own_classes({"heads.weight": torch.zeros(3, 2)}, class_order(lists), "file")
+        with_own_classes({"heads.weight": torch.zeros(3, 2)}, MCJA().class_order(lists), "file")
     (lists / "val_id.txt").write_text("40,3,12")
     with pytest.raises(DatasetError, match="name identities 3, 12 more than once"):
-        class_order(lists)
+        MCJA().class_order(lists)
     (lists / "val_id.txt").unlink()
     with pytest.raises(DatasetError, match=r"val_id\.txt does not exist"):
-        class_order(lists)
+        MCJA().class_order(lists)
 
 
 def test_the_tool_reorders_the_classifier_and_goes_back(convert, lists):

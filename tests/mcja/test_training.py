@@ -98,7 +98,7 @@ def test_every_part_of_mcja_in_pmcm(datasets, tmp_path):
         "backbone.conv1.mixed.weight" in parameters and "backbone.layer2.0.mda.sc_conv.weight" in parameters
     )
     assert {"loss_pmml", "loss_cmr"} <= run.losses
-    visible, infrared = run.trainer.data_loader.dataset.transforms.values()
+    (visible,), (infrared,) = run.trainer.data_loader.dataset.views.values()
     assert isinstance(visible[0], VIMC) and not any(isinstance(kind, VIMC) for kind in infrared)
     rows = run.results["SYSUMM01"]
     plain = {name: figures for name, figures in rows.items() if " + MSER" not in name}

@@ -153,7 +153,7 @@ def test_a_command_that_cannot_be_imported_is_an_error(command, monkeypatch):
 def test_installed_packages_add_commands_and_methods(monkeypatch):
     other = EntryPoint("night", "night_watch:add_config", METHODS)
     monkeypatch.setattr(entry_points.importlib.metadata, "entry_points", lambda group: [other])
-    assert list(find_entry_points(METHODS)) == ["night", "pmcm", "mcja"]
+    assert list(find_entry_points(METHODS)) == ["night", "pmcm", "mcja", "caj", "deen"]
 
 
 def test_named_configs_are_those_that_a_config_file_may_name():

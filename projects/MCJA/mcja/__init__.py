@@ -16,4 +16,4 @@ __all__ = [
 ]
 
 if host.is_installed():
-    from mcja import adapters, head, mser, vimc  # noqa: F401  (registration)
+    from mcja import adapters, head, mser, published, vimc  # noqa: F401  (registration)

@@ -1,21 +1,17 @@
 """MCJA's modality distribution adapters in a backbone: MODEL.ADAPTERS "MDA"."""
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 from yacs.config import CfgNode
 
 from mcja.mda import ModalityDistributionAdapter
 from vireid.errors import ConfigError
-from vireid.modeling.backbones import probe_feature_map
-from vireid.modeling.families import family_of
+from vireid.modeling.adapters import blocks_of, map_shapes, put_after, stage_blocks
 from vireid.registries import ADAPTER_REGISTRY
 
 COUNTS = (2, 3)  # adapters stand after the last 2 blocks of stage 2 and the last 3 of stage 3
-STRIDES = (8, 16)  # of these stages
-PROBE_SIZE = (64, 64)
 
 
 @ADAPTER_REGISTRY.register()
@@ -46,40 +42,11 @@ class MDA:
             ConfigError: a backbone without stages, or a name that is not one of its modules.
         """
         blocks = adapted_blocks(backbone, builder, self.stages)
-        shapes = probe(backbone, blocks)
-        channels_last = getattr(backbone, "channels_last_blocks", False)
-        for name in blocks:
-            if name not in shapes:
-                raise ConfigError(
-                    f"MODEL.MDA.STAGES names {name!r}, which is not called itself; name one of its blocks"
-                )
-            if len(shapes[name]) != 4:
-                raise ConfigError(
-                    f"MODEL.MDA.STAGES names {name!r}, whose output is no feature map (N, C, H, W)"
-                )
-            channels, block = shapes[name][3 if channels_last else 1], backbone.get_submodule(name)
-            adapter: nn.Module = ModalityDistributionAdapter(channels, self.modalities)
-            if self.synchronized:
-                adapter = nn.SyncBatchNorm.convert_sync_batchnorm(adapter)
-            block.mda = adapter.train(block.training)
-        # A module that calls its children in order (nn.Sequential, a stage) calls the adapter, too.
-        called = probe(backbone, [f"{name}.mda" for name in blocks])
-        for name in blocks:
-            if f"{name}.mda" not in called:
-                hook = apply_adapter_channels_last if channels_last else apply_adapter
-                backbone.get_submodule(name).register_forward_hook(hook)
-
-
-def apply_adapter(block: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-    """Forward hook of an adapted block."""
-    adapted: Tensor = block.mda(output)
-    return adapted
-
-
-def apply_adapter_channels_last(block: Any, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-    """Forward hook of an adapted block whose output is (N, H, W, C)."""
-    adapted: Tensor = block.mda(output.permute(0, 3, 1, 2))
-    return adapted.permute(0, 2, 3, 1)
+        shapes = map_shapes(backbone, blocks, "MODEL.MDA.STAGES")
+        adapters = {
+            name: ModalityDistributionAdapter(shapes[name].output[1], self.modalities) for name in blocks
+        }
+        put_after(backbone, "mda", adapters, self.synchronized)
 
 
 def adapted_blocks(backbone: nn.Module, builder: str, stages: Sequence[Any]) -> list[str]:
@@ -102,45 +69,13 @@ def adapted_blocks(backbone: nn.Module, builder: str, stages: Sequence[Any]) -> 
 
 def default_blocks(backbone: nn.Module, builder: str) -> list[str]:
     """The last 2 blocks of stage 2 and the last 3 of stage 3, or as many as there are."""
-    containers = family_of(builder, backbone).stages
-    if containers is None:
-        raise ConfigError(
-            "MODEL.ADAPTERS: MDA attends over feature maps, and a vision transformer has none (its blocks "
-            "pass tokens, at one resolution); leave MDA out, or use another MODEL.BACKBONE.NAME"
-        )
-    if not containers:
+    stages = stage_blocks(backbone, builder, "MDA")
+    if not stages:
         raise ConfigError(
             f"MODEL.MDA.STAGES ['auto']: the stages of {builder} are not known; name its containers and "
             "counts instead, as in [['layer2', 2], ['layer3', 3]]"
         )
-    stages = [blocks_of(backbone.get_submodule(name), name) for name in containers]
-    if len(stages) == 1:  # one list with the blocks of all resolutions
-        shapes = probe(backbone, stages[0])
-        stages = [[b for b in stages[0] if PROBE_SIZE[0] // shapes[b][2] == stride] for stride in STRIDES]
-    return [name for stage, count in zip(stages, COUNTS) for name in stage[-count:]]
-
-
-def blocks_of(container: nn.Module, name: str) -> list[str]:
-    """The blocks of a stage: its children of the most frequent class (OSNet's end with a transition)."""
-    children = dict(container.named_children())
-    if not children:
-        raise ConfigError(f"MODEL.MDA.STAGES: {name} has no blocks")
-    block = Counter(type(child) for child in children.values()).most_common(1)[0][0]
-    return [f"{name}.{child}" for child, module in children.items() if type(module) is block]
-
-
-def probe(backbone: nn.Module, names: list[str]) -> dict[str, tuple[int, ...]]:
-    """Shapes of the outputs of the named modules for one image, of those that are called."""
-    shapes: dict[str, tuple[int, ...]] = {}
-
-    def record(name: str) -> Any:
-        return lambda module, inputs, output: shapes.update({name: tuple(getattr(output, "shape", ()))})
-
-    hooks = [backbone.get_submodule(name).register_forward_hook(record(name)) for name in names]
-    probe_feature_map(backbone, getattr(backbone, "image_size", PROBE_SIZE))
-    for hook in hooks:
-        hook.remove()
-    return shapes
+    return [name for stage, count in zip(stages[-2:], COUNTS) for name in stage[-count:]]
 
 
 def _container(entry: Any) -> tuple[str, int]:

@@ -95,6 +95,8 @@ class PatchMix:
             "camids": batch["camids"][visible],
             "modalities": torch.full_like(visible, Modality.MIXED),
         }
+        if "views" in batch:
+            added["views"] = batch["views"][visible]
         joined = {key: torch.cat([batch[key], value]) for key, value in added.items()}
         return {**batch, **joined, "mixed_sources": sources, "mixed_mask": mask}
 

@@ -54,6 +54,7 @@ BATCH_TRANSFORM_REGISTRY = Registry("batch transform")
 ADAPTER_REGISTRY = Registry("adapter")
 LOSS_REGISTRY = Registry("loss")
 RERANKER_REGISTRY = Registry("re-ranker")
+PUBLISHED_REGISTRY = Registry("published code")
 
 
 def find(registry: Any, name: str, key: str) -> Any:

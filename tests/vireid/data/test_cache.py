@@ -356,7 +356,7 @@ def test_kept_images_cannot_be_changed_by_a_transform_that_writes_to_its_input(c
     cfg.SOLVER.IMS_PER_BATCH, cfg.DATALOADER.NUM_INSTANCE, cfg.DATALOADER.NUM_WORKERS = 8, 2, 0
     cfg.DATALOADER.CACHE = "ram"
     train_set = build_train_loader(cfg).dataset
-    train_set.transforms = {modality: [Darken()] for modality in train_set.transforms}
+    train_set.views = {modality: [[Darken()]] for modality in train_set.views}
     before = train_set.images[0].clone()
     assert before.any() and not train_set[0, 0]["images"].any()
     assert torch.equal(train_set.images[0], before)

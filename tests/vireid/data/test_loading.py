@@ -156,7 +156,7 @@ def test_a_transform_that_gives_another_form_is_named(sysu, change, found):
             return change(image)
 
     train_set = build_train_loader(sysu).dataset
-    train_set.transforms = {modality: [Enlarge()] for modality in train_set.transforms}
+    train_set.views = {modality: [[Enlarge()]] for modality in train_set.views}
     with pytest.raises(TypeError, match=f"the transform Enlarge gave {found}; expected torch.uint8"):
         train_set[0, 0]
 

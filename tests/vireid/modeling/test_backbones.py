@@ -30,8 +30,8 @@ from vireid.modeling.two_stream import ModalityRoute
 BY_FAMILY = pytest.mark.parametrize("variant", SMALLEST, ids=str)
 REFUSED = {
     ("vit", "PMCM"): "PartEmbeddingHead cuts a feature map into stripes, .* build_vit_map_backbone",
-    ("vit", "MCJA"): "MDA attends over feature maps, and a vision transformer has none",
-    ("vit_map", "MCJA"): "MDA attends over feature maps, and a vision transformer has none",
+    ("vit", "MCJA"): "MDA works on feature maps, and a vision transformer has none",
+    ("vit_map", "MCJA"): "MDA works on feature maps, and a vision transformer has none",
 }
 
 
@@ -319,4 +319,4 @@ def test_the_feature_size_is_that_of_the_forward_pass():
         hook.remove()
         assert model.heads.weight.shape == (2, shapes[0][1])
     plain = build_backbone(tiny_config())
-    assert probe_feature_map(plain.train(), (64, 32)) == (64, 4, 2, False) and plain.training
+    assert probe_feature_map(plain.train(), (64, 32)) == (64, 4, 2, False, 1) and plain.training

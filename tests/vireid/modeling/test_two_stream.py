@@ -8,7 +8,8 @@ from configs import tiny_config
 from vireid.errors import ConfigError
 from vireid.modality import Modality
 from vireid.modeling.backbones import build_backbone
-from vireid.modeling.two_stream import BatchLayout, ModalityRoute, split_streams
+from vireid.modeling.batch_layout import BatchLayout
+from vireid.modeling.two_stream import ModalityRoute, split_streams
 
 VISIBLE_INFRARED_MIXED = torch.tensor([0, 0, 0, 1, 1, 2, 2])
 

@@ -21,7 +21,6 @@ GROUPS = {
     "data": "Datasets: check, list or make one",
     "search": "Index a gallery, and find who is in an image",
     "show": "Draw a picture",
-    "convert": "Convert a checkpoint of another code",
 }
 EPILOG = """
 Each command has its own help: vireid train --help. A config is a file or a name, such as pmcm/sysu; vireid

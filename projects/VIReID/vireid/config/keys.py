@@ -84,6 +84,11 @@ def add_vireid_config(cfg: CfgNode) -> None:
     # refused where neither list names the transform.
     add("INPUT.VISIBLE_TRANSFORMS", ("Flip", "PadCrop"), names(repeated=True))
     add("INPUT.INFRARED_TRANSFORMS", ("Flip", "PadCrop"), names(repeated=True))
+    # Further views of each image in a training batch, beside the one above, each a list of augmentations:
+    # [["ChannelExchange", "Flip"]] puts every image into the batch twice. SOLVER.IMS_PER_BATCH counts images,
+    # not views.
+    add("INPUT.VISIBLE_FURTHER_VIEWS", [], listing(names(repeated=True)))
+    add("INPUT.INFRARED_FURTHER_VIEWS", [], listing(names(repeated=True)))
     # Pixel value of the border that PadCrop adds.
     add("INPUT.PADDING.VALUE", 0, integer(0, 255))
     # Area of the box RandomErasing fills, as a share of the image.

@@ -15,9 +15,8 @@ from vireid.data.datasets.base import ImageItem, as_image_item
 from vireid.data.resized_images import ImageList, check_cache
 from vireid.data.samplers import build_sampler
 from vireid.data.samples import TEST_ADVICE, TestSet, TrainSet, as_is
-from vireid.data.transforms import build_transforms
+from vireid.data.transforms import MODALITIES, build_views
 from vireid.errors import ConfigError, DatasetError, UserError
-from vireid.modality import Modality
 from vireid.registries import find
 
 logger = logging.getLogger("fastreid.vireid.data")
@@ -27,7 +26,7 @@ class ImageLoader(DataLoader):
     """A DataLoader that raises a worker's UserError as it was, in one line.
 
     Batches are dicts: ``images`` (N, 3, H, W) uint8 RGB; ``targets``, ``camids``, ``modalities`` (N,)
-    int64; ``img_paths``, a list.
+    int64; ``img_paths``, a list. Where images have several views, ``views`` (N,) int64 counts them from 0.
     """
 
     dataset: Any  # TrainSet or TestSet
@@ -83,12 +82,9 @@ def build_train_loader(cfg: Any) -> ImageLoader:
     if comm.is_main_process():
         for dataset in datasets:
             dataset.show_train()
-    transforms = {
-        Modality.VISIBLE: build_transforms(cfg, "VISIBLE_TRANSFORMS"),
-        Modality.INFRARED: build_transforms(cfg, "INFRARED_TRANSFORMS"),
-    }
+    views = {modality: build_views(cfg, modality) for modality in MODALITIES}
     size, interpolation, cache = tuple(cfg.INPUT.SIZE_TRAIN), cfg.INPUT.INTERPOLATION, cfg.DATALOADER.CACHE
-    train_set = TrainSet(datasets, size, transforms, cfg.INPUT.UNREADABLE, interpolation, cache)
+    train_set = TrainSet(datasets, size, views, cfg.INPUT.UNREADABLE, interpolation, cache)
     seed = cfg.SEED if cfg.SEED >= 0 else comm.shared_random_seed()
     sampler = build_sampler(cfg, train_set.items, seed, comm.get_rank(), comm.get_world_size())
     workers = _workers(cfg)

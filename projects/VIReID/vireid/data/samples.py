@@ -4,7 +4,7 @@ import logging
 import math
 import random
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,14 +29,13 @@ TEST_ADVICE = f"{REPLACE}, or take it out of the test set (a test leaves out not
 
 
 class TrainSet(Dataset):
-    """The training images of some datasets, identities and cameras relabelled from 0.
-
-    The same number in two datasets is another person.
+    """The training images of some datasets, identities and cameras relabelled from 0: the same number in two
+    datasets is another person.
 
     Args:
         datasets: the toolkit's or ours.
         size: (height, width) of a sample.
-        transforms: augmentations of each modality, in order.
+        views: of each modality, the augmentations of each view of an image, in order.
         unreadable: "error", or "skip" to put another image of the same identity and modality in the
             place of one that cannot be read.
         interpolation: the resize filter, one of FILTERS.
@@ -47,12 +46,12 @@ class TrainSet(Dataset):
         self,
         datasets: Sequence[ImageDataset],
         size: Sequence[int],
-        transforms: Mapping[Modality, Sequence[Transform]],
+        views: Mapping[Modality, Sequence[Sequence[Transform]]],
         unreadable: str = "error",
         interpolation: str = "bicubic",
         cache: str = "",
     ) -> None:
-        self.datasets, self.size, self.transforms = list(datasets), size, transforms
+        self.datasets, self.size, self.views = list(datasets), size, views
         images = [[as_image_item(item) for item in dataset.train] for dataset in self.datasets]
         pids = [(d, pid) for d, items in enumerate(images) for pid in sorted({item.pid for item in items})]
         cams = [(d, cam) for d, items in enumerate(images) for cam in sorted({item.camid for item in items})]
@@ -90,41 +89,51 @@ class TrainSet(Dataset):
         return len(self.items)
 
     def __getitem__(self, sample: Sample) -> dict[str, Any]:
-        """The image ``sample[0]``, augmented from the seed ``sample[1]``; the caller's generators are left
-        as they were."""
+        """The first view of the image ``sample[0]``, augmented from the seed ``sample[1]``; the caller's
+        generators are left as they were."""
         images = torch.empty((1, 3, *self.size), dtype=torch.uint8)
         with _preserved_generators(), _one_thread():
-            item = self._load(*sample, images[0])
+            item = self._load(*sample, images)
         return {key: value[0] for key, value in _batch(images, [item]).items()}
 
     def __getitems__(self, samples: list[Sample]) -> dict[str, Any] | UserError:
-        """A batch, or the error, which a worker process would bury in its traceback."""
+        """A batch, ordered by modality, then by view, then as the samples come; or the error, which a worker
+        process would bury in its traceback."""
+        keys = [(n, self.items[index].modality) for n, (index, _) in enumerate(samples)]
+        rows = sorted((m, view, n) for n, m in keys for view in range(len(self.views[m])))
         try:
-            images = _empty_batch(len(samples), self.size)
+            images = _empty_batch(len(rows), self.size)
+            out = dict(zip(rows, images))
             with _preserved_generators(), _one_thread():
-                items = [self._load(*sample, image) for sample, image in zip(samples, images)]
+                items = [
+                    self._load(*samples[n], [out[m, view, n] for view in range(len(self.views[m]))])
+                    for n, m in keys
+                ]
         except UserError as error:
             return error
-        return _batch(images, items)
+        batch = _batch(images, [items[n] for _, _, n in rows])
+        if max(map(len, self.views.values())) > 1:
+            batch["views"] = torch.tensor([view for _, view, _ in rows])
+        return batch
 
-    def _load(self, index: int, seed: int, out: torch.Tensor) -> ImageItem:
-        """Write a sample to ``out``; its item."""
+    def _load(self, index: int, seed: int, views: Iterable[torch.Tensor]) -> ImageItem:
+        """Write the views of a sample to ``views``; its item."""
         kept, item = self._read(index)
         # Not torch.manual_seed, which visits every device and takes 0.1 ms.
         torch.default_generator.manual_seed(seed)
         random.seed(seed)
         np.random.seed(seed)  # noqa: NPY002 (the generator that third-party transforms draw from)
-        image = kept
-        for transform in self.transforms[item.modality]:
-            if image is kept and not getattr(transform, "keeps_input", False):
-                image = kept.clone()  # a transform that writes to its input would change what is kept
-            image = transform(image)
-            if image.shape != out.shape or image.dtype != torch.uint8:
-                raise TypeError(
-                    f"the transform {type(transform).__name__} gave {image.dtype} {tuple(image.shape)}; "
-                    f"expected torch.uint8 {tuple(out.shape)}, as it was given"
-                )
-        out.copy_(image)
+        for transforms, out in zip(self.views[item.modality], views):
+            image = kept
+            for transform in transforms:
+                if image is kept and not getattr(transform, "keeps_input", False):
+                    image = kept.clone()  # a transform that writes to its input would change what is kept
+                image = transform(image)
+                if image.shape != out.shape or image.dtype != torch.uint8:
+                    name, given = type(transform).__name__, f"{image.dtype} {tuple(image.shape)}"
+                    expected = f"expected torch.uint8 {tuple(out.shape)}, as it was given"
+                    raise TypeError(f"the transform {name} gave {given}; {expected}")
+            out.copy_(image)
         return item
 
     def _read(self, index: int) -> tuple[torch.Tensor, ImageItem]:

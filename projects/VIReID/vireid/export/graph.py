@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from vireid.modality import Modality
+from vireid.modeling.batch_layout import of_each_image
 from vireid.modeling.two_stream import ModalityRoute
 
 
@@ -23,18 +24,24 @@ class SelectRoute(nn.Module):
 
     Args:
         route: whose copies for visible and infrared images are taken.
-        batch: whose (N,) modalities decide.
+        batch: whose (N,) modalities decide, of images and of each of their branches.
     """
 
     def __init__(self, route: ModalityRoute, batch: CurrentBatch):
         super().__init__()
         self.visible, self.infrared, self.batch = route.visible, route.infrared, batch
+        self.branches = route.layout.branches
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (N, ...) -> (N, ...) in the order of the batch."""
         visible, infrared = self.visible(x), self.infrared(x)
         chosen = (self.batch.modalities == int(Modality.INFRARED)).reshape(-1, *[1] * (visible.ndim - 1))
-        return torch.where(chosen, infrared, visible)
+        if self.branches == 1:
+            return torch.where(chosen, infrared, visible)
+        # Before the adapter that adds branches, there is one of each image.
+        images = self.batch.modalities.shape[0]
+        visible, infrared = (x.reshape(-1, images, *x.shape[1:]) for x in (visible, infrared))
+        return torch.where(chosen, infrared, visible).flatten(0, 1)
 
 
 class EmbeddingGraph(nn.Module):
@@ -56,7 +63,7 @@ class EmbeddingGraph(nn.Module):
         self.pixel_std: Tensor
         self.register_buffer("pixel_mean", model.pixel_mean.clone())
         self.register_buffer("pixel_std", model.pixel_std.clone())
-        self.batch = CurrentBatch()
+        self.batch, self.branches = CurrentBatch(), model.layout.branches
         self.inputs = ["images"]
         for name, module in list(self.backbone.named_modules()):
             if isinstance(module, ModalityRoute):
@@ -74,8 +81,7 @@ class EmbeddingGraph(nn.Module):
         if modalities is not None:
             self.batch.modalities = modalities
         normalized = (images.to(torch.float32) - self.pixel_mean) / self.pixel_std
-        embeddings: Tensor = self.heads(self.backbone(normalized))
-        return embeddings
+        return of_each_image(self.heads(self.backbone(normalized)), self.branches)
 
 
 def random_images(count: int, size: tuple[int, int]) -> Tensor:

@@ -79,12 +79,14 @@ def build_backbone(cfg: CfgNode) -> nn.Module:
 
 
 class FeatureMap(NamedTuple):
-    """What a backbone gives for one image; ``signed``: whether some values are negative."""
+    """What a backbone gives for one image; ``signed``: whether some values are negative; ``branches``: how
+    many maps of this size."""
 
     channels: int
     height: int
     width: int
     signed: bool
+    branches: int = 1
 
 
 @torch.no_grad()
@@ -99,7 +101,7 @@ def probe_feature_map(backbone: nn.Module, size: tuple[int, int]) -> FeatureMap:
         features: Tensor = backbone(image)
     channels, *spatial = features.shape[1:]
     height, width = spatial if spatial else (1, 1)
-    return FeatureMap(channels, height, width, bool((features < 0).any()))
+    return FeatureMap(channels, height, width, bool((features < 0).any()), len(features))
 
 
 class VisionTransformerMap(VisionTransformer):

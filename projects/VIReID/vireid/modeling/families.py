@@ -18,9 +18,9 @@ class Family:
         options: those of OPTIONS that have an effect.
         stem: the modules that each modality gets a copy of under MODEL.TWO_STREAM.SPECIFIC ("auto",); ()
             where they are not known.
-        stages: where MCJA's adapters stand: two modules that hold the blocks at 1/8 and at 1/16 of the image
-            (in EfficientNet, the second of two such modules); or one that holds the blocks of all
-            resolutions; () where they are not known; None where blocks pass tokens instead of maps.
+        stages: where adapters stand: the modules that hold the blocks at 1/4, 1/8 and 1/16 of the image (in
+            EfficientNet, the second of two of the last), or the last two alone; or one that holds the blocks
+            of all resolutions; () where they are not known; None where blocks pass tokens instead of maps.
         patch_size: side of a transformer's patches in pixels; 0 for others.
         weights: key of the pretrained weights in the toolkit's ``model_urls``.
     """
@@ -42,7 +42,7 @@ class Family:
         )
 
 
-_RESNET_STEM, _RESNET_STAGES = ("conv1", "bn1"), ("layer2", "layer3")
+_RESNET_STEM, _RESNET_STAGES = ("conv1", "bn1"), ("layer1", "layer2", "layer3")
 _VIT = Family(("small", "base"), stem=("patch_embed",), stages=None, patch_size=16)
 
 FAMILIES: dict[str, Family] = {
@@ -71,16 +71,16 @@ FAMILIES: dict[str, Family] = {
         ("x1_0", "x0_75", "x0_5", "x0_25"),
         ("WITH_IBN",),
         stem=("conv1",),
-        stages=("conv3", "conv4"),
+        stages=("conv2", "conv3", "conv4"),
         weights="osnet_{ibn}{depth}",
     ),
     "build_regnet_backbone": Family(
         tuple(f"{megaflops}{kind}" for kind in "xy" for megaflops in (200, 400, 800, 1600, 3200, 4000, 6400)),
         stem=("stem",),
-        stages=("s2", "s3"),
+        stages=("s1", "s2", "s3"),
     ),
     "build_effnet_backbone": Family(
-        ("b0", "b1", "b2", "b3", "b4", "b5"), stem=("stem",), stages=("s3", "s5")
+        ("b0", "b1", "b2", "b3", "b4", "b5"), stem=("stem",), stages=("s2", "s3", "s5")
     ),
     "build_shufflenetv2_backbone": Family(
         ("0.5x", "1.0x", "1.5x", "2.0x"), stem=("first_conv",), stages=("features",)
@@ -92,7 +92,7 @@ FAMILIES: dict[str, Family] = {
     "build_repvgg_backbone": Family(
         ("A0", "A1", "A2", "B0", "B1", "B1g2", "B1g4", "B2", "B2g2", "B2g4", "B3", "B3g2", "B3g4"),
         stem=("stage0",),
-        stages=("stage2", "stage3"),
+        stages=("stage1", "stage2", "stage3"),
     ),
     "build_vit_backbone": _VIT,
     "build_vit_map_backbone": _VIT,

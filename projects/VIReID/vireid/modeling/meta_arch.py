@@ -15,10 +15,11 @@ from yacs.config import CfgNode
 from vireid.errors import ConfigError
 from vireid.modeling.adapters import insert_adapters
 from vireid.modeling.backbones import FeatureMap, build_backbone, probe_feature_map
+from vireid.modeling.batch_layout import BatchLayout, of_each_image
 from vireid.modeling.batch_transforms import Batch, build_batch_transforms
 from vireid.modeling.checks import check_head
 from vireid.modeling.losses import WeightedLosses, build_losses
-from vireid.modeling.two_stream import BatchLayout, split_streams
+from vireid.modeling.two_stream import split_streams
 from vireid.precision import autocast
 from vireid.registries import find
 
@@ -67,10 +68,10 @@ class VIReID(Baseline):
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, Any]:
-        layout = BatchLayout()
         backbone = build_backbone(cfg)
         insert_adapters(cfg, backbone)
         feature_map = probe_feature_map(backbone, tuple(cfg.INPUT.SIZE_TRAIN))
+        layout = BatchLayout(feature_map.branches)
         cfg = with_feature_map(cfg, feature_map)
         specific = split_streams(
             backbone,
@@ -105,7 +106,7 @@ class VIReID(Baseline):
         if self.training:
             return self.train_losses(batch)
         self.layout.set(batch["modalities"])
-        embeddings: Tensor = self.heads(self.backbone(batch["images"]))
+        embeddings = of_each_image(self.heads(self.backbone(batch["images"])), self.layout.branches)
         if order is None:
             return embeddings
         restored = torch.empty_like(embeddings)
@@ -126,16 +127,20 @@ class VIReID(Baseline):
             features = features.unflatten(0, (-1, self.track_frames)).mean(dim=1)
             batch = {key: value[:: self.track_frames] for key, value in batch.items()}
             self.layout.set(modalities[:: self.track_frames])
+        layout = self.layout
+        if layout.branches > 1:
+            features, batch = layout.by_modality(features), layout.expand(batch)
+            layout = layout.with_branches()
         outputs = self.heads(features, batch["targets"])
         outputs = {name: value.float() for name, value in outputs.items()}
         self.measured["cls_accuracy"] = accuracy(outputs["pred_class_logits"].detach(), batch["targets"])
         outputs["logits"] = outputs.pop("cls_outputs")
         outputs["embeddings"] = outputs.pop("features")
         with autocast(self.device.type, enabled=False):
-            return self.weighted_losses({**batch, **outputs, "sizes": self.layout.sizes})
+            return self.weighted_losses({**batch, **outputs, "sizes": layout.sizes})
 
     def preprocess(self, batched_inputs: dict[str, Any]) -> Batch:
-        """Normalized images on the model's device; identities, cameras and modalities on the host."""
+        """Normalized images on the model's device; identities, cameras, modalities and views on the host."""
         if not isinstance(batched_inputs, dict) or "modalities" not in batched_inputs:
             got = list(batched_inputs) if isinstance(batched_inputs, dict) else type(batched_inputs)
             raise ValueError(
@@ -144,7 +149,7 @@ class VIReID(Baseline):
             )
         batch: Batch = {
             key: batched_inputs[key].cpu()
-            for key in ("targets", "camids", "modalities")
+            for key in ("targets", "camids", "modalities", "views")
             if key in batched_inputs
         }
         batch["images"] = self.preprocess_image(batched_inputs)
@@ -206,7 +211,7 @@ def with_feature_map(cfg: CfgNode, feature_map: FeatureMap) -> CfgNode:
     Raises:
         ConfigError: FEAT_DIM is set to something else than the backbone gives.
     """
-    channels, height, width, _ = feature_map
+    channels, height, width, *_ = feature_map
     stated = cfg.MODEL.BACKBONE.FEAT_DIM
     if stated not in (0, channels):
         raise ConfigError(

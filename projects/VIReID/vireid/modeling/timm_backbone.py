@@ -37,7 +37,7 @@ class TimmBackbone(nn.Module):
         image_size: (height, width) that the model is built for.
         options: of ``size_options``, which it was built with.
         stem_modules: what ("auto",) in MODEL.TWO_STREAM.SPECIFIC stands for.
-        stage_modules: containers of the blocks at 1/8 and 1/16 of the image; () where timm does not say,
+        stage_modules: containers of the blocks at 1/4, 1/8 and 1/16 of the image; () where timm does not say,
             None where there is one resolution only, as in a plain vision transformer.
         channels_last_blocks: whether its blocks pass (N, H, W, C).
     """

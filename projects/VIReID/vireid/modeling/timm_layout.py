@@ -49,29 +49,27 @@ def _holds_stages(model: nn.Module, path: list[str]) -> bool:
 
 
 def stage_modules(model: nn.Module) -> tuple[str, ...] | None:
-    """The modules that contain the blocks at 1/8 and at 1/16 of the image.
+    """The modules that contain the blocks at 1/4, 1/8 and 1/16 of the image.
 
     Returns:
-        Two names; () where timm does not name them; None for a plain transformer, whose blocks all have one
-        resolution.
+        Three names, or the last two; () where timm does not name them; None for a plain transformer, whose
+        blocks all have one resolution.
     """
-    stages = _feature_info(model)
-    if len({stage["reduction"] for stage in stages}) == 1:
+    if len({stage["reduction"] for stage in _feature_info(model)}) == 1:
         return None
-    names = []
-    for reduction in (8, 16):
-        at = [stage["module"] for stage in stages if stage["reduction"] == reduction]
-        if len(at) != 1:
-            return ()
-        stage = model.get_submodule(at[0])
-        blocks = stage._modules.get("blocks")
-        # A RegStage calls its children one after another, as a Sequential does.
-        if blocks is None and not (
-            isinstance(stage, nn.Sequential) or type(stage).__name__.endswith("Stage")
-        ):
-            return ()
-        names.append(at[0] if blocks is None else f"{at[0]}.blocks")
-    return tuple(names)
+    names = [_stage_module(model, reduction) for reduction in (4, 8, 16)]
+    return tuple(filter(None, names)) if all(names[1:]) else ()
+
+
+def _stage_module(model: nn.Module, reduction: int) -> str:
+    at = [stage["module"] for stage in _feature_info(model) if stage["reduction"] == reduction]
+    if len(at) != 1:
+        return ""
+    stage = model.get_submodule(at[0])
+    if "blocks" in stage._modules:
+        return f"{at[0]}.blocks"
+    # A RegStage calls its children one after another, as a Sequential does.
+    return at[0] if isinstance(stage, nn.Sequential) or type(stage).__name__.endswith("Stage") else ""
 
 
 def _feature_info(model: nn.Module) -> list[dict[str, Any]]:

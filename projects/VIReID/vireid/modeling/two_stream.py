@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from copy import deepcopy
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -10,47 +11,9 @@ from torch import Tensor, nn
 
 from vireid.errors import ConfigError
 from vireid.modality import Modality
+from vireid.modeling.batch_layout import BatchLayout
 from vireid.modeling.families import family_of
-from vireid.modeling.losses.processes import gather_numbers
 from vireid.precision import autocast
-
-
-class BatchLayout:
-    """How many images of each modality the batch in flight holds, in that order.
-
-    One object is shared by the meta-architecture, which sets it, and every route, which reads it.
-
-    Attributes:
-        sizes: this process's number of images of each modality.
-        computed: the modalities whose copies compute something, be it for no image.
-        mixed_sources, mixed_mask: of the mixed images, on the device of the images; None without any.
-    """
-
-    def __init__(self) -> None:
-        self.sizes: tuple[int, ...] = ()
-        self.computed: list[Modality] = []
-        self.mixed_sources: Tensor | None = None
-        self.mixed_mask: Tensor | None = None
-
-    def set(
-        self, modalities: Tensor, mixed_sources: Tensor | None = None, mixed_mask: Tensor | None = None
-    ) -> None:
-        """Describe a batch.
-
-        Args:
-            modalities: (N,) int64, ascending, on the host: elsewhere, the device would be waited for.
-            mixed_sources: (M, 2) positions of the two images that each mixed image is made of.
-            mixed_mask: (M, 1, rows, columns) bool, True where a patch is the first one's.
-        """
-        self.mixed_sources, self.mixed_mask = mixed_sources, mixed_mask
-        self.sizes = tuple(torch.bincount(modalities, minlength=len(Modality)).tolist())
-        self.computed = [modality for modality in Modality if self.sizes[modality]]
-
-    def share(self) -> None:
-        """Let each process compute the copies that any of them has images for: a norm that asks all processes
-        for its statistics (SyncBN) would wait for one that left it out."""
-        totals = [sum(sizes) for sizes in zip(*gather_numbers(self.sizes))]
-        self.computed = [modality for modality in Modality if totals[modality]]
 
 
 class ModalityRoute(nn.Module):
@@ -71,11 +34,11 @@ class ModalityRoute(nn.Module):
         self.infrared = deepcopy(module)
         if mixed_stem == "own":
             self.mixed = deepcopy(module)
-        mixed_branch = "mixed" if mixed_stem == "own" else mixed_stem
-        self.branch_of = {
+        mixed_copy = "mixed" if mixed_stem == "own" else mixed_stem
+        self.copy_of = {
             Modality.VISIBLE: "visible",
             Modality.INFRARED: "infrared",
-            Modality.MIXED: mixed_branch,
+            Modality.MIXED: mixed_copy,
         }
         self.stitches = mixed_stem == "patches"
 
@@ -96,41 +59,52 @@ class ModalityRoute(nn.Module):
             copy.deploy(mode)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x: (N, ...), images ordered as the layout says -> (N, ...) in the same order."""
-        sizes = self.layout.sizes
-        if sum(sizes) != len(x):
+        """x: (N, ...), images ordered as the layout says, or branch after branch of them -> likewise."""
+        layout = self.layout
+        images = sum(layout.sizes)
+        if layout.branches > 1 and len(x) == layout.branches * images:
+            return layout.by_branch(self._of_modalities(layout.by_modality(x), layout.with_branches()))
+        if images != len(x):
             raise RuntimeError(
-                f"a two-stream backbone got {len(x)} images where the batch layout has {sizes}: "
+                f"a two-stream backbone got {len(x)} images where the batch layout has {layout.sizes}: "
                 "call it through the meta-architecture, which sets the layout"
             )
+        return self._of_modalities(x, layout)
+
+    def _of_modalities(self, x: Tensor, layout: BatchLayout) -> Tensor:
         if not self.stitches:
-            return self._through_copies(x)
-        *_, mixed = sizes
-        originals = self._through_copies(x[: len(x) - mixed], Modality.MIXED)
-        return torch.cat([originals, self._stitched(originals)]) if mixed else originals
+            return self._through_copies(x, layout)
+        *_, mixed = layout.sizes
+        originals = self._through_copies(x[: len(x) - mixed], layout, Modality.MIXED)
+        if not mixed:
+            return originals
+        branches = originals.chunk(len(originals) // (len(x) - mixed))
+        return torch.cat([part for branch in branches for part in (branch, self._stitched(branch, layout))])
 
-    def _through_copies(self, x: Tensor, left_out: Modality | None = None) -> Tensor:
-        """Each modality's images through its copy."""
+    def _through_copies(self, x: Tensor, layout: BatchLayout, left_out: Modality | None = None) -> Tensor:
+        """Each modality's images through its copy; a copy that adds branches gives branch after branch."""
         # By name: torch.compile cannot use a member of an IntEnum as an index.
-        sizes = dict(zip(Modality, self.layout.sizes))
-        present = [modality for modality in self.layout.computed if modality != left_out]
-        branches = list(dict.fromkeys(self.branch_of[modality] for modality in present))
-        if len(branches) == 1:
-            return self.get_submodule(branches[0])(x)
+        sizes = dict(zip(Modality, layout.sizes))
+        present = [modality for modality in layout.computed if modality != left_out]
+        names = list(dict.fromkeys(self.copy_of[modality] for modality in present))
+        if len(names) == 1:
+            return self.get_submodule(names[0])(x)
         slices = dict(zip(present, x.split([sizes[modality] for modality in present])))
-        outputs: dict[Modality, Tensor] = {}
-        for branch in branches:
-            members = [modality for modality in present if self.branch_of[modality] == branch]
+        outputs: dict[Modality, tuple[Tensor, ...]] = {}  # of each branch
+        for name in names:
+            members = [modality for modality in present if self.copy_of[modality] == name]
             joined = torch.cat([slices[m] for m in members]) if len(members) > 1 else slices[members[0]]
-            copy = self.get_submodule(branch)
+            copy = self.get_submodule(name)
             out = copy(joined) if len(joined) else of_no_image(copy, joined)
-            outputs.update(zip(members, out.split([sizes[m] for m in members])))
-        dtype = next(out.dtype for out in outputs.values() if len(out))
-        return torch.cat([outputs[modality].to(dtype) for modality in present])
+            branches = out.chunk(len(out) // max(1, len(joined)) or 1)
+            outputs.update(zip(members, zip(*(part.split([sizes[m] for m in members]) for part in branches))))
+        dtype = next(out.dtype for out, *_ in outputs.values() if len(out))
+        branched = zip_longest(*(outputs[modality] for modality in present))
+        return torch.cat([out.to(dtype) for branch in branched for out in branch if out is not None])
 
-    def _stitched(self, features: Tensor) -> Tensor:
+    def _stitched(self, features: Tensor, layout: BatchLayout) -> Tensor:
         """(N, C, H, W) of the originals -> (M, C, H, W) of the mixed images."""
-        sources, mask = self.layout.mixed_sources, self.layout.mixed_mask
+        sources, mask = layout.mixed_sources, layout.mixed_mask
         if sources is None or mask is None or features.ndim != 4:
             raise RuntimeError(
                 'MODEL.TWO_STREAM.MIXED_STEM "patches" needs mixed images with their masks, as PatchMix '

@@ -8,21 +8,30 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from vireid.errors import CheckpointError
 from vireid.files import fault_of_file
 
 # Keys under which published checkpoints hold their state dict.
-WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state", "model")
+WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state", "model", "net")
 MOST_WRAPPERS = 5
+# What NumPy's numbers and arrays are made by, under the names that files of NumPy 1 and 2 have for it.
+MAKERS = [value.__reduce__()[0] for value in (np.float64(0), np.zeros(1))]
+NUMPY = [
+    np.ndarray,
+    np.dtype,
+    *{type(np.dtype(kind)) for kind in "?bBhHiIlLqQefd"},
+    *((maker, f"numpy.{core}.multiarray.{maker.__name__}") for maker in MAKERS for core in ("core", "_core")),
+]
 
 
 def read_tensors(path: str | Path, key: str) -> Any:
     """Read a file of tensors to the CPU.
 
-    A file of ``torch.save`` may contain tensors and plain values. A ``.safetensors`` file gives its tensors
-    by name.
+    A file of ``torch.save`` may contain tensors, plain values, and numbers and arrays of NumPy. A
+    ``.safetensors`` file gives its tensors by name.
 
     Args:
         path: the file.
@@ -39,7 +48,8 @@ def read_tensors(path: str | Path, key: str) -> Any:
         _require_stored(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a damaged pickle: what it holds is looked at below
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            with torch.serialization.safe_globals(NUMPY):
+                content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the unpickler fails on garbage in any way there is
         reason = str(error).split("(1)")[0].strip().splitlines() or [type(error).__name__]
         raise CheckpointError(

@@ -82,7 +82,10 @@ def grad_cam(model: nn.Module, batch: dict[str, Any]) -> Tensor:
     lengths = (visible.norm(dim=1) * infrared.norm(dim=1)).clamp_min(1e-12).detach()
     (gradient,) = torch.autograd.grad(((visible * infrared).sum(dim=1) / lengths).sum(), features)
     weights = gradient.mean(dim=(2, 3), keepdim=True)
-    return (weights * features).sum(dim=1).relu().detach().float().cpu()
+    maps = (
+        (weights * features).sum(dim=1).unflatten(0, (-1, len(embeddings))).sum(dim=0)
+    )  # over an image's branches
+    return maps.relu().detach().float().cpu()
 
 
 @torch.no_grad()

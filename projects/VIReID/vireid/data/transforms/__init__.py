@@ -3,22 +3,25 @@
 A transform is a class in TRANSFORM_REGISTRY with ``from_config(cfg)`` and
 ``__call__(image: uint8 (3, H, W)) -> uint8 (3, H, W)``. One that never writes to its input says so by
 ``keeps_input = True``, and is given the kept image itself instead of a copy.
-INPUT.VISIBLE_TRANSFORMS and INPUT.INFRARED_TRANSFORMS name those of each modality, in order. A transform
-draws from Python's, NumPy's or torch's global generator: the training set seeds all three for each sample.
+INPUT.VISIBLE_TRANSFORMS and INPUT.INFRARED_TRANSFORMS name those of each modality, in order;
+INPUT.VISIBLE_FURTHER_VIEWS and INPUT.INFRARED_FURTHER_VIEWS those of an image's further views in its batch. A
+transform draws from Python's, NumPy's or torch's global generator: the training set seeds all three for each
+sample, before its first view.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
 from vireid.data.transforms import color, geometry  # noqa: F401  (registration)
 from vireid.errors import ConfigError
+from vireid.modality import Modality
 from vireid.registries import TRANSFORM_REGISTRY, find
 
 Transform = Callable[[torch.Tensor], torch.Tensor]
 
-KEYS = ("VISIBLE_TRANSFORMS", "INFRARED_TRANSFORMS")
+MODALITIES = (Modality.VISIBLE, Modality.INFRARED)
 
 
 def build_transforms(cfg: Any, key: str) -> list[Transform]:
@@ -27,7 +30,22 @@ def build_transforms(cfg: Any, key: str) -> list[Transform]:
     Raises:
         ConfigError: an unknown name, or a setting out of its range.
     """
-    return [find(TRANSFORM_REGISTRY, name, f"INPUT.{key}").from_config(cfg) for name in cfg.INPUT[key]]
+    return _built(cfg, key, cfg.INPUT[key])
+
+
+def build_views(cfg: Any, modality: Modality) -> list[list[Transform]]:
+    """The transforms of each view of a modality's images.
+
+    Raises:
+        ConfigError: see ``build_transforms``.
+    """
+    key = f"{modality.name}_FURTHER_VIEWS"
+    first = build_transforms(cfg, f"{modality.name}_TRANSFORMS")
+    return [first, *(_built(cfg, key, names) for names in cfg.INPUT[key])]
+
+
+def _built(cfg: Any, key: str, names: Sequence[str]) -> list[Transform]:
+    return [find(TRANSFORM_REGISTRY, name, f"INPUT.{key}").from_config(cfg) for name in names]
 
 
 def check_transforms(cfg: Any) -> None:
@@ -36,9 +54,8 @@ def check_transforms(cfg: Any) -> None:
     Raises:
         ConfigError: says which key to use.
     """
-    for key in KEYS:
-        build_transforms(cfg, key)
-    used = {name for key in KEYS for name in cfg.INPUT[key]}
+    views = [view for modality in MODALITIES for view in build_views(cfg, modality)]
+    used = {type(transform).__name__ for view in views for transform in view}
     by_key = {getattr(cls, "toolkit_key", ""): name for name, cls in TRANSFORM_REGISTRY.items()}
     for key, node in cfg.INPUT.items():
         if not (isinstance(node, dict) and node.get("ENABLED")):

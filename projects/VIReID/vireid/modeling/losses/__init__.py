@@ -27,7 +27,8 @@ from vireid.modeling.losses.processes import LossInput, join_processes, weights_
 from vireid.registries import LOSS_REGISTRY, find
 
 # What forward() may ask for, by parameter name. Which of them exist depends on the head and the batch
-# transforms of the config. N is the batch, ordered by modality: mixed images are its last ones.
+# transforms of the config. N is the batch, ordered by modality: mixed images are its last ones. Where an
+# adapter adds branches of images to it, each of them counts as an image.
 LOSS_INPUTS = {
     "embeddings": LossInput("(N, D) the head's features, before or after the neck: MODEL.HEADS.NECK_FEAT"),
     "logits": LossInput("(N, C) class scores of the classifier, with its margin"),
@@ -36,6 +37,10 @@ LOSS_INPUTS = {
     "modalities": LossInput("(N,) Modality of each image"),
     "sizes": LossInput("how many images of each Modality there are; numbers, which no device is read for"),
     "camids": LossInput("(N,) cameras"),
+    "views": LossInput("(N,) which view of its image each is, from 0; where there are several"),
+    "branches": LossInput(
+        "(N,) which branch of its image each is, 0 the image itself; where an adapter adds any"
+    ),
     "part_features": LossInput("(S, N, D) features of S stripes, from a head with parts", axis=1),
     "part_logits": LossInput("(S, N, C) class scores of S stripes, from a head with parts", axis=1),
     "mixed_sources": LossInput(
@@ -99,8 +104,9 @@ class WeightedLosses(nn.ModuleDict):
         missing = [key for key in _needed(self[name]) if key not in inputs]
         if missing:
             raise ConfigError(
-                f"MODEL.LOSSES.NAME: {name} needs {', '.join(missing)}, which MODEL.HEADS.NAME and "
-                f"MODEL.BATCH_TRANSFORMS do not give; they give {', '.join(sorted(inputs))}"
+                f"MODEL.LOSSES.NAME: {name} needs {', '.join(missing)}, which MODEL.HEADS.NAME, "
+                f"MODEL.ADAPTERS and MODEL.BATCH_TRANSFORMS do not give; they give "
+                f"{', '.join(sorted(inputs))}"
             )
         return {key: inputs[key] for key in parameters if key in inputs}
 

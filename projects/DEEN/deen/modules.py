@@ -1,0 +1,111 @@
+"""The modules that DEEN puts into a backbone. Their parameters have the names of the published code.
+
+Source: DEEN (Zhang and Wang, CVPR 2023), and its published code.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class DiverseEmbeddingExpansion(nn.Module):
+    """DEE: a batch becomes itself, then a first branch of each image, then a second one.
+
+    A branch is the mean of three dilated convolutions to a quarter of the channels, ReLU, and a 1x1
+    convolution back.
+
+    Args:
+        channels: of the feature map.
+        dropout: share of the values of the result that training drops.
+    """
+
+    def __init__(self, channels: int, dropout: float = 0.01):
+        super().__init__()
+        inner = max(1, channels // 4)
+        for branch in ("FC1", "FC2"):
+            for d in (1, 2, 3):
+                dilated = nn.Conv2d(channels, inner, kernel_size=3, padding=d, dilation=d, bias=False)
+                self.add_module(f"{branch}{d}", dilated)
+            self.add_module(branch, nn.Conv2d(inner, channels, kernel_size=1))
+        for convolution in self.children():
+            nn.init.kaiming_normal_(convolution.weight)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (N, C, H, W) -> (3 N, C, H, W)."""
+        return self.dropout(torch.cat([x, self._branch(x, "FC1"), self._branch(x, "FC2")]))
+
+    def _branch(self, x: Tensor, branch: str) -> Tensor:
+        mean = torch.stack([self.get_submodule(f"{branch}{d}")(x) for d in (1, 2, 3)]).mean(dim=0)
+        expanded: Tensor = self.get_submodule(branch)(F.relu(mean))
+        return expanded
+
+
+class ChannelNonLocal(nn.Module):
+    """Attention of the channels of a map over those of an earlier map."""
+
+    def __init__(self, high: int, low: int, stride: int):
+        super().__init__()
+        self.g = nn.Conv2d(low, low, kernel_size=1)
+        self.theta = nn.Conv2d(high, low, kernel_size=1)
+        self.phi = nn.Conv2d(low, low, kernel_size=1, stride=stride)
+        self.W = added(low, high, stride)
+
+    def forward(self, x: Tensor, before: Tensor) -> Tensor:
+        """x: (N, high, H, W); before: (N, low, stride H, stride W) -> (N, high, H, W)."""
+        energy = self.theta(x).flatten(2) @ self.phi(before).flatten(2).transpose(1, 2)
+        attended = energy / energy.shape[2] @ self.g(before).flatten(2)
+        return x + self.W(attended.reshape(before.shape))
+
+
+class PixelNonLocal(nn.Module):
+    """Attention of the places of a map over those of an earlier map.
+
+    As published, half of the channels take part, and each counts as two, one for each half of its places.
+    Where a map has an odd number of places, channels stay whole.
+    """
+
+    def __init__(self, high: int, low: int):
+        super().__init__()
+        inner = max(1, low // 2)
+        self.g = nn.Conv2d(low, inner, kernel_size=1)
+        self.theta = nn.Conv2d(high, inner, kernel_size=1)
+        self.phi = nn.Conv2d(low, inner, kernel_size=1)
+        self.W = added(inner, high)
+
+    def forward(self, x: Tensor, before: Tensor) -> Tensor:
+        """x: (N, high, H, W); before: (N, low, H', W') -> (N, high, H, W)."""
+        theta, phi, g = self.theta(x), self.phi(before), self.g(before)
+        odd = any(part.shape[2] * part.shape[3] % 2 for part in (theta, phi))
+        rows = theta.shape[1] * (1 if odd else 2)
+        query, key, value = (part.reshape(len(x), rows, -1) for part in (theta, phi, g))
+        # (query' key) value' is query' (key value'), which needs no matrix of all pairs of places.
+        attended = value @ key.transpose(1, 2) / key.shape[2] @ query
+        return x + self.W(attended.reshape(theta.shape))
+
+
+class MultistageAggregation(nn.Module):
+    """MFA: a channel non-local block, then a pixel one; each starts as the identity.
+
+    Args:
+        high: channels of a stage's map.
+        low: channels of the map before the stage.
+        stride: of the stage.
+    """
+
+    def __init__(self, high: int, low: int, stride: int = 1):
+        super().__init__()
+        self.CNL = ChannelNonLocal(high, low, stride)
+        self.PNL = PixelNonLocal(high, low)
+
+    def forward(self, x: Tensor, before: Tensor) -> Tensor:
+        """x: (N, high, H, W); before: (N, low, stride H, stride W) -> (N, high, H, W)."""
+        aggregated: Tensor = self.PNL(self.CNL(x, before), before)
+        return aggregated
+
+
+def added(channels: int, high: int, stride: int = 1) -> nn.Sequential:
+    """What a block adds to its map: a 1x1 convolution, and a batch norm that starts at 0."""
+    norm = nn.BatchNorm2d(high)
+    nn.init.zeros_(norm.weight)
+    return nn.Sequential(nn.Conv2d(channels, high, kernel_size=1, stride=stride), norm)
