@@ -230,6 +230,7 @@ CLOSED = """
 GET /gradio_api/file/etc/passwd
 GET /gradio_api/proxy=http://example.com/
 GET /gradio_api/info
+GET /gradio_api/startup-events
 GET /gradio_api/openapi.json
 GET /gradio_api/deep_link?session_hash=x
 GET /gradio_api/runs

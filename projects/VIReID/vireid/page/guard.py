@@ -25,7 +25,7 @@ FILE, CALL, UPLOAD = "/gradio_api/file=", "/gradio_api/queue/join", "/gradio_api
 # What a browser asks for that shows the page. Gradio has many more routes, and the page needs none of them.
 READ = re.compile(
     r"/|/(config|theme\.css|favicon\.ico|manifest\.json|robots\.txt)|/(assets|static)/.+"
-    rf"|/gradio_api/(startup-events|upload_progress|queue/data|heartbeat/\w+)|{FILE}.+"
+    rf"|/gradio_api/(upload_progress|queue/data|heartbeat/\w+)|{FILE}.+"
 )
 WRITE = re.compile(rf"{CALL}|{UPLOAD}|/gradio_api/(cancel|reset)")
 LARGEST_CALL = 1 << 20  # bytes; images are uploaded apart
