@@ -65,10 +65,11 @@ def test_works_without_fastreid(python, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "layout, infrared", [("sysu", r"cam[36]/"), ("regdb", "Thermal/"), ("llcm", "(test_)?nir/")]
+    "layout, infrared",
+    [("sysu", r"cam[36]/"), ("regdb", "Thermal/"), ("llcm", "(test_)?nir/"), ("vcm", r"T\w+/\d+/ir/")],
 )
 def test_infrared_images_alone_are_gray(layout, infrared, tmp_path):
-    make(layout, tmp_path, identities=3, images=1, size=(48, 40))
+    make(layout, tmp_path, identities=3, images=12 if layout == "vcm" else 1, size=(48, 40))
     paths = [path for path in tmp_path.rglob("*") if path.suffix in (".jpg", ".bmp")]
     for path in paths:
         image = pixels(path)
@@ -100,11 +101,12 @@ def test_refuses_a_folder_that_is_not_empty(tmp_path):
     [
         ({"identities": 2}, "identities is 2; layout sysu needs 3"),
         ({"images": 0}, "images is 0"),
+        ({"layout": "vcm", "images": 11}, "images is 11; layout vcm needs 12 or more"),
         ({"seed": -1}, "seed is -1"),
         ({"size": (20, 10)}, "size is 20x10"),
         ({"workers": 0}, "workers is 0"),
         ({"test_identities": 3}, "test_identities is 3; with 4 identities expected 1 to 2"),
-        ({"layout": "market"}, "layout is 'market'; expected one of sysu, regdb, llcm"),
+        ({"layout": "market"}, "layout is 'market'; expected one of sysu, regdb, llcm, vcm"),
     ],
 )
 def test_says_what_is_wrong_before_writing(options, message, tmp_path):

@@ -7,6 +7,8 @@ from scipy.io import loadmat
 
 from generated_data import content, id_list, make
 
+VCM_LISTS = ("train_name", "track_train_info", "test_name", "track_test_info", "query_IDX")
+
 
 def test_sysu_layout(tmp_path):
     make("sysu", tmp_path, identities=10, images=3, test_identities=4)
@@ -91,3 +93,33 @@ def test_llcm_layout(tmp_path):
                 listed |= found
     assert sorted(pid_labels.values()) == [0, 1, 2, 3]
     assert set(files) == listed
+
+
+def test_vcm_layout(tmp_path):
+    make("vcm", tmp_path, identities=5, images=12)
+    files = content(tmp_path)
+    lists = {name: files.pop(f"info/{name}.txt").decode().splitlines() for name in VCM_LISTS}
+    identities = {}
+    for subset in ("train", "test"):
+        names, named = lists[f"{subset}_name"], set()
+        for line in lists[f"track_{subset}_info"]:
+            side, first, last, pid, camera = map(int, line.split(" "))
+            assert last - first + 1 == 12 and first == len(named) + 1
+            for name in names[first - 1 : last]:
+                match = re.fullmatch(rf"{pid:04d}M{side}D{camera}T1F(\d+)\.jpg", name)
+                named.add(f"{subset.title()}/{pid:04d}/{['ir', 'rgb'][side - 1]}/D{camera}/{match[1]}.jpg")
+            identities.setdefault(subset, []).append((pid, side, camera))
+        assert len(named) == len(names)
+        files = {name: data for name, data in files.items() if name not in named}
+    assert files == {}
+    of_subset = {subset: {pid for pid, _, _ in tracks} for subset, tracks in identities.items()}
+    assert [len(of_subset[subset]) for subset in ("train", "test")] == [3, 2]
+    assert of_subset["train"] | of_subset["test"] == set(range(1, 6))
+    for subset, tracks in identities.items():
+        expected = [
+            (pid, side, camera) for pid in of_subset[subset] for side in (1, 2) for camera in range(1, 5)
+        ]
+        assert sorted(tracks) == sorted(expected)
+    (queries,) = lists["query_IDX"]
+    infrared = [number for number, (_, side, _) in enumerate(identities["test"], start=1) if side == 1]
+    assert [int(word) for word in queries.split(" ")] == infrared

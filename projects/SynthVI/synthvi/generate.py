@@ -164,15 +164,16 @@ def generate_dataset(
     of a seed looks the same in every dataset.
 
     Args:
-        layout: "sysu" (SYSU-MM01), "regdb" or "llcm".
+        layout: "sysu" (SYSU-MM01), "regdb", "llcm" or "vcm" (HITSZ-VCM).
         output: the dataset's own folder, for example datasets/SYSU-MM01; new or empty.
         identities: persons, training and test together.
-        images: per person and camera (sysu: 6 cameras, llcm: 17); for regdb per person and modality.
+        images: per person and camera (sysu: 6 cameras, llcm: 17, vcm: 8, 12 images or more); for regdb per
+            person and modality.
         seed: 0 or more.
         size: (height, width) of the images in pixels.
         workers: processes; by default one for each core.
         test_identities: persons for testing; by default the share of the real dataset (sysu 96 of 491,
-            regdb half, llcm 351 of 1064).
+            regdb half, llcm 351 of 1064, vcm 427 of 927).
         conditions: under which the images are taken; by default aligned boxes, good light, no occlusion.
         progress: show a progress bar on the terminal.
 

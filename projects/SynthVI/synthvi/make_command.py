@@ -1,4 +1,4 @@
-"""Make a visible-infrared dataset of rendered persons, in the layout of SYSU-MM01, RegDB or LLCM."""
+"""Make a dataset of rendered persons, in the layout of SYSU-MM01, RegDB, LLCM or HITSZ-VCM."""
 
 import argparse
 import sys
@@ -18,11 +18,13 @@ images per identity (--images K):
   sysu    K images from each of 6 cameras (3 and 6 are infrared)
   regdb   K visible and K infrared images (the real data has 10)
   llcm    K images from each of 9 visible and 8 infrared cameras
+  vcm     tracks of K images, 12 or more, from each of 4 visible and 4 infrared cameras
 
 identities for testing, where --test-identities is not given:
   sysu    96 of 491, as in the real data; of the others, 99 of 395 are in val_id.txt
   regdb   half, in each of ten random splits
   llcm    351 of 1064
+  vcm     427 of 927
 
 examples:
   vireid data make --layout sysu --output datasets/SYSU-MM01 --identities 360 --images 8 --seed 0 \\

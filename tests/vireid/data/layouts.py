@@ -1,4 +1,4 @@
-"""Tiny datasets of random images, in the three layouts."""
+"""Tiny datasets of random images, in the four layouts."""
 
 from pathlib import Path
 
@@ -94,4 +94,28 @@ def write_llcm(root: Path, train: int = 3, test: tuple[int, ...] = (8, 9), image
                     name = f"{pid:04d}_c{camera:02d}_s{number}_f{pid}_{side}.jpg"
                     write_image(folder / f"test_{side}" / f"cam{camera}" / f"{pid:04d}" / name, rng)
     write_list(folder / "idx" / "test_id.txt", [",".join(map(str, test))])
+    return folder
+
+
+# Tracks of a tiny HITSZ-VCM: modality (1 infrared, 2 visible), frames, identity, camera.
+TRAIN_TRACKS = [(2, 12, 1, 1), (1, 13, 1, 2), (2, 11, 1, 3), (2, 12, 4, 1), (1, 12, 4, 1)]
+TEST_TRACKS = [(1, 12, 2, 1), (2, 14, 2, 1), (2, 12, 2, 3), (1, 12, 3, 1), (2, 12, 3, 2), (2, 5, 3, 3)]
+
+
+def write_vcm(root: Path, images: str = "Train Test") -> Path:
+    """Empty files, in folders of their own for both subsets or, with ``images`` "", without them."""
+    folder = root / "HITSZ-VCM"
+    for subset, tracks in (("train", TRAIN_TRACKS), ("test", TEST_TRACKS)):
+        names, lines = [], []
+        for number, (side, frames, pid, camera) in enumerate(tracks, start=1):
+            lines.append(f"{side} {len(names) + 1} {len(names) + frames} {pid:04d} {camera}")
+            within = folder / subset.capitalize() if images else folder
+            place = within / f"{pid:04d}" / ("ir" if side == 1 else "rgb") / f"D{camera}"
+            place.mkdir(parents=True)
+            for frame in range(1, frames + 1):
+                (place / f"{frame}.jpg").touch()
+                names.append(f"{pid:04d}M{side}D{camera}T{number}F{frame}.jpg")
+        write_list(folder / "info" / f"{subset}_name.txt", names)
+        write_list(folder / "info" / f"track_{subset}_info.txt", lines)
+    write_list(folder / "info" / "query_IDX.txt", ["1 4"])
     return folder

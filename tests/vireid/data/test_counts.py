@@ -46,7 +46,7 @@ def test_counts_by_subset_modality_and_camera():
     }
 
 
-@pytest.mark.parametrize("name", ["SYSU_MM01", "REGDB", "LLCM"])
+@pytest.mark.parametrize("name", ["SYSU_MM01", "REGDB", "LLCM", "HITSZ_VCM"])
 def test_published_counts_add_up(name):
     counts = getattr(published_counts, name).counts
     for subset, modality in {group[:2] for group in counts}:

@@ -19,7 +19,7 @@ VISIBLE, INFRARED = Modality.VISIBLE, Modality.INFRARED
 
 
 def relative(items, folder):
-    return [(item.path.removeprefix(f"{folder}/"), *item[1:]) for item in items]
+    return [(item.path.removeprefix(f"{folder}/"), *item[1:4]) for item in items]
 
 
 def drawn(dataset, name, trial=0):

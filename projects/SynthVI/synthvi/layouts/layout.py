@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from synthvi.layouts.hitsz_vcm import plan_hitsz_vcm
 from synthvi.layouts.llcm import plan_llcm
 from synthvi.layouts.plan import Draw, Plan
 from synthvi.layouts.regdb import plan_regdb
@@ -34,6 +35,7 @@ LAYOUTS = {
     "sysu": Layout("SYSU-MM01", 96, 491, 3, plan_sysu_mm01),
     "regdb": Layout("RegDB", 206, 412, 2, plan_regdb),
     "llcm": Layout("LLCM", 351, 1064, 2, plan_llcm),
+    "vcm": Layout("HITSZ-VCM", 427, 927, 2, plan_hitsz_vcm),
 }
 
 
@@ -45,7 +47,7 @@ def make_plan(
     Which identities are for testing is drawn at random: their numbers are no contiguous range.
 
     Args:
-        layout: "sysu", "regdb" or "llcm".
+        layout: a key of LAYOUTS.
         identities: persons in all.
         images: per person and camera; for RegDB per person and modality.
         seed: 0 or more.

@@ -64,6 +64,10 @@ def add_vireid_config(cfg: CfgNode) -> None:
     # patch has what the copy of its modality made of the whole image that the patch was taken from.
     add("MODEL.TWO_STREAM.MIXED_STEM", "visible", choice("visible", "infrared", "own", "patches"))
 
+    # With TrackSampler: average the feature maps of a track's frames, so that head and losses see one for
+    # each track. A test averages embeddings instead.
+    add("MODEL.TRACK_MEAN", False)
+
     # What is inserted into the backbone after its pretrained weights are loaded, by name: "MDA", ...
     add("MODEL.ADAPTERS", (), names())
 
@@ -118,6 +122,8 @@ def add_vireid_config(cfg: CfgNode) -> None:
     # that the processes of a machine share, for one run), or a folder on a fast local disk (for all runs).
     # An image takes 3 x height x width bytes: at 384x192, SYSU-MM01 takes 7.6 GB to train and 2.3 GB to test.
     add("DATALOADER.CACHE", "")
+    # TrackSampler: how many frames of each track a batch has.
+    add("DATALOADER.TRACK_FRAMES", 6, integer(1, 1000))
     # Stop an epoch after this many batches; 0 is a whole pass of the sampler.
     add("DATALOADER.MAX_BATCHES_PER_EPOCH", 0, integer(0, 10**9))
 
@@ -144,6 +150,10 @@ def add_vireid_config(cfg: CfgNode) -> None:
     # With SOLVER.AMP.ENABLED: "bf16"; "fp16" (GPUs only, with loss scaling); "auto": bf16 where the device
     # computes in it, and float32 elsewhere.
     add("SOLVER.AMP.DTYPE", "auto", choice("auto", "bf16", "fp16"))
+
+    # HITSZ-VCM, and List with tracks: how many frames of a track are embedded, evenly, and averaged; 0: all.
+    # The released code of HITSZ-VCM takes 6.
+    add("TEST.TRACK_FRAMES", 6, integer(0, 10_000))
 
     # The re-ranker by its registered name: "MSER"; "" for none. The toolkit's TEST.AQE.ENABLED and
     # TEST.RERANK.ENABLED choose the toolkit's.

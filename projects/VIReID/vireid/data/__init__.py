@@ -2,7 +2,7 @@
 
 import fastreid  # noqa: F401  isort: skip  (first of all: vireid mends it and registers its parts then)
 
-from vireid.data import datasets, published_samplers
+from vireid.data import datasets, published_samplers, track_sampler
 from vireid.data.build import ImageLoader, build_dataset, build_test_loader, build_train_loader
 from vireid.data.samples import TrainSet
 from vireid.data.transforms import check_transforms
@@ -19,4 +19,5 @@ __all__ = [
     "check_transforms",
     "datasets",
     "published_samplers",
+    "track_sampler",
 ]

@@ -43,6 +43,7 @@ class IdentityBatchSampler:
     """
 
     modalities_apart: ClassVar[bool]  # whether K counts each modality
+    frames = 1  # images that each of the K gives
 
     def __init__(
         self,
@@ -54,9 +55,8 @@ class IdentityBatchSampler:
         world_size: int = 1,
     ) -> None:
         self.items = [as_image_item(item) for item in items]
-        self.batch_size, self.num_instances = batch_size, num_instances
+        self.batch_size, self.num_instances, self.epoch = batch_size, num_instances, 0
         self.seed, self.rank, self.world_size = seed, rank, world_size
-        self.epoch = 0
         self.images: dict[Any, dict[Modality, list[int]]] = defaultdict(lambda: defaultdict(list))
         for index, item in enumerate(self.items):
             self.images[item.pid][item.modality].append(index)
@@ -91,15 +91,15 @@ class IdentityBatchSampler:
         for batch in self.plan(plan_rng):
             seeds = iter(seed_rng.integers(2**31, size=self.batch_size).tolist())
             samples = [[(index, next(seeds)) for index in images] for images in batch]
-            flat = [sample for images in samples[mine] for sample in images]
-            yield sorted(flat, key=lambda sample: self.items[sample[0]].modality)
+            yield sorted(chain(*samples[mine]), key=lambda sample: self.items[sample[0]].modality)
 
     def _check(self) -> int:
         factor = 2 if self.modalities_apart else 1
-        per_pid = factor * self.num_instances
+        per_pid = factor * self.num_instances * self.frames
         step = per_pid * self.world_size
         if self.batch_size % step:
             names = f"{factor} x " * (factor > 1) + f"DATALOADER.NUM_INSTANCE ({self.num_instances})"
+            names += f" x DATALOADER.TRACK_FRAMES ({self.frames})" * (self.frames > 1)
             processes = f" x {self.world_size} processes" if self.world_size > 1 else ""
             raise ConfigError(
                 f"SOLVER.IMS_PER_BATCH is {self.batch_size}; {type(self).__name__} needs a multiple of "

@@ -56,10 +56,12 @@ class TrainSet(Dataset):
         images = [[as_image_item(item) for item in dataset.train] for dataset in self.datasets]
         pids = [(d, pid) for d, items in enumerate(images) for pid in sorted({item.pid for item in items})]
         cams = [(d, cam) for d, items in enumerate(images) for cam in sorted({item.camid for item in items})]
+        tracks = dict.fromkeys((d, item.track) for d, items in enumerate(images) for item in items)
         label = {key: number for number, key in enumerate(pids)}
         camera = {key: number for number, key in enumerate(cams)}
+        track = {key: None if key[1] is None else number for number, key in enumerate(tracks)}
         self.items = [
-            ImageItem(item.path, label[d, item.pid], camera[d, item.camid], item.modality)
+            item._replace(pid=label[d, item.pid], camid=camera[d, item.camid], track=track[d, item.track])
             for d, items in enumerate(images)
             for item in items
         ]

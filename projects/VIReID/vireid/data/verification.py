@@ -159,6 +159,9 @@ def verify(
         part.report = found.report
         subsets = {subset: _items(part, subset, found) for subset in SUBSETS}
         counted[name] = count_groups(**subsets)
+        tracks = [len({item.track for item in items} - {None}) for items in subsets.values()]
+        if any(tracks):
+            found.notes.append(f"tracks: {tracks[0]:,} for training, {tracks[1]:,} for testing")
         where = f"{name}: " if name else ""
         for fault in _part_faults(part, subsets):
             found.report(where + fault)

@@ -46,6 +46,14 @@ def check_config(cfg: CfgNode) -> None:
     autocast_dtype(cfg)
     _check_figures(cfg)
     _check_device(cfg.MODEL.DEVICE)
+    if cfg.MODEL.TRACK_MEAN and (
+        cfg.DATALOADER.SAMPLER_TRAIN != "TrackSampler" or cfg.MODEL.BATCH_TRANSFORMS
+    ):
+        raise ConfigError(
+            "MODEL.TRACK_MEAN True needs DATALOADER.SAMPLER_TRAIN TrackSampler, which puts the frames of a "
+            "track beside each other, and no batch transforms, which would part them; found "
+            f"{cfg.DATALOADER.SAMPLER_TRAIN}, MODEL.BATCH_TRANSFORMS {list(cfg.MODEL.BATCH_TRANSFORMS)}"
+        )
     if cfg.MODEL.FREEZE_LAYERS and not cfg.SOLVER.FREEZE_ITERS:
         raise ConfigError(
             f"MODEL.FREEZE_LAYERS is {cfg.MODEL.FREEZE_LAYERS}, but SOLVER.FREEZE_ITERS is 0, so that "

@@ -25,10 +25,11 @@ from vireid.engine.interruptions import machine_errors
 from vireid.engine.models import build_model
 from vireid.engine.reports import RESULTS, Row, flat_means, results_record, results_table, write_results
 from vireid.engine.rerankers import Reranker, build_reranker
-from vireid.engine.scoring import Extracted, renumbered, score, used_positions
+from vireid.engine.scoring import Extracted, embedded_images, renumbered, score, used_positions
 from vireid.engine.seeds import seed_everything
 from vireid.errors import ConfigError, UserError
 from vireid.evaluation.protocols import Setting, require_finite_features
+from vireid.evaluation.tracks import mean_of_tracks
 
 logger = logging.getLogger("fastreid.vireid.evaluation")
 
@@ -124,17 +125,30 @@ def extract_test_set(
     settings: tuple[Setting, ...],
     reranker: Reranker | None,
     name: str,
-    everything: bool = False,
+    save_features: Path | None = None,
 ) -> Extracted:
-    """Features of the images that ``settings`` use, or of all test images: all on the first process, a share
-    on the others."""
-    used = np.arange(len(dataset.test)) if everything else used_positions(settings)
-    items = [dataset.test[position] for position in used]
+    """Features of the images and tracks that ``settings`` use: all on the first process, a share on others.
+
+    Args:
+        save_features: a file for the features of all test images, which are extracted then.
+    """
+    standing = used_positions(settings)
+    positions, rows = embedded_images(dataset.test, standing, cfg.TEST.TRACK_FRAMES)
+    embedded = np.arange(len(dataset.test)) if save_features else np.unique(positions)
+    images = [dataset.test[position] for position in embedded]
     views = reranker.views if reranker else ("image",)
     features = extract_features(
-        model, build_test_loader(cfg, items), views=views, flip=cfg.TEST.FLIP.ENABLED, title=name
+        model, build_test_loader(cfg, images), views=views, flip=cfg.TEST.FLIP.ENABLED, title=name
     )
-    return Extracted(items, renumbered(settings, used), features)
+    if comm.is_main_process():
+        if save_features is not None:  # before the ranking: nothing that is computed is lost
+            write_features(save_features, images, features["image"])
+            logger.info(f"{name}: features of all {len(images)} test images in {save_features}")
+        places = np.searchsorted(embedded, positions)
+        features = {view: values[places] for view, values in features.items()}
+        if len(positions) > len(standing):
+            features = {view: mean_of_tracks(values, rows) for view, values in features.items()}
+    return Extracted([dataset.test[place] for place in standing], renumbered(settings, standing), features)
 
 
 def evaluate_dataset(
@@ -165,14 +179,10 @@ def evaluate_dataset(
     reranker = build_reranker(cfg) if rerank else None
     settings = dataset_settings(cfg, dataset, name)
     started = time.perf_counter()
-    everything = save_features is not None
-    extracted = extract_test_set(cfg, model, dataset, settings, reranker, name, everything)
+    extracted = extract_test_set(cfg, model, dataset, settings, reranker, name, save_features)
     if not comm.is_main_process():
         return []
     extraction = time.perf_counter() - started
-    if save_features is not None:  # before the ranking: nothing that is computed is lost
-        write_features(save_features, extracted.items, extracted.features["image"])
-        logger.info(f"{name}: features of all {len(extracted.items)} test images in {save_features}")
     try:
         for features in extracted.features.values():
             require_finite_features(features, [item.path for item in extracted.items])
@@ -180,7 +190,7 @@ def evaluate_dataset(
         raise NotFiniteFeaturesError(f"{name}: {error}") from None
     rows = score(cfg, extracted, reranker)
     logger.info(
-        f"{name}: features of {len(extracted.items)} images in {extraction:.1f} s, "
+        f"{name}: features of {len(extracted.items)} images or tracks in {extraction:.1f} s, "
         f"{sum(len(row.result.trials) for row in rows)} trials in "
         f"{time.perf_counter() - started - extraction:.1f} s"
     )

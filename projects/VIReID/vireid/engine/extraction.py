@@ -102,7 +102,8 @@ def write_features(path: Path, items: Sequence[ImageItem], features: Tensor) -> 
     """Write features and labels.
 
     ``numpy.load(path)`` has ``features`` (N, D) float32, as the model gives them, not normalized; and (N,)
-    ``paths``, ``pids``, ``camids`` and ``modalities``, 0 visible and 1 infrared.
+    ``paths``, ``pids``, ``camids``, ``modalities``, 0 visible and 1 infrared, and ``tracks``, -1 where an
+    image is of none.
 
     Args:
         items: N test images.
@@ -115,4 +116,5 @@ def write_features(path: Path, items: Sequence[ImageItem], features: Tensor) -> 
         pids=np.array([item.pid for item in items]),
         camids=np.array([item.camid for item in items]),
         modalities=np.array([int(item.modality) for item in items]),
+        tracks=np.array([-1 if item.track is None else item.track for item in items]),
     )

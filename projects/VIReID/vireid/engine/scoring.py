@@ -17,6 +17,7 @@ from vireid.evaluation.mixed import own_modality_first
 from vireid.evaluation.modality_norm import normalize_by_modality
 from vireid.evaluation.protocols import ProtocolResult, evaluate_settings, ranking_distance
 from vireid.evaluation.roc import verification_rates
+from vireid.evaluation.tracks import strip_positions
 from vireid.evaluation.trials import Setting, Trial
 
 # Percent of the queries whose first answer is of their own modality.
@@ -28,7 +29,7 @@ class Extracted:
     """The images of a test set that some trial uses.
 
     Attributes:
-        items: N images.
+        items: N images; the first of a track stands for it.
         settings: their trials' positions index ``items``.
         features: view -> (N, D) float32.
     """
@@ -163,7 +164,7 @@ def _own(trial: Trial, modalities: np.ndarray) -> np.ndarray:
 
 
 def used_positions(settings: tuple[Setting, ...]) -> np.ndarray:
-    """Ascending positions of the test images that some trial uses: only those are extracted."""
+    """Ascending positions of the test images that some trial names."""
     trials = [trial for setting in settings for trial in setting.trials]
     return np.unique(np.concatenate([part for trial in trials for part in (trial.query, trial.gallery)]))
 
@@ -176,6 +177,33 @@ def renumbered(settings: tuple[Setting, ...], used: np.ndarray) -> tuple[Setting
         return Trial(query, gallery, trial.query_keys, trial.gallery_keys)
 
     return tuple(replace(setting, trials=tuple(map(renumber, setting.trials))) for setting in settings)
+
+
+def embedded_images(
+    test: Sequence[ImageItem], standing: np.ndarray, frames: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The test images whose embeddings make those of some images, each of which stands for its track.
+
+    Args:
+        standing: (N,) positions in ``test``, as the settings have them.
+        frames: of each track, evenly (TEST.TRACK_FRAMES); 0: all.
+
+    Returns:
+        (M,) positions in ``test``, of which one may repeat, and the row of ``standing`` that each belongs to.
+    """
+    tracks: dict[int | None, list[int]] = defaultdict(list)
+    for position, item in enumerate(test):
+        tracks[item.track].append(position)
+    positions: list[int] = []
+    rows: list[int] = []
+    for row, position in enumerate(standing.tolist()):
+        track = test[position].track
+        own = [position] if track is None else tracks[track]
+        if track is not None and frames:
+            own = [own[place] for place in strip_positions(len(own), frames)]
+        positions += own
+        rows += [row] * len(own)
+    return np.array(positions, dtype=np.int64), np.array(rows, dtype=np.int64)
 
 
 def with_verification_rates(

@@ -108,6 +108,17 @@ def labels_of_images(**named: Any) -> list[np.ndarray]:
     return arrays
 
 
+def person_camera_keys(pids: np.ndarray, camids: np.ndarray) -> np.ndarray:
+    """(N,) int64: equal where identity and camera are, as a trial's keys.
+
+    Raises:
+        UserError: a number below 0 or above 2147483647.
+    """
+    if len(pids) and (min(pids.min(), camids.min()) < 0 or max(pids.max(), camids.max()) >= 2**31):
+        raise UserError("pids and camids must be from 0 to 2147483647")
+    return pids * (int(camids.max(initial=0)) + 1) + camids
+
+
 def require_both_modalities(modalities: np.ndarray) -> None:
     """Raise UserError where (N,) modalities are not visible and infrared, both of them."""
     found = set(np.unique(modalities).tolist())

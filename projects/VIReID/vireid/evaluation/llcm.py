@@ -7,7 +7,12 @@ from typing import Any
 import numpy as np
 
 from vireid.errors import UserError
-from vireid.evaluation.arrays import labels_of_images, require_both_modalities, require_trials
+from vireid.evaluation.arrays import (
+    labels_of_images,
+    person_camera_keys,
+    require_both_modalities,
+    require_trials,
+)
 from vireid.evaluation.trials import Setting, Trial
 from vireid.modality import Modality
 
@@ -44,9 +49,7 @@ def llcm_settings(
     order = np.lexsort((rank.ravel(), camids, pids)).astype(np.int64)
     visible = order[modalities[order] == Modality.VISIBLE]
     infrared = order[modalities[order] == Modality.INFRARED]
-    if min(pids.min(), camids.min()) < 0 or max(pids.max(), camids.max()) >= 2**31:
-        raise UserError("pids and camids must be from 0 to 2147483647")
-    keys = pids * (int(camids.max(initial=0)) + 1) + camids
+    keys = person_camera_keys(pids, camids)
     drawn_visible, drawn_infrared = (
         [_draw(images, keys, trial) for trial in range(trials)] for images in (visible, infrared)
     )

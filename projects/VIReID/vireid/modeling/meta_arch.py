@@ -32,6 +32,9 @@ class VIReID(Baseline):
     decided by identities and modalities is decided on the host, where a loader leaves them: a step does not
     wait for the device.
 
+    In a training with ``track_frames`` above 1, so many images after each other are of one track: their
+    feature maps are averaged before the head.
+
     Attributes:
         measured: figures of the last training batch beside its losses, scalars on the device.
     """
@@ -47,6 +50,7 @@ class VIReID(Baseline):
         layout: BatchLayout,
         modality_specific: tuple[str, ...],
         channels_last: bool,
+        track_frames: int,
         pixel_mean: list[float],
         pixel_std: list[float],
     ):
@@ -55,6 +59,7 @@ class VIReID(Baseline):
         self.batch_transforms = batch_transforms
         self.layout = layout
         self.modality_specific = modality_specific
+        self.track_frames = track_frames
         self.measured: dict[str, Tensor] = {}
         self.synchronized = any(isinstance(module, nn.SyncBatchNorm) for module in self.modules())
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
@@ -83,6 +88,7 @@ class VIReID(Baseline):
             "modality_specific": specific,
             "channels_last": cfg.MODEL.CHANNELS_LAST
             and not fails_in_channels_last(backbone, cfg.MODEL.DEVICE),
+            "track_frames": cfg.DATALOADER.TRACK_FRAMES if cfg.MODEL.TRACK_MEAN else 1,
             "pixel_mean": cfg.MODEL.PIXEL_MEAN,
             "pixel_std": cfg.MODEL.PIXEL_STD,
         }
@@ -115,7 +121,12 @@ class VIReID(Baseline):
         self.layout.set(modalities, batch.get("mixed_sources"), batch.get("mixed_mask"))
         if self.synchronized and comm.get_world_size() > 1:
             self.layout.share()
-        outputs = self.heads(self.backbone(batch.pop("images")), batch["targets"])
+        features = self.backbone(batch.pop("images"))
+        if self.track_frames > 1:
+            features = features.unflatten(0, (-1, self.track_frames)).mean(dim=1)
+            batch = {key: value[:: self.track_frames] for key, value in batch.items()}
+            self.layout.set(modalities[:: self.track_frames])
+        outputs = self.heads(features, batch["targets"])
         outputs = {name: value.float() for name, value in outputs.items()}
         self.measured["cls_accuracy"] = accuracy(outputs["pred_class_logits"].detach(), batch["targets"])
         outputs["logits"] = outputs.pop("cls_outputs")

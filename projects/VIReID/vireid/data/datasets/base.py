@@ -23,18 +23,22 @@ logger = logging.getLogger("fastreid.vireid.data")
 
 
 class ImageItem(NamedTuple):
-    """One image; the first three fields are the toolkit's."""
+    """One image; the first three fields are the toolkit's.
+
+    Images of one ``track``, a number, are frames of one person by one camera, in their order; None is an
+    image by itself.
+    """
 
     path: str
     pid: int
     camid: int
-    modality: Modality
+    modality: Modality = Modality.VISIBLE
+    track: int | None = None
 
 
 def as_image_item(item: Sequence[Any]) -> ImageItem:
     """An item of any dataset; the toolkit's triples are visible images."""
-    path, pid, camid, *modality = item
-    return ImageItem(path, pid, camid, modality[0] if modality else Modality.VISIBLE)
+    return ImageItem(*item)
 
 
 class VisibleInfraredDataset(ImageDataset):

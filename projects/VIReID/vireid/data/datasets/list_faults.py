@@ -26,10 +26,10 @@ def item_faults(dataset: Any, items: Sequence[Any]) -> Iterator[str]:
 
 
 def repeated(items: Sequence[Any]) -> Iterator[str]:
-    """Images that are listed twice, with the same label and modality."""
+    """Images that are listed twice, with the same label, modality and track."""
     seen = set()
     for item in items:
-        key = normpath(item.path), item.pid, item.modality
+        key = normpath(item.path), item.pid, item.modality, item.track
         if key in seen:
             yield f"{item.path} is listed twice"
         seen.add(key)

@@ -18,6 +18,7 @@ from vireid.evaluation.protocols import Setting, Trial
 from vireid.modality import WORDS, Modality
 
 COLUMNS = ("path", "identity", "camera", "modality", "subset")
+TRACK = "track"
 SUBSETS = ("train", "query", "gallery", "test")
 TEST = SUBSETS[1:]
 HINT = "vireid data list writes such a file"
@@ -37,6 +38,8 @@ class List(VisibleInfraredDataset):
     ``path`` is relative to the file's folder. ``identity`` and ``camera`` are numbers or names. ``modality``
     is visible or infrared, or another of ``vireid.modality.WORDS``. ``subset`` is train or test; or, to fix
     which test images are queries and which are the gallery, query or gallery. An image of test is both.
+    ``track``, a column that may be missing, is a name: images of one track, identity, camera, modality and
+    subset count as one in a test. They are its frames, in the order of their paths.
 
     Args:
         file: the CSV file.
@@ -77,8 +80,16 @@ class List(VisibleInfraredDataset):
         return item.pid
 
     def searchable(self) -> list[bool]:
-        """All test images but those of the subset query."""
-        return [line.subset != "query" for line in self._lines if line.subset != "train"]
+        """All test images but those of the subset query; of a track, the first stands for it."""
+        return [
+            line.subset != "query" and first
+            for line, first in zip((li for li in self._lines if li.subset != "train"), self._standing())
+        ]
+
+    def _standing(self) -> list[bool]:
+        """Which test images are of no track or the first of theirs."""
+        first = {item.track: place for place, item in reversed([*enumerate(self.test)])}
+        return [item.track is None or first[item.track] == place for place, item in enumerate(self.test)]
 
     def settings(self, trials: int = 10) -> tuple[Setting, ...]:
         """Infrared to visible and visible to infrared, each where there are queries and a gallery.
@@ -88,13 +99,14 @@ class List(VisibleInfraredDataset):
         """
         subsets = np.array([line.subset for line in self._lines if line.subset != "train"])
         modalities = np.array([item.modality for item in self.test])
+        standing = np.array(self._standing())
         built = []
         for name, direction, asked, searched in (
             ("infrared-to-visible", "i2v", Modality.INFRARED, Modality.VISIBLE),
             ("visible-to-infrared", "v2i", Modality.VISIBLE, Modality.INFRARED),
         ):
-            query = np.flatnonzero((modalities == asked) & (subsets != "gallery"))
-            gallery = np.flatnonzero((modalities == searched) & (subsets != "query"))
+            query = np.flatnonzero(standing & (modalities == asked) & (subsets != "gallery"))
+            gallery = np.flatnonzero(standing & (modalities == searched) & (subsets != "query"))
             if len(query) and len(gallery):
                 drawn = self._galleries(gallery, trials)
                 draw = f"{self.shots} of each identity and camera by random.seed(trial)"
@@ -137,6 +149,7 @@ class List(VisibleInfraredDataset):
         rows = read_table(self.file)
         identities = numbered([row["identity"] for row in rows])
         cameras = numbered([row["camera"] for row in rows])
+        tracks = {key: number for number, key in enumerate(dict.fromkeys(map(_track, rows)))}
         lines = [
             Line(
                 ImageItem(
@@ -144,6 +157,7 @@ class List(VisibleInfraredDataset):
                     identities[row["identity"]],
                     cameras[row["camera"]],
                     WORDS[row["modality"]],
+                    tracks[_track(row)] if row["track"] else None,
                 ),
                 row["subset"],
             )
@@ -155,7 +169,7 @@ class List(VisibleInfraredDataset):
 
 
 def read_table(file: str) -> list[dict[str, str]]:
-    """The lines of a list, each with what COLUMNS name.
+    """The lines of a list, each with what COLUMNS and TRACK name.
 
     Raises:
         DatasetError: names the line, what was found and what was expected.
@@ -193,7 +207,11 @@ def _checked(row: dict[str, Any], where: str) -> dict[str, str]:
     for name, known in (("modality", list(WORDS)), ("subset", list(SUBSETS))):
         if found[name] not in known:
             raise DatasetError(f"{where}: {name} is {found[name]!r}; {choices(found[name], known)}")
-    return found
+    return {**found, TRACK: (row.get(TRACK) or "").strip()}
+
+
+def _track(row: dict[str, str]) -> tuple[str, ...]:
+    return tuple(row[name] for name in (*COLUMNS[1:], TRACK))
 
 
 def numbered(names: Sequence[str]) -> dict[str, int]:

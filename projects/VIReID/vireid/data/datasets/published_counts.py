@@ -83,3 +83,18 @@ LLCM = PublishedCounts(
         ("", None, None): Count(46767, 1064),
     },
 )
+
+# The tracks of 12 frames and more, which the released code reads. How many identities each modality has of
+# them is not published.
+HITSZ_VCM = PublishedCounts(
+    "Lin et al., CVPR 2022; images of tracks of 12 frames and more: workingcoder/M3-ReID, data/manager.py",
+    {
+        ("train", VISIBLE, None): Count(126543, None),
+        ("train", INFRARED, None): Count(98214, None),
+        ("train", None, None): Count(224757, 500),
+        ("test", VISIBLE, None): Count(118137, None),
+        ("test", INFRARED, None): Count(105979, None),
+        ("test", None, None): Count(224116, 427),
+        ("", None, None): Count(448873, 927),
+    },
+)

@@ -83,6 +83,19 @@ def labelled_lines(path: str, report: Report = refuse) -> Iterator[tuple[int, st
             report(f"{path}, line {number}: found {line[:80]!r}; expected {LABELLED}; {SEE}")
 
 
+def read_lines(path: str, expected: str) -> Iterator[tuple[int, str]]:
+    """(number from 1, text) of each line of a list; ``expected`` says what they are.
+
+    Raises:
+        DatasetError: a missing or empty list, an empty line in it.
+    """
+    lines = _read_text(path, expected).rstrip().splitlines()
+    for number, line in enumerate(lines or [""], start=1):
+        if not line.strip():
+            raise DatasetError(f"{path}, line {number} is empty; expected {expected}; {SEE}")
+        yield number, line.strip()
+
+
 class Listing:
     """Whether paths exist, by one listing of each folder: on a network disk each file would be asked for."""
 
