@@ -100,6 +100,7 @@ TOOLKIT_RULES: dict[str, Rule] = {
     # IMS_PER_BATCH / (2 NUM_INSTANCE) identities. ModalityFreeIdentitySampler: NUM_INSTANCE images of
     # each of IMS_PER_BATCH / NUM_INSTANCE identities, whatever their modality. AGWIdentitySampler and
     # MCJAIdentitySampler are the published ones of either kind: vireid/data/published_samplers.py.
+    # TrackSampler: as the first, of tracks instead of images, with TRACK_FRAMES frames of each.
     "DATALOADER.SAMPLER_TRAIN": text(empty=False),
     "DATALOADER.NUM_INSTANCE": integer(1, 10_000),
     # No more than the cores of the process are started.
