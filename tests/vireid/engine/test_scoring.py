@@ -1,6 +1,7 @@
 """TEST.MIXED_GALLERY and TEST.MODALITY_NORM: further rows, which leave the published ones as they are."""
 
 import json
+import random
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,18 @@ import torch
 from fastreid.modeling import build_model
 
 from configs import tiny_config
+from mcja.mser import MSER
 from plain_ranking import plain_metrics
 from training import trainer_of
 from vireid.data import build_dataset
 from vireid.engine.checks import dataset_settings
 from vireid.engine.evaluation import evaluate_dataset, evaluate_model, extract_test_set
-from vireid.engine.scoring import OWN_FIRST
+from vireid.engine.reports import results_record, results_table
+from vireid.engine.rerankers import build_reranker
+from vireid.engine.scoring import OWN_FIRST, ranking_distances
 from vireid.errors import ConfigError
-from vireid.evaluation import METRICS
+from vireid.evaluation import METRICS, Trial
+from vireid.evaluation.open_set import open_set_rates
 from vireid.visualize.scored import scored_trial
 
 NAME = "all-search single-shot"
@@ -165,3 +170,50 @@ def test_too_few_images_for_a_share_are_named_before_the_training(datasets, tmp_
         'TEST.MIXED_GALLERY, SYSUMM01: setting "all-search multi-shot", trial 0, with 75% infrared: 18 of 24 '
         "gallery images are to be replaced, and the test images suffice for 12: ask for a smaller share"
     )
+
+
+@pytest.mark.parametrize("reranker", ["", "MSER"])
+def test_open_set_rates_stand_in_every_row_and_their_thresholds_in_the_results(cfg, model, reranker):
+    cfg.TEST.RERANKER, cfg.TEST.MIXED_GALLERY = reranker, []
+    before = rows_of(cfg, model)
+    cfg.TEST.OPEN_SET = [0.2, 0.5]
+    rows = rows_of(cfg, model)
+    dataset = build_dataset(cfg, "SYSUMM01")
+    setting = dataset.settings(2)[0]
+    extracted = extract_test_set(cfg, model, dataset, (setting,), build_reranker(cfg), "")
+    pids, (setting,) = extracted.pids, extracted.settings
+    reranked = MSER.from_config(cfg).bind(extracted.features) if reranker else None
+    distance = ranking_distances(cfg, extracted.features["image"], extracted.modalities, reranked)
+    points = []
+    for seed, trial in enumerate(setting.trials):
+        persons = sorted(set(pids[trial.query]) & set(pids[trial.gallery]))
+        unknown = random.Random(seed).sample(persons, len(persons) // 2)
+        stays = [n for n, position in enumerate(trial.gallery) if pids[position] not in unknown]
+        part = Trial(trial.query, trial.gallery[stays], trial.query_keys, trial.gallery_keys[stays])
+        found = pids[part.query], pids[part.gallery]
+        dist = distance(part, setting)
+        points.append(open_set_rates(dist, *found, exclude=part.exclude(), false_alarms=(0.2, 0.5)))
+    row = rows[NAME + (" + MSER" if reranker else "")]
+    names = ("DIR@FAR=20%", "DIR@FAR=50%")
+    expected = [[100 * point.detected for point in of_trial] for of_trial in points]
+    assert [[trial[name] for name in names] for trial in row.result.trials] == expected
+    for name, plain in before.items():
+        assert {k: v for k, v in rows[name].result.mean.items() if k not in names} == plain.result.mean
+    record = results_record({"SYSUMM01": [row]}, {})["results"]["SYSUMM01"][row.name]["open_set"]
+    assert [entry["false_alarms_asked"] for entry in record] == [0.2, 0.5]
+    for rate, entry in enumerate(record):
+        thresholds = [of_trial[rate].threshold for of_trial in points]
+        # Other images were in the batches, and the last bits of an embedding depend on them.
+        assert entry["thresholds"] == pytest.approx(thresholds, rel=1e-5)
+        assert entry["threshold"] == pytest.approx(np.mean(thresholds), rel=1e-5)
+        assert entry["detected"] == pytest.approx(np.mean([of_trial[rate].detected for of_trial in points]))
+        assert entry["false_alarms"] <= entry["false_alarms_asked"]
+    assert "DIR@FAR=20%" in results_table({"SYSUMM01": [row]}, {})
+
+
+def test_a_rate_that_the_test_set_is_too_small_for_is_refused_before_the_training(datasets, tmp_path):
+    message = (
+        r'TEST.OPEN_SET, setting "all-search single-shot": a false alarm rate of 1 % needs 100 queries .* 6'
+    )
+    with pytest.raises(ConfigError, match=message):
+        trainer_of(tmp_path / "run", TEST__OPEN_SET=[0.5, 0.01])

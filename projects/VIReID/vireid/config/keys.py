@@ -167,6 +167,11 @@ def add_vireid_config(cfg: CfgNode) -> None:
     # over all queries of a trial.
     add("TEST.MODALITY_NORM", False)
 
+    # Open-set search, in every row: half of the persons leave the gallery. How many queries of the others
+    # find their person first and above the threshold that this share of the queries of those who left
+    # passes? [0.01, 0.05, 0.1]; [] for none. The thresholds are in results.json.
+    add("TEST.OPEN_SET", [], listing(number(0, 1, above=True, below=True)))
+
     # Which figure decides what model_best.pth is: METRIC, ROW/METRIC or DATASET/ROW/METRIC, with rows as the
     # results table names them ("all-search single-shot", "all-search single-shot + MSER"); by default the
     # first row of the first test dataset. METRIC is one of Rank-1, Rank-5, Rank-10, Rank-20, mAP, mINP.

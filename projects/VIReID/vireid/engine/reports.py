@@ -9,6 +9,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from vireid.evaluation.open_set import OperatingPoint
 from vireid.evaluation.protocols import ProtocolResult, Setting
 from vireid.files import write_atomically
 from vireid.runs import BEST_RESULTS, RESULTS
@@ -27,6 +28,7 @@ class Row:
         flip: whether features of mirrored images were averaged in.
         result: the figures in percent.
         normalized: whether distances were brought to one scale in each modality (TEST.MODALITY_NORM).
+        open_set: of each trial, a point for each rate of TEST.OPEN_SET.
     """
 
     setting: Setting
@@ -35,6 +37,7 @@ class Row:
     flip: bool
     result: ProtocolResult
     normalized: bool = False
+    open_set: Sequence[Sequence[OperatingPoint]] = ()
 
     @property
     def name(self) -> str:
@@ -126,12 +129,28 @@ def results_record(results: Mapping[str, Sequence[Row]], about: Mapping[str, Any
                 "mean": row.result.mean,
                 "std": row.result.std,
                 "trials": row.result.trials,
+                **({"open_set": open_set_record(row.open_set)} if row.open_set else {}),
             }
             for row in rows
         }
         for dataset, rows in results.items()
     }
     return {**about, "results": record}
+
+
+def open_set_record(trials: Sequence[Sequence[OperatingPoint]]) -> list[dict[str, Any]]:
+    """For each rate of false alarms, the mean threshold and rates of the trials, and each trial's."""
+    return [
+        {
+            "false_alarms_asked": points[0].asked,
+            **{
+                name: sum(getattr(point, name) for point in points) / len(points)
+                for name in ("threshold", "false_alarms", "detected")
+            },
+            "thresholds": [point.threshold for point in points],
+        }
+        for points in zip(*trials)
+    ]
 
 
 def write_results(path: Path, record: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from vireid.data.datasets.base import ImageItem
+from vireid.engine.open_set import detection_rates, open_set_points
 from vireid.engine.reports import Row
 from vireid.engine.rerankers import Distance, Reranker, with_progress
 from vireid.evaluation.arrays import as_array
@@ -71,6 +72,13 @@ def _rows(cfg: CfgNode, extracted: Extracted, reranker: Reranker | None) -> list
     results |= evaluate_mixed(results, features, pids, modalities, extracted.settings, distance)
     if cfg.TEST.ROC.ENABLED:
         results = with_verification_rates(results, pids, extracted.settings, distance)
+    points = open_set_points(cfg, pids, extracted.settings, distance)
+    results = {
+        name: result.extended([detection_rates(trial) for trial in points[name]])
+        if name in points
+        else result
+        for name, result in results.items()
+    }
     label = reranker.label if reranker else ""
     return [
         Row(
@@ -80,6 +88,7 @@ def _rows(cfg: CfgNode, extracted: Extracted, reranker: Reranker | None) -> list
             cfg.TEST.FLIP.ENABLED,
             results[setting.name],
             normalized=bool(setting.mixed and cfg.TEST.MODALITY_NORM),
+            open_set=points.get(setting.name, ()),
         )
         for setting in extracted.settings
     ]
