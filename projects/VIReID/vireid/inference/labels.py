@@ -26,7 +26,7 @@ WORDS["visible"].add("color")
 MOMENT = re.compile(
     r"(?<!\d)((?:19|20)\d\d)[-_]?(\d\d)[-_]?(\d\d)[-_T ]?(\d\d)[-_:.]?(\d\d)[-_:.]?(\d\d)(?!\d)"
 )
-COLUMNS = ("path", "identity", "camera", "time", "modality")
+COLUMNS = ("path", "identity", "camera", "time", "modality", "subset", "track")
 
 
 @dataclass(frozen=True)
