@@ -49,8 +49,7 @@ FILES = [
 SHORT = {
     **{key: value for key, value in TINY.items() if key != "MODEL.HEADS.NUM_CLASSES"},
     "MODEL.HEADS.PARTS.COUNT": 2,
-    "SOLVER.MAX_EPOCH": 3,
-    "SOLVER.CHECKPOINT_PERIOD": 1,
+    "SOLVER.MAX_EPOCH": 2,
     "SOLVER.WARMUP_EPOCHS": 0,
     "DATASETS.TRIALS": 2,
     "SOLVER.WARMUP_ITERS": 0,
@@ -94,7 +93,7 @@ with_settings() {
 # In front of docs/figures.md, which draws the model of make demo.
 DEMO = """
 mkdir demo && ln -s {data} demo/data
-vireid train --config-file pmcm/demo OUTPUT_DIR demo/run
+vireid train --config-file pmcm/demo OUTPUT_DIR demo/run SOLVER.MAX_EPOCH 4 SOLVER.CHECKPOINT_PERIOD 1
 """
 
 
