@@ -201,7 +201,7 @@ def test_the_list_of_parts_has_every_registered_one():
     named = set(re.findall(r"`(\w+)`", read("docs/parts.md")))
     kinds = [kind for kind in vars(registries).values() if isinstance(kind, registries.Registry)]
     registered = {name for kind in kinds for name in kind}
-    assert len(kinds) == 6 and len(registered) > 20
+    assert len(kinds) > 5 and len(registered) > 20
     assert registered - named == set()
 
 
