@@ -49,8 +49,7 @@ FILES = [
 SHORT = {
     **{key: value for key, value in TINY.items() if key != "MODEL.HEADS.NUM_CLASSES"},
     "MODEL.HEADS.PARTS.COUNT": 2,
-    "SOLVER.MAX_EPOCH": 3,
-    "SOLVER.CHECKPOINT_PERIOD": 1,
+    "SOLVER.MAX_EPOCH": 2,
     "SOLVER.WARMUP_EPOCHS": 0,
     "DATASETS.TRIALS": 2,
     "SOLVER.WARMUP_ITERS": 0,
@@ -94,7 +93,7 @@ with_settings() {
 # In front of docs/figures.md, which draws the model of make demo.
 DEMO = """
 mkdir demo && ln -s {data} demo/data
-vireid train --config-file pmcm/demo OUTPUT_DIR demo/run
+vireid train --config-file pmcm/demo OUTPUT_DIR demo/run SOLVER.MAX_EPOCH 4 SOLVER.CHECKPOINT_PERIOD 1
 """
 
 
@@ -202,7 +201,7 @@ def test_the_list_of_parts_has_every_registered_one():
     named = set(re.findall(r"`(\w+)`", read("docs/parts.md")))
     kinds = [kind for kind in vars(registries).values() if isinstance(kind, registries.Registry)]
     registered = {name for kind in kinds for name in kind}
-    assert len(kinds) == 6 and len(registered) > 20
+    assert len(kinds) > 5 and len(registered) > 20
     assert registered - named == set()
 
 

@@ -4,14 +4,14 @@ import pytest
 
 from configs import PROJECTS
 
-PAGES = [path for path in sorted(PROJECTS.glob("*/README.md")) if "<!-- results:" in path.read_text()]
+PAGES = [path for path in sorted(PROJECTS.glob("*/*.md")) if "<!-- results:" in path.read_text()]
 
 
 def test_the_readme_of_each_method_and_of_the_data_has_a_table():
     assert {"SynthVI", "PMCM", "MCJA"} <= {page.parent.name for page in PAGES}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}/{page.stem}")
 def test_the_tables_are_those_of_the_results(run_tool, tmp_path, page):
     copy = tmp_path / "README.md"
     copy.write_text(page.read_text())
