@@ -17,9 +17,7 @@ PLACE = re.compile(r"(<!-- results: (\S+)/(\S+) -->\n).*?(<!-- /results -->)", r
 def main() -> int:
     """Fill the pages; the exit status."""
     parser = new_parser(__doc__)
-    parser.add_argument(
-        "pages", type=Path, nargs="*", metavar="PAGE.md", help="default: projects/*/*.md"
-    )
+    parser.add_argument("pages", type=Path, nargs="*", metavar="PAGE.md", help="default: projects/*/*.md")
     pages = parser.parse_args().pages or sorted(PROJECT.parent.glob("*/*.md"))
     return exit_status(lambda: fill(pages))
 

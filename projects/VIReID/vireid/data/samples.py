@@ -66,8 +66,8 @@ class TrainSet(Dataset):
         ]
         self.num_classes, self.num_cameras = len(pids), len(cams)
         skip = unreadable == "skip"
-        paths, advice = [item.path for item in self.items], REPLACE if skip else TRAIN_ADVICE
-        self.images = ImageList(paths, size, interpolation, cache, advice)
+        paths = [item.path for item in self.items]
+        self.images = ImageList(paths, size, interpolation, cache, REPLACE if skip else TRAIN_ADVICE)
         # One flag an image, seen by all workers: a damaged file is reported once.
         self._damaged = torch.zeros(len(self.items), dtype=torch.bool).share_memory_() if skip else None
         self._alike: dict[tuple[int, int], list[int]] = defaultdict(list)
@@ -141,8 +141,7 @@ class TrainSet(Dataset):
         if self._damaged is None:
             return self.images[index], item
         alike = self._alike[item.pid, item.modality]
-        place = alike.index(index)
-        for candidate in alike[place:] + alike[:place]:
+        for candidate in alike[(place := alike.index(index)) :] + alike[:place]:
             if self._damaged[candidate]:
                 continue
             try:
@@ -209,9 +208,8 @@ def _empty_batch(count: int, size: Sequence[int]) -> torch.Tensor:
     try:
         storage = torch.UntypedStorage._new_shared(math.prod(shape))  # as PyTorch's own collation
     except RuntimeError as error:
-        reason = str(error).splitlines()[0]
         raise MachineError(
-            f"no shared memory for a batch of {math.prod(shape) / 2**20:.0f} MiB: {reason}. "
+            f"no shared memory for a batch of {math.prod(shape) / 2**20:.0f} MiB: {str(error).splitlines()[0]}. "
             "Make /dev/shm larger (docker run --shm-size 8g), or set DATALOADER.NUM_WORKERS 0"
         ) from None
     return torch.empty(0, dtype=torch.uint8).set_(storage).view(shape)
