@@ -22,7 +22,6 @@ from vireid.images import REPLACE
 from vireid.modality import Modality
 
 logger = logging.getLogger("fastreid.vireid.data")
-
 # What is advised about a file that cannot be read.
 TRAIN_ADVICE = f'{REPLACE}, or train without it by INPUT.UNREADABLE "skip"'
 TEST_ADVICE = f"{REPLACE}, or take it out of the test set (a test leaves out nothing by itself)"
@@ -208,8 +207,9 @@ def _empty_batch(count: int, size: Sequence[int]) -> torch.Tensor:
     try:
         storage = torch.UntypedStorage._new_shared(math.prod(shape))  # as PyTorch's own collation
     except RuntimeError as error:
+        size_mib, reason = math.prod(shape) / 2**20, str(error).splitlines()[0]
         raise MachineError(
-            f"no shared memory for a batch of {math.prod(shape) / 2**20:.0f} MiB: {str(error).splitlines()[0]}. "
+            f"no shared memory for a batch of {size_mib:.0f} MiB: {reason}. "
             "Make /dev/shm larger (docker run --shm-size 8g), or set DATALOADER.NUM_WORKERS 0"
         ) from None
     return torch.empty(0, dtype=torch.uint8).set_(storage).view(shape)
