@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from ablation_rows import GAMMA, PLAIN, planned
-from child_processes import replace_processes
 from configs import tiny_config
+from stand_in_processes import replace_processes
 from synthvi.ablation import training as module
-from synthvi.ablation.records import read_records
+from synthvi.ablation.run_records import read_records
 from synthvi.ablation.scores import Scores, score_weights
 from synthvi.ablation.settings import changed_settings
 from synthvi.ablation.training import Ablation, keep_model

@@ -68,7 +68,7 @@ def test_a_version_covers_what_a_training_and_its_scoring_import(datasets, pytho
     done = python(TRAIN_AND_SCORE, "synthvi/small_agw", str(tmp_path / "run"), *options)
     assert done.returncode == 0, done.stderr
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("modules:")]
-    starts = ("vireid.command", "vireid.runs.processes")  # what the command line of a training needs
+    starts = ("vireid.command", "vireid.runs.child_processes")  # what the command line of a training needs
     names = (name for name in line.split()[1:] if not name.startswith(starts))
     imported = {name for name in names if name.partition(".")[0] != "synthvi" or ".ablation" in name}
     assert imported == set(imported_sources(ROOTS))

@@ -82,7 +82,7 @@ def imported_sources(roots: Iterable[str]) -> dict[str, Path]:
 
 
 def _source(name: str) -> Path | None:
-    """The file of a module; None where the name is not that of a module."""
+    """Find the file of a module; None where the name is not that of a module."""
     package, *rest = name.split(".")
     spec = importlib.util.find_spec(package) if package else None
     if spec is None or spec.origin is None:
@@ -93,7 +93,7 @@ def _source(name: str) -> Path | None:
 
 
 def _imports(path: Path, name: str) -> Iterator[str]:
-    """Names that a module imports: of modules, and of what may be modules."""
+    """List the names that a module imports: of modules, and of what may be modules."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -105,7 +105,7 @@ def _imports(path: Path, name: str) -> Iterator[str]:
 
 
 def bare_source(source: str) -> str:
-    """A module's source without comments, docstrings and layout."""
+    """Strip a module's source of comments, docstrings and layout."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and (

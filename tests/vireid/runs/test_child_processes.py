@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from configs import PROJECTS
-from vireid.runs.processes import Processes, run_all
+from vireid.runs.child_processes import Processes, run_all
 from vireid.runs.run import LOG, plan_run
 
 CONFIG = str(PROJECTS / "VIReID" / "configs" / "demo.yml")
