@@ -11,12 +11,13 @@ from pathlib import Path
 
 from synthvi.checksums import FILE, digest_of
 from synthvi.recipe import find_recipe
+from vireid.entry_points import METHODS, find_entry_points
 
 RECIPES = {"small": "synthvi-1.0-small", "full": "synthvi-1.0"}
 _SHOWN = 12  # digits of a hash
-# Where a training and its scoring begin. Commands are not among them: they parse arguments and print.
-# vireid.data and vireid.modeling are imported by their names in a list, which no import statement shows.
-ROOTS = ("vireid.engine", "vireid.data", "vireid.modeling", "synthvi.ablation.scores", "pmcm", "mcja")
+# Where a training and its scoring begin, beside the methods. Commands do not count: they parse arguments and
+# print. vireid.data and vireid.modeling are imported by names in a list, which no import statement shows.
+ROOTS = ("vireid.engine", "vireid.data", "vireid.modeling", "synthvi.ablation.scores")
 LEFT_OUT = ("synthvi",)  # its __init__ imports the generator, whose images have a version of their own
 
 
@@ -48,14 +49,20 @@ def data_version(size: str) -> str:
     return found
 
 
-def code_version(roots: Iterable[str] = ROOTS) -> str:
+def training_roots() -> list[str]:
+    """List ROOTS and the packages of all methods, each of which a training imports."""
+    return [*ROOTS, *(point.module for point in find_entry_points(METHODS).values())]
+
+
+def code_version(roots: Iterable[str] = ()) -> str:
     """Hash the sources of some modules and of all that they import, without comments, docstrings and layout.
 
     Args:
-        roots: names of modules; of what they import, the modules of the same packages count.
+        roots: names of modules; of what they import, the modules of the same packages count. (): those of
+            ``training_roots``.
     """
     digest = hashlib.sha256()
-    for name, path in sorted(imported_sources(roots).items()):
+    for name, path in sorted(imported_sources(roots or training_roots()).items()):
         digest.update(f"{name}\n{bare_source(path.read_text())}\n".encode())
     return digest.hexdigest()[:_SHOWN]
 
