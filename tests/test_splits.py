@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from child_processes import replace_processes
 from configs import PROJECTS, TINY
+from stand_in_processes import replace_processes
 
 CONFIG = PROJECTS / "VIReID" / "configs" / "regdb.yml"
 ROWS = ("visible-to-infrared", "infrared-to-visible")

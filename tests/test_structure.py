@@ -140,7 +140,7 @@ def test_modules_import_from_lower_layers_alone():
         ("pmcm", "import demo"),
         ("synthvi.scene", "from vireid.modality import Modality"),
         ("synthvi.scene", "from synthvi.ablation import tool"),
-        ("vireid.visualize.curves", "from synthvi.ablation import pictures"),
+        ("vireid.visualize.curves", "from synthvi.ablation import plots"),
         ("vireid", "import pmcm"),
         ("vireid.commands.train", "def run(args):\n    from pmcm import losses"),
         ("vireid.visualize.ranking", "import synthvi"),

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from child_processes import replace_processes
 from configs import PROJECTS
+from stand_in_processes import replace_processes
 
 CONFIG = PROJECTS / "VIReID" / "configs" / "demo.yml"
 MEANS = {"Rank-1": 40.0, "mAP": 30.0, "mINP": 20.0}

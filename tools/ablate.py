@@ -5,7 +5,7 @@ import _checkout  # noqa: F401  isort: skip  (finds the packages in a checkout)
 
 import sys
 
-from synthvi.ablation.command import main
+from synthvi.ablation.ablate import main
 
 if __name__ == "__main__":
     sys.exit(main())

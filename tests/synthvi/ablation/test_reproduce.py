@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from synthvi import RECIPES
-from synthvi.ablation.records import Record, write_record
+from synthvi.ablation.run_records import Record, write_record
 from synthvi.ablation.scores import Scores
 from synthvi.ablation.settings import changed_settings
 from synthvi.ablation.training import Ablation

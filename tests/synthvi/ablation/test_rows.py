@@ -3,8 +3,8 @@
 import pytest
 
 from ablation_rows import CONFIG, GAMMA, PLAIN, planned
-from synthvi.ablation.records import Record
 from synthvi.ablation.rows import records_of
+from synthvi.ablation.run_records import Record
 from synthvi.ablation.settings import changed_settings, default_settings
 from synthvi.ablation.suites import SuiteRow
 from vireid.engine import full_config

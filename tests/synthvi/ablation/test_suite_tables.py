@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from synthvi.ablation.records import Record
+from synthvi.ablation.run_records import Record
 from synthvi.ablation.scores import Scores
 from synthvi.ablation.suite_tables import (
     caption,

@@ -1,5 +1,7 @@
 """Training and scoring what an ablation lacks. Stand-ins train and score, but in the last test."""
 
+import fcntl
+import multiprocessing
 import os
 import shutil
 import signal
@@ -11,10 +13,10 @@ import pytest
 import torch
 
 from ablation_rows import GAMMA, PLAIN, planned
-from child_processes import replace_processes
 from configs import tiny_config
+from stand_in_processes import replace_processes
 from synthvi.ablation import training as module
-from synthvi.ablation.records import read_records
+from synthvi.ablation.run_records import read_records
 from synthvi.ablation.scores import Scores, score_weights
 from synthvi.ablation.settings import changed_settings
 from synthvi.ablation.training import Ablation, keep_model
@@ -148,14 +150,28 @@ def test_nothing_is_trained_after_the_code_has_changed(ablation):
     assert [ablation.record(run) is not None for run in runs] == [True, False]
 
 
-def test_a_second_ablation_in_a_folder_is_refused(ablation, python):
-    code = "import sys; from synthvi.ablation import training; training._locked(sys.argv[1]).__enter__()"
-    refused = []
-    ablation.end = lambda process: refused.append(python(code, str(ablation.work)).stderr) or 0
-    ablation(ablation.planned(PLAIN, seeds=1))
-    assert f"another ablation works in {ablation.work}: wait for its end" in refused[0]
-    with module._locked(ablation.work):  # which was given back
-        pass
+def hold_lock(path, held, done):
+    with open(path, "w") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        held.set()
+        done.wait(60)
+
+
+def test_a_second_ablation_in_a_folder_is_refused(ablation):
+    forking = multiprocessing.get_context("fork")
+    held, done = forking.Event(), forking.Event()
+    ablation.work.mkdir()
+    other = forking.Process(target=hold_lock, args=(ablation.work / ".lock", held, done))
+    other.start()
+    assert held.wait(60)
+    runs = ablation.planned(PLAIN, seeds=1)
+    with pytest.raises(TrainingError, match=f"another ablation works in {ablation.work}: wait for its end"):
+        ablation(runs)
+    assert ablation.started == []
+    done.set()
+    other.join()
+    ablation(runs)
+    assert len(ablation.started) == 1
 
 
 def test_of_a_finished_run_the_config_and_the_weights_are_left(ablation):

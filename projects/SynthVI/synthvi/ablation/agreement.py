@@ -1,4 +1,4 @@
-"""Whether the figures of a reproduction agree with published ones."""
+"""Says whether the figures of a reproduction agree with published ones."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ class Agreement:
 
     @property
     def agrees(self) -> bool:
-        """Whether the means are as near as the rule says."""
+        """Say whether the means are as near as the rule says."""
         return abs(self.ours - self.published) <= self.tolerance + 1e-9
 
 
@@ -69,7 +69,7 @@ def compare_tables(ours: Mapping[str, Any], published: Mapping[str, Any]) -> lis
 
 
 def agreement_table(compared: Sequence[Agreement]) -> str:
-    """The comparisons as a table in Markdown."""
+    """Write the comparisons as a table in Markdown."""
     lines = [
         [
             c.what,
@@ -105,7 +105,7 @@ def _values(row: Entry, figure: str) -> list[float]:
 
 
 def _gains(row: Entry, against: Entry, figure: str) -> list[float]:
-    """The difference of two rows for each seed of both."""
+    """Subtract two rows for each seed of both."""
     mine, theirs = (dict(zip(entry["seeds"], _values(entry, figure))) for entry in (row, against))
     return [mine[seed] - theirs[seed] for seed in sorted(mine.keys() & theirs.keys())]
 

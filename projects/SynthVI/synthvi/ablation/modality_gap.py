@@ -33,18 +33,18 @@ EPOCHS, BATCH, RATE, HIDDEN, EMBEDDING = 30, 512, 2e-3, 256, 128
 
 
 def color_histogram(image: Image.Image) -> np.ndarray:
-    """(96,) square roots of the shares of 32 levels of red, green and blue."""
+    """Compute (96,) square roots of the shares of 32 levels of red, green and blue."""
     pixels = np.asarray(image).reshape(-1, 3) // (256 // LEVELS)
     return np.sqrt(np.concatenate([_shares(channel, LEVELS) for channel in pixels.T]))
 
 
 def brightness_histogram(image: Image.Image) -> np.ndarray:
-    """(32,) square roots of the shares of 32 levels of gray."""
+    """Compute (32,) square roots of the shares of 32 levels of gray."""
     return np.sqrt(_shares(np.asarray(image.convert("L")).ravel() // (256 // LEVELS), LEVELS))
 
 
 def gradient_histograms(image: Image.Image) -> np.ndarray:
-    """(16 * 8 * 6,) histograms of gradient directions, weighted by strength, of cells of 4x4 pixels."""
+    """Compute (16 * 8 * 6,) histograms of gradient directions, by strength, in cells of 4x4 pixels."""
     gray = np.asarray(image.convert("L").resize((WIDTH, HEIGHT)), np.float64)
     down, across = np.gradient(gray)
     direction = (np.arctan2(down, across) % np.pi / np.pi * DIRECTIONS).astype(int) % DIRECTIONS
@@ -82,7 +82,7 @@ class Network(nn.Module):
 
 
 def train_network(inputs: Tensor, infrared: Tensor, targets: Tensor, seed: int) -> Network:
-    """A network trained to tell the identities apart.
+    """Train a network to tell the identities apart.
 
     Args:
         inputs: (N, D) float32.
@@ -108,7 +108,7 @@ def train_network(inputs: Tensor, infrared: Tensor, targets: Tensor, seed: int) 
 
 
 def standardized(train: np.ndarray, test: np.ndarray, infrared: Sequence[np.ndarray]) -> list[Tensor]:
-    """Both sets with mean 0 and deviation 1 in each modality, by the training images."""
+    """Bring both sets to mean 0 and deviation 1 in each modality, by the training images."""
     both = [train.astype(np.float32), test.astype(np.float32)]
     for kind in (False, True):
         part = both[0][infrared[0] == kind]
@@ -119,15 +119,15 @@ def standardized(train: np.ndarray, test: np.ndarray, infrared: Sequence[np.ndar
 
 
 def across_modalities(dataset: SYSUMM01, features: np.ndarray) -> dict[str, float]:
-    """Rank-1 and mAP of infrared queries among visible images: all-search single-shot, percent."""
+    """Score infrared queries among visible images, all-search single-shot: Rank-1 and mAP in percent."""
     protocol = SYSUProtocol(dataset.permutations, search="all", shots=1)
     pids, camids, numbers = _columns(dataset.test)
     return protocol.evaluate(features, pids, camids, numbers).mean
 
 
 def within_visible(dataset: SYSUMM01, features: np.ndarray) -> dict[str, float]:
-    """Rank-1 and mAP, percent, of visible queries among the first image of each identity by each visible
-    camera, without those of the query's own camera."""
+    """Score visible queries among the first image of each identity by each visible camera, without those of
+    the query's own camera: Rank-1 and mAP in percent."""
     pids, camids, numbers = _columns(dataset.test)
     visible = ~_infrared(dataset.test)
     query, gallery = np.flatnonzero(visible & (numbers > 1)), np.flatnonzero(visible & (numbers == 1))
@@ -140,7 +140,7 @@ def within_visible(dataset: SYSUMM01, features: np.ndarray) -> dict[str, float]:
 
 
 def _columns(items: Sequence[ImageItem]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Identities, cameras and numbers."""
+    """List identities, cameras and numbers."""
     pids, camids = (np.array([getattr(item, name) for item in items]) for name in ("pid", "camid"))
     return pids, camids, np.array([int(Path(item.path).stem) for item in items])
 
@@ -150,7 +150,7 @@ def _infrared(items: Sequence[ImageItem]) -> np.ndarray:
 
 
 def scored(dataset: SYSUMM01, seeds: int) -> list[tuple[str, list[dict[str, float]], list[dict[str, float]]]]:
-    """Of each descriptor, and of features drawn at random: its name, and across modalities and within visible
+    """Score each descriptor, and features drawn at random: its name, and across modalities and within visible
     images the figures of each seed."""
     described: dict[str, list[np.ndarray]] = {name: [] for name in DESCRIPTORS}
     for items in (dataset.train, dataset.test):

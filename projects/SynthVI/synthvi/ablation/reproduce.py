@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from synthvi.ablation import command
+from synthvi.ablation import ablate
 from synthvi.ablation.agreement import RULE, agreement_table, compare_tables
 from synthvi.ablation.suite_tables import read_table, table_text
 from synthvi.ablation.suites import load_suite
@@ -34,12 +34,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="where SYSU-MM01 of the benchmark is, or is generated (default: synthvi)",
     )
     parser.add_argument(
-        "--suite", default="pmcm", choices=command.SUITE_NAMES, metavar="NAME", help="default: pmcm"
+        "--suite", default="pmcm", choices=ablate.SUITE_NAMES, metavar="NAME", help="default: pmcm"
     )
     parser.add_argument(
         "--rows", nargs="+", default=["baseline", "PMCM"], metavar="NAME", help="default: baseline PMCM"
     )
-    command.add_training_arguments(parser, processes=2, fewest=2)
+    ablate.add_training_arguments(parser, processes=2, fewest=2)
     parser.add_argument(
         "--output", type=Path, default=Path("logs/benchmark"), metavar="DIR", help="default: logs/benchmark"
     )
@@ -69,7 +69,7 @@ def train_and_compare(args: argparse.Namespace) -> int:
     prepare_data(args.datasets)
     os.environ["FASTREID_DATASETS"] = str(args.datasets)
     versions = Versions(code_version(), data_version(SIZE))
-    ours = command.run_suite(command.build_parser().parse_args(words), suite, versions)
+    ours = ablate.run_suite(ablate.build_parser().parse_args(words), suite, versions)
     compared = compare_tables(ours, published)
     print(f"{table_text(ours)}\n{agreement_table(compared)}\n\n{RULE}")
     apart = [c for c in compared if not c.agrees]

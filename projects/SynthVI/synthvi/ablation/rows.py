@@ -1,4 +1,4 @@
-"""Which trainings an ablation is made of, and which records are theirs."""
+"""Plans the trainings of an ablation, and finds the records that are theirs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from yacs.config import CfgNode
 
-from synthvi.ablation.records import Record
+from synthvi.ablation.run_records import Record
 from synthvi.ablation.scores import PLAIN
 from synthvi.ablation.settings import Settings, plain_settings, same_settings
 from synthvi.ablation.suites import SuiteRow

@@ -1,4 +1,4 @@
-"""What a trained model reaches on each identity: enough to compare two models by the same identities."""
+"""Scores a trained model on each identity: enough to compare two models by the same identities."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -32,17 +32,17 @@ class Scores:
     figures: dict[str, np.ndarray]
 
     def mean(self, figure: str) -> float:
-        """The figure over all queries, as the protocol gives it."""
+        """Average the figure over all queries, as the protocol does."""
         return float(np.average(self.figures[figure], weights=self.queries))
 
     def to_plain(self) -> dict[str, Any]:
-        """Lists of numbers, for JSON."""
+        """Give lists of numbers, for JSON."""
         figures = {name: np.round(values, 2).tolist() for name, values in self.figures.items()}
         return {"pids": self.pids.tolist(), "queries": self.queries.tolist(), **figures}
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> "Scores":
-        """The inverse of ``to_plain``."""
+        """Invert ``to_plain``."""
         figures = {name: np.array(plain[name]) for name in ("Rank-1", "mAP")}
         return cls(np.array(plain["pids"]), np.array(plain["queries"]), figures)
 
@@ -83,7 +83,7 @@ def score_model(cfg: CfgNode, model: nn.Module) -> dict[str, Scores]:
 
 
 def identity_scores(extracted: Extracted, distance: Distance) -> Scores:
-    """The figures of each identity that has a query with an allowed match, under the first setting."""
+    """Score each identity that has a query with an allowed match, under the first setting."""
     setting, pids = extracted.settings[0], extracted.pids
     sums: dict[int, np.ndarray] = {}
     for trial in setting.trials:

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Read, draw."""
-    from synthvi.ablation.pictures import write_picture
+    from synthvi.ablation.plots import write_plot
     from synthvi.ablation.suite_tables import read_table
 
-    write_picture(read_table(args.table), args.output)
+    write_plot(read_table(args.table), args.output)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from synthvi.ablation.records import Record
+from synthvi.ablation.run_records import Record
 from synthvi.ablation.scores import PLAIN
 from synthvi.ablation.statistics import LEVEL, Difference, mean_and_deviation, paired_difference
 from synthvi.ablation.suites import Suite, SuiteRow

@@ -43,7 +43,7 @@ class Suite:
     rows: tuple[SuiteRow, ...]
 
     def row(self, name: str) -> SuiteRow:
-        """The row of that name.
+        """Find the row of that name.
 
         Raises:
             ConfigError: there is none.

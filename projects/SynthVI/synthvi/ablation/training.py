@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from synthvi.ablation.records import Record, read_records, write_record
+from synthvi.ablation.run_records import Record, read_records, write_record
 from synthvi.ablation.scores import score_weights
 from synthvi.ablation.settings import changed_settings
 from synthvi.ablation.versions import Versions, code_version
@@ -23,7 +23,7 @@ from vireid.engine.checkpoints.digest import content_digest
 from vireid.engine.checkpoints.run_lock import lock_folder, unlock_folder
 from vireid.errors import ConfigError, TrainingError
 from vireid.files import write_atomically
-from vireid.runs.processes import Processes, training_command
+from vireid.runs.child_processes import Processes, training_command
 from vireid.runs.run import LOG, MODEL, Run
 
 CONFIG = "config.yaml"  # what is kept of a finished run, beside its model

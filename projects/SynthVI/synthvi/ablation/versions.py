@@ -11,12 +11,13 @@ from pathlib import Path
 
 from synthvi.checksums import FILE, digest_of
 from synthvi.recipe import find_recipe
+from vireid.entry_points import METHODS, find_entry_points
 
 RECIPES = {"small": "synthvi-1.0-small", "full": "synthvi-1.0"}
 _SHOWN = 12  # digits of a hash
-# Where a training and its scoring begin. Commands are not among them: they parse arguments and print.
-# vireid.data and vireid.modeling are imported by their names in a list, which no import statement shows.
-ROOTS = ("vireid.engine", "vireid.data", "vireid.modeling", "synthvi.ablation.scores", "pmcm", "mcja")
+# Where a training and its scoring begin, beside the methods. Commands do not count: they parse arguments and
+# print. vireid.data and vireid.modeling are imported by names in a list, which no import statement shows.
+ROOTS = ("vireid.engine", "vireid.data", "vireid.modeling", "synthvi.ablation.scores")
 LEFT_OUT = ("synthvi",)  # its __init__ imports the generator, whose images have a version of their own
 
 
@@ -48,14 +49,20 @@ def data_version(size: str) -> str:
     return found
 
 
-def code_version(roots: Iterable[str] = ROOTS) -> str:
+def training_roots() -> list[str]:
+    """List ROOTS and the packages of all methods, each of which a training imports."""
+    return [*ROOTS, *(point.module for point in find_entry_points(METHODS).values())]
+
+
+def code_version(roots: Iterable[str] = ()) -> str:
     """Hash the sources of some modules and of all that they import, without comments, docstrings and layout.
 
     Args:
-        roots: names of modules; of what they import, the modules of the same packages count.
+        roots: names of modules; of what they import, the modules of the same packages count. (): those of
+            ``training_roots``.
     """
     digest = hashlib.sha256()
-    for name, path in sorted(imported_sources(roots).items()):
+    for name, path in sorted(imported_sources(roots or training_roots()).items()):
         digest.update(f"{name}\n{bare_source(path.read_text())}\n".encode())
     return digest.hexdigest()[:_SHOWN]
 
@@ -82,7 +89,7 @@ def imported_sources(roots: Iterable[str]) -> dict[str, Path]:
 
 
 def _source(name: str) -> Path | None:
-    """The file of a module; None where the name is not that of a module."""
+    """Find the file of a module; None where the name is not that of a module."""
     package, *rest = name.split(".")
     spec = importlib.util.find_spec(package) if package else None
     if spec is None or spec.origin is None:
@@ -93,7 +100,7 @@ def _source(name: str) -> Path | None:
 
 
 def _imports(path: Path, name: str) -> Iterator[str]:
-    """Names that a module imports: of modules, and of what may be modules."""
+    """List the names that a module imports: of modules, and of what may be modules."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -105,7 +112,7 @@ def _imports(path: Path, name: str) -> Iterator[str]:
 
 
 def bare_source(source: str) -> str:
-    """A module's source without comments, docstrings and layout."""
+    """Strip a module's source of comments, docstrings and layout."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and (

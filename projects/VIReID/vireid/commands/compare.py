@@ -26,7 +26,7 @@ results_best.json; it was chosen on the test set, by TEST.BEST_METRIC.
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which runs, and which figures of them."""
+    """Add the runs, and which figures of them."""
     parser.add_argument(
         "runs", nargs="+", type=Path, metavar="RUN", help="folder of a run, or a results file"
     )

@@ -5,7 +5,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from vireid.runs.processes import child_environment
+from vireid.runs.child_processes import child_environment
 
 if TYPE_CHECKING:
     from yacs.config import CfgNode

@@ -11,7 +11,7 @@ import numpy as np
 
 from vireid.errors import ConfigError, TrainingError
 from vireid.files import output_folder
-from vireid.runs.processes import child_environment, vireid_command
+from vireid.runs.child_processes import child_environment, vireid_command
 
 CONFIG = "pmcm/demo"
 IDENTITIES, TEST_IDENTITIES, IMAGES = 240, 40, 4

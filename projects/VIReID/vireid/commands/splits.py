@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from vireid.commands.arguments import RUNS_INTERRUPTED, add_run_arguments
 from vireid.errors import ConfigError
 from vireid.files import output_folder
-from vireid.runs.processes import run_all, training_command, vireid_command
+from vireid.runs.child_processes import run_all, training_command, vireid_command
 from vireid.runs.results import FILES, SPLIT, Gathered, by_row, read_results, read_results_file
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ standard deviation over the splits are printed, and written to splits.json with 
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is trained or evaluated."""
+    """Add what is trained or evaluated."""
     add_run_arguments(parser)
     parser.add_argument(
         "--splits",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from vireid.commands.arguments import RUNS_INTERRUPTED, add_run_arguments
 from vireid.files import output_folder
-from vireid.runs.processes import run_all
+from vireid.runs.child_processes import run_all
 from vireid.runs.results import by_row, read_results
 
 SHOWN = ("Rank-1", "mAP", "mINP")
@@ -29,7 +29,7 @@ re-ranking and with it, of the last epoch or the best; ± is the standard deviat
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is trained, and what varies."""
+    """Add what is trained, and what varies."""
     add_run_arguments(parser)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0], metavar="S", help="default: 0")
     parser.add_argument(

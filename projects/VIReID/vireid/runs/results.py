@@ -55,13 +55,13 @@ class Gathered:
 
     @property
     def epochs(self) -> str:
-        """Which epoch the figures are of: "last (19)"."""
+        """Name the epoch of the figures: "last (19)"."""
         numbers = sorted({result.epoch for result in self.results if result.epoch is not None})
         return self.results[0].which + (f" ({', '.join(map(str, numbers))})" if numbers else "")
 
     @property
     def number(self) -> str:
-        """How many runs there are: "3 seeds", "10 splits", "1"."""
+        """Count the runs: "3 seeds", "10 splits", "1"."""
         count = len(self.results)
         for key, noun in ((SPLIT, "splits"), (SEED, "seeds")):
             if count > 1 and len({str(result.config.get(key)) for result in self.results}) == count:
@@ -70,22 +70,22 @@ class Gathered:
 
     @property
     def metrics(self) -> list[str]:
-        """Metrics of all runs."""
+        """List the metrics that all runs have."""
         every = [result.metrics for result in self.results]
         return [name for name in every[0] if all(name in metrics for metrics in every)]
 
     def mean(self, metric: str) -> float:
-        """Mean over the runs."""
+        """Average over the runs."""
         return fmean(result.metrics[metric] for result in self.results)
 
     def spread(self, metric: str) -> float | None:
-        """Sample standard deviation over the runs; None of a single one."""
+        """Compute the sample standard deviation over the runs; None of a single one."""
         if len(self.results) < 2:
             return None
         return stdev(result.metrics[metric] for result in self.results)
 
     def cell(self, metric: str, digits: int) -> str:
-        """The figure for a table: "43.3 ± 0.4", or "43.3" of a single run."""
+        """Write the figure for a table: "43.3 ± 0.4", or "43.3" of a single run."""
         return mean_and_spread(self.mean(metric), self.spread(metric), digits)
 
 
@@ -95,7 +95,7 @@ def mean_and_spread(mean: float, spread: float | None, digits: int) -> str:
 
 
 def read_results(path: Path, which: Iterable[str] = ("last",)) -> list[Result]:
-    """The rows of a run.
+    """Read the rows of a run.
 
     Args:
         path: a run's folder, the folder ``eval`` of an evaluation, or a results file.
@@ -149,7 +149,7 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def by_row(results: Sequence[Result]) -> dict[tuple[str, str], Gathered]:
-    """(dataset, row) -> the results of all runs, in the order in which the rows were found first."""
+    """Group results by (dataset, row), in the order in which the rows were found first."""
     rows: dict[tuple[str, str], list[Result]] = {}
     for result in results:
         rows.setdefault((result.dataset, result.row), []).append(result)
@@ -157,7 +157,7 @@ def by_row(results: Sequence[Result]) -> dict[tuple[str, str], Gathered]:
 
 
 def gather(results: Sequence[Result], *, every_run: bool = False) -> list[Gathered]:
-    """Rows of runs whose configs differ in seed and split alone are one row.
+    """Make one row of those of runs whose configs differ in seed and split alone.
 
     Args:
         every_run: whether each run has a row of its own instead.
@@ -182,12 +182,12 @@ def gather(results: Sequence[Result], *, every_run: bool = False) -> list[Gather
 
 
 def _name(runs: Sequence[str]) -> str:
-    """Of several runs: the first, and how many more."""
+    """Name several runs: the first, and how many more."""
     return runs[0] + (f" and {len(runs) - 1} more" if len(runs) > 1 else "")
 
 
 def differences(rows: Sequence[Gathered]) -> dict[str, dict[str, Any]]:
-    """Key -> name of the runs -> value, of each config key in which they differ; None where it is missing."""
+    """Find the config keys in which runs differ: key -> name of the runs -> value, None for a missing one."""
     configs = {row.name: row.results[0].config for row in rows if row.results[0].config}
     keys = dict.fromkeys(key for config in configs.values() for key in config if key not in OF_A_RUN)
     found = {key: {name: config.get(key) for name, config in configs.items()} for key in keys}

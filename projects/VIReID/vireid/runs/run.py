@@ -49,7 +49,7 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether this very config was trained for all its epochs and evaluated after the last."""
+        """Say whether this very config was trained for all its epochs and evaluated after the last."""
         recipe, *others = (self.folder / name for name in (RECIPE, MODEL, RESULTS))
         return all(file.is_file() for file in (recipe, *others)) and recipe.read_text() == self.cfg.dump()
 

@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from synthvi.ablation.pictures import write_picture
-from synthvi.ablation.records import read_defaults, read_records
+from synthvi.ablation.plots import write_plot
 from synthvi.ablation.rows import plan_rows, records_of
+from synthvi.ablation.run_records import read_defaults, read_records
 from synthvi.ablation.suite_tables import WHO, suite_table, table_text, write_table
 from synthvi.ablation.suites import Suite, SuiteRow, load_suite
 from synthvi.ablation.tool import RESULTS, SUITES, exit_status, new_parser
@@ -90,10 +90,10 @@ def add_training_arguments(parser: argparse.ArgumentParser, processes: int, fewe
 def main() -> int:
     """Train what is lacking, write and print the tables; the exit status."""
     args = build_parser().parse_args()
-    return exit_status(lambda: ablate(args))
+    return exit_status(lambda: train_and_tabulate(args))
 
 
-def ablate(args: argparse.Namespace) -> int:
+def train_and_tabulate(args: argparse.Namespace) -> int:
     """See ``main``."""
     suites = [load_suite(SUITES / f"{name}.yml", f"synthvi/{args.size}_") for name in args.suite]
     for suite in suites:
@@ -104,7 +104,7 @@ def ablate(args: argparse.Namespace) -> int:
         print(table_text(table))
         if args.figures:
             try:
-                write_picture(table, args.figures / f"{suite.name}-{table['subset']}.{args.format}")
+                write_plot(table, args.figures / f"{suite.name}-{table['subset']}.{args.format}")
             except UserError as error:
                 print(f"no picture: {error}", file=sys.stderr)
     return 0

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from synthvi.ablation.records import Record, parse_record, read_defaults, read_records, write_record
+from synthvi.ablation.run_records import Record, parse_record, read_defaults, read_records, write_record
 from synthvi.ablation.scores import Scores
 from synthvi.ablation.settings import default_settings
 from vireid.errors import DatasetError

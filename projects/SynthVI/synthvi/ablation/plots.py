@@ -20,7 +20,7 @@ OWN, OTHER = COLORS[0], COLORS[5]  # of a curve, and of what it is compared with
 Entry = Mapping[str, Any]
 
 
-def write_picture(table: Mapping[str, Any], path: str | Path) -> None:
+def write_plot(table: Mapping[str, Any], path: str | Path) -> None:
     """Draw a table into a file, and print what it shows.
 
     Raises:
@@ -33,7 +33,7 @@ def write_picture(table: Mapping[str, Any], path: str | Path) -> None:
 
 
 def ablation_figure(table: Mapping[str, Any]) -> tuple["Figure", str]:
-    """Curves, where rows are points of some; otherwise the differences between rows.
+    """Draw curves, where rows are points of some; otherwise the differences between rows.
 
     Args:
         table: title, subset and rows, as tools/ablate.py writes them.
@@ -175,7 +175,7 @@ def _ticks(points: Sequence[Entry]) -> list[str]:
 
 
 def _between(counts: Any) -> str:
-    """How many seeds: "3 seeds", or "1 to 3 seeds" where they differ."""
+    """Say how many seeds: "3 seeds", or "1 to 3 seeds" where they differ."""
     found = sorted(set(counts))
     text = str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}"
     return f"{text} seed" if found == [1] else f"{text} seeds"

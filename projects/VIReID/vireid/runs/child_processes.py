@@ -83,8 +83,8 @@ class Processes:
                 raise
 
         with _signals_as_interrupt(), progress, ThreadPoolExecutor(self.jobs) as pool:
-            futures = [pool.submit(begin, run) for run in runs]
             try:
+                futures = [pool.submit(begin, run) for run in runs]
                 for future in as_completed(futures):
                     future.result()
                     progress.update()

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from synthvi.ablation.pictures import ablation_figure, curve_figure, difference_figure
+from synthvi.ablation.plots import ablation_figure, curve_figure, difference_figure
 from vireid.errors import UserError
 from vireid.visualize.style import SUFFIXES
 

@@ -49,7 +49,7 @@ class Record:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What decides the run."""
+        """Name what decides the run."""
         return self.code, self.data, json.dumps(self.settings, sort_keys=True)
 
 
