@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from vireid.data.transforms.settings import probability
 from vireid.registries import TRANSFORM_REGISTRY
 
 LUMA = (0.2989, 0.5870, 0.1140)
@@ -37,7 +36,7 @@ class ChannelAdaptGray:
     @classmethod
     def from_config(cls, cfg: Any) -> "ChannelAdaptGray":
         """Read INPUT.CHANNEL_ADAPT_GRAY, MODEL.PIXEL_MEAN and MODEL.PIXEL_STD."""
-        return cls(probability(cfg, "CHANNEL_ADAPT_GRAY"), cfg.MODEL.PIXEL_MEAN, cfg.MODEL.PIXEL_STD)
+        return cls(cfg.INPUT.CHANNEL_ADAPT_GRAY.PROB, cfg.MODEL.PIXEL_MEAN, cfg.MODEL.PIXEL_STD)
 
     def __call__(self, image: Tensor) -> Tensor:
         """uint8 (3, H, W) -> (3, H, W)."""
