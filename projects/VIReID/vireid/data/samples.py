@@ -16,7 +16,7 @@ from torch.utils.data import Dataset, get_worker_info
 from vireid.data.datasets.base import ImageItem, as_image_item
 from vireid.data.resized_images import ImageList
 from vireid.data.samplers import Sample
-from vireid.data.transforms import Transform
+from vireid.data.transforms import Transform, augmented
 from vireid.errors import DatasetError, MachineError, UserError
 from vireid.images import REPLACE
 from vireid.modality import Modality
@@ -123,16 +123,7 @@ class TrainSet(Dataset):
         random.seed(seed)
         np.random.seed(seed)  # noqa: NPY002 (the generator that third-party transforms draw from)
         for transforms, out in zip(self.views[item.modality], views):
-            image = kept
-            for transform in transforms:
-                if image is kept and not getattr(transform, "keeps_input", False):
-                    image = kept.clone()  # a transform that writes to its input would change what is kept
-                image = transform(image)
-                if image.shape != out.shape or image.dtype != torch.uint8:
-                    name, given = type(transform).__name__, f"{image.dtype} {tuple(image.shape)}"
-                    expected = f"expected torch.uint8 {tuple(out.shape)}, as it was given"
-                    raise TypeError(f"the transform {name} gave {given}; {expected}")
-            out.copy_(image)
+            out.copy_(augmented(kept, transforms))
         return item
 
     def _read(self, index: int) -> tuple[torch.Tensor, ImageItem]:

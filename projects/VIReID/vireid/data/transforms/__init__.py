@@ -9,7 +9,7 @@ transform draws from Python's, NumPy's or torch's global generator: the training
 sample, before its first view.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -46,6 +46,25 @@ def build_views(cfg: Any, modality: Modality) -> list[list[Transform]]:
 
 def _built(cfg: Any, key: str, names: Sequence[str]) -> list[Transform]:
     return [find(TRANSFORM_REGISTRY, name, f"INPUT.{key}").from_config(cfg) for name in names]
+
+
+def augmented(image: torch.Tensor, transforms: Iterable[Transform]) -> torch.Tensor:
+    """An image after some transforms; it is left as it was.
+
+    Raises:
+        TypeError: one gives no image of the same size.
+    """
+    out = image
+    for transform in transforms:
+        if out is image and not getattr(transform, "keeps_input", False):
+            out = image.clone()  # a transform that writes to its input would change what is kept
+        out = transform(out)
+        if out.shape != image.shape or out.dtype != torch.uint8:
+            raise TypeError(
+                f"the transform {type(transform).__name__} gave {out.dtype} {tuple(out.shape)}; "
+                f"expected torch.uint8 {tuple(image.shape)}, as it was given"
+            )
+    return out
 
 
 def check_transforms(cfg: Any) -> None:
