@@ -4,7 +4,8 @@ import datetime
 
 import numpy as np
 
-from vireid.inference.embedder import Embedder, normalized
+from vireid.inference.embedder import Embedder
+from vireid.inference.network import normalized
 from vireid.inference.records import Entry
 from vireid.modality import Modality
 from vireid.preprocessing import Preprocessing

@@ -18,7 +18,7 @@ from vireid.engine.checkpoints.run_lock import lock_folder, unlock_folder
 from vireid.engine.models import build_model
 from vireid.export.model import export_model
 from vireid.inference.records import About
-from vireid.inference.store import open_store
+from vireid.inference.stores import open_store
 from vireid.preprocessing import Preprocessing
 from vireid.visualize.style import save
 
@@ -59,7 +59,7 @@ def write_figures(folder):
 WRITERS = {
     write_checkpoint: {".pth", ""},
     write_exports: {".pt", ".onnx", ".safetensors", ".json"},
-    write_store: {".sqlite", ".npy", ".faiss", ".lock"},
+    write_store: {".lance", ".manifest", ".txn", ".json", ".idx", ".lock"},
     write_cache: {".png", ".images", ""},
     write_figures: {".png", ".svg", ".pdf"},
 }

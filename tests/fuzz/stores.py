@@ -6,10 +6,10 @@ from functools import partial
 from pathlib import Path
 
 from cases import Tally, attempt, damaged
+from vireid.inference.store import Store, open_store
 
 from galleries import person_vectors, some_entries
 from vireid.inference.records import About, Where
-from vireid.inference.store import Store, open_store
 
 ABOUT = About("0123456789abcdef", 16, "a model")
 IMAGES = 80

@@ -112,6 +112,6 @@ def test_a_gpu_that_is_not_there_is_named(command, place):
     status, _, error = command(*words, "--device", "cuda:7")
     assert (status, error) == (
         2,
-        "error: --device is cuda:7, and PyTorch finds no GPU; leave it out, or give cpu\n",
+        "error: device is cuda:7, and PyTorch finds no GPU; leave it out, or give cpu\n",
     )
     assert not (place / "store").exists()

@@ -19,9 +19,9 @@ from vireid.engine.checkpoints.checkpoint import read_checkpoint
 from vireid.engine.extraction import extract_features
 from vireid.errors import CheckpointError, ConfigError, ImageError
 from vireid.export.model import export_model
-from vireid.inference.devices import default_device
 from vireid.inference.exported import OnnxGraph
 from vireid.inference.inputs import MAX_PIXELS, as_pillow, make_ready
+from vireid.inference.network import default_device
 from vireid.preprocessing import Preprocessing
 
 RNG = np.random.default_rng(0)
@@ -109,7 +109,7 @@ def test_a_file_of_one_modality_refuses_the_other(weights, tmp_path):
     embedder = Embedder.from_exported(tmp_path / "model-visible.pt", "cpu")
     expected = Embedder.from_config(cfg, weights, "cpu").embed(COLOR, "visible")
     np.testing.assert_allclose(embedder.embed(COLOR), expected, atol=1e-4)
-    message = r"an image is infrared, and model-visible\.pt embeds visible images alone; say modality visible"
+    message = r"given as ndarray is infrared, and model-visible\.pt embeds visible images alone; say"
     with pytest.raises(ImageError, match=message):
         embedder.embed(GRAY)
     Image.fromarray(GRAY).save(tmp_path / "gray.png")
@@ -117,7 +117,7 @@ def test_a_file_of_one_modality_refuses_the_other(weights, tmp_path):
     ((_, ready, vectors),) = embedder.stream(images, modalities)  # the others are embedded
     assert [one.fault[:60] for one in ready] == ["", f"{tmp_path / 'gray.png'} is infrared, and"[:60], ""]
     np.testing.assert_allclose(vectors[[0, 2]], np.concatenate([expected, expected]), atol=1e-4)
-    with pytest.raises(ConfigError, match="--device is cuda:1, and PyTorch finds no GPU"):
+    with pytest.raises(ConfigError, match="device is cuda:1, and PyTorch finds no GPU"):
         Embedder.from_exported(tmp_path / "model-visible.pt", "cuda:1")
 
 
@@ -213,8 +213,16 @@ def test_auto_takes_three_equal_channels_for_infrared(tmp_path, caplog):
 @pytest.mark.parametrize(
     ("images", "modality", "message"),
     [
-        ([COLOR, COLOR, GRAY], "infrared", "2 of 3 images said to be infrared have color, such as a ndarray"),
-        ([GRAY, GRAY, COLOR], "visible", "2 of 3 images said to be visible have no color, such as a ndarray"),
+        (
+            [COLOR, COLOR, GRAY],
+            "infrared",
+            "2 of 3 images said to be infrared have color, such as an image given as ndarray",
+        ),
+        (
+            [GRAY, GRAY, COLOR],
+            "visible",
+            "2 of 3 images said to be visible have no color, such as an image given as ndarray",
+        ),
         ([GRAY, COLOR, COLOR], "visible", ""),  # one may have been taken in the dark
         ([GRAY, COLOR], ["infrared", "visible"], ""),
     ],

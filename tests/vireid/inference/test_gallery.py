@@ -11,7 +11,7 @@ from galleries import MeanColors, mean_colors
 from vireid import Gallery
 from vireid.errors import ImageError, StoreError, UserError
 from vireid.inference import indexing
-from vireid.inference.embedder import normalized
+from vireid.inference.network import normalized
 
 RNG = np.random.default_rng(0)
 
@@ -251,7 +251,10 @@ def test_adding_and_deleting_files(gallery, tmp_path):
 @pytest.mark.parametrize(
     ("act", "message"),
     [
-        (lambda g, folder: g.index(folder / "nowhere"), "nowhere is no folder; --gallery names the folder"),
+        (
+            lambda g, folder: g.index(folder / "nowhere"),
+            "nowhere is no folder, and the images are to be in one",
+        ),
         (lambda g, folder: g.index(folder), "empty holds no images: no file below it has a name such as"),
         (lambda g, folder: g.search(np.zeros((9, 9, 3), np.uint8), top=0), "top is 0; expected 1 or more"),
         (lambda g, folder: g.search([]), "a search takes one query, and these are 0"),

@@ -91,7 +91,9 @@ def test_from_a_folder_to_who_it_is(command, model, indexed, generated_root, tmp
     header, first, *rest = printed.splitlines()
     assert header.split() == ["rank", "score", "identity", "camera", "time", "modality", "path"]
     assert first.split()[:2] == ["1", f"{found[0]['score']:.3f}"] and len(rest) == 3
-    assert command(*query[:6], "--camera", "17")[1] == "no image meets the conditions\n"
+    assert command(*query[:6], "--camera", "17")[1] == (
+        "no image meets the conditions; cameras in the store: 1, 2, 3, 4, 5, 6\n"
+    )
 
     status, printed, _ = command("search", "info", "--store", store)
     lines = dict(line.split(None, 1) for line in printed.splitlines() if len(line.split(None, 1)) == 2)
@@ -151,11 +153,11 @@ def test_errors_are_one_line(command, model, indexed, tmp_path):
 
 def test_a_server_that_does_not_answer_is_said(command):
     pytest.importorskip("pymilvus")
-    from vireid.inference import milvus_store
+    from vireid.inference.stores import milvus
 
     address = "http://127.0.0.1:9"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(milvus_store, "TIMEOUT", 0.5)
+        patch.setattr(milvus, "TIMEOUT", 0.5)
         error = error_of(command("search", "info", "--store", address))
     assert error.startswith(f"error: {address}: Milvus does not do what it is asked for (")
     assert error.endswith("is it running, and is the address right?\n")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from vireid.command_line import number_from
 from vireid.commands.page_starter import prepare
-from vireid.commands.search_arguments import add_model, gallery_with_model
+from vireid.commands.search.arguments import add_model, gallery_with_model
 
 if TYPE_CHECKING:
     from vireid.inference import Gallery

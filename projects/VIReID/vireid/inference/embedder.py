@@ -1,5 +1,6 @@
 """Embedding images: from paths, pictures, arrays or tensors to vectors that are compared by their product."""
 
+import json
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,9 +13,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vireid.errors import ConfigError, ImageError
-from vireid.inference.inputs import AUTO, AnyImage, Ready, make_ready, one_by_one, one_modality_each
-from vireid.inference.network import Network
+from vireid.inference.inputs import (
+    AUTO,
+    AnyImage,
+    Ready,
+    image_name,
+    make_ready,
+    one_by_one,
+    one_modality_each,
+)
+from vireid.inference.network import Network, TrainedNetwork, check_device, embed_batch, probe
 from vireid.inference.progress import Counts, embedding_bar
+from vireid.inference.records import About
 from vireid.modality import Modality
 from vireid.preprocessing import Preprocessing
 
@@ -62,11 +72,9 @@ class Embedder:
         Raises:
             ConfigError, CheckpointError: as for an evaluation; or ``device`` is a GPU, and there is none.
         """
-        from vireid.engine import full_config
-        from vireid.inference.devices import check_device
-        from vireid.inference.trained import TrainedNetwork
-
         check_device(device)
+        from vireid.engine import full_config
+
         if isinstance(config_file, (str, Path)):
             cfg = full_config(str(config_file), list(opts))
         else:
@@ -133,6 +141,13 @@ class Embedder:
         """16 hexadecimal digits of weights and preprocessing: embeddings of others cannot be compared."""
         return self.network.fingerprint
 
+    def about(self) -> About:
+        """What a store keeps of the model."""
+        network = self.network
+        return About(
+            network.fingerprint, network.dimension, network.name, json.dumps(self.source), probe(network)
+        )
+
     def embed(
         self,
         images: AnyImage | Iterable[AnyImage],
@@ -177,7 +192,7 @@ class Embedder:
                 for offset, ready in enumerate(batch):
                     if ready.fault:
                         raise ImageError(ready.fault)
-                    counts.add(images[first + offset], ready)
+                    counts.add(images[first + offset], ready, found[offset])
                     known.append(replace(ready, pixels=np.empty(0, np.uint8)))
                 vectors[first : first + len(batch)] = found
                 bar.update(len(batch))
@@ -192,57 +207,39 @@ class Embedder:
         Yields:
             The number of the batch's first image; its images; and (n, D) float32, L2-normalized, NaN for an
             image that has a ``fault``.
+
+        Raises:
+            CheckpointError: the model gives NaN, infinity or zeros.
         """
         first = 0
         with ThreadPoolExecutor(self.threads, thread_name_prefix="images") as pool:
             left = zip(images, modalities)
-            waiting: deque[Future[Ready]] = deque()
+            waiting: deque[tuple[AnyImage, Future[Ready]]] = deque()
 
             def submit(count: int) -> None:
                 for image, modality in islice(left, count):
-                    waiting.append(pool.submit(self._ready, image, modality))
+                    waiting.append((image, pool.submit(self._ready, image, modality)))
 
             try:
                 submit(2 * self.batch_size)
                 while waiting:
-                    batch = [waiting.popleft().result() for _ in range(min(self.batch_size, len(waiting)))]
+                    taken = [waiting.popleft() for _ in range(min(self.batch_size, len(waiting)))]
+                    batch = [future.result() for _, future in taken]
                     submit(len(batch))
-                    yield first, batch, self._embed(batch)
+                    yield first, batch, embed_batch(self.network, batch, [image for image, _ in taken])
                     first += len(batch)
             finally:
-                for future in waiting:
+                for _, future in waiting:
                     future.cancel()
 
     def _ready(self, image: AnyImage, modality: str) -> Ready:
         ready = make_ready(image, modality, self.network.preprocessing)
         if ready.fault or ready.modality in self.network.modalities:
             return ready
-        named = str(image) if isinstance(image, (str, os.PathLike)) else "an image"
         (only,) = self.network.modalities
         return replace(
             ready,
-            fault=f"{named} is {ready.modality.name.lower()}, and {self.network.name} embeds "
+            fault=f"{image_name(image)} is {ready.modality.name.lower()}, and {self.network.name} embeds "
             f"{only.name.lower()} images alone; say modality {only.name.lower()} if it is, or export the "
-            "model with --modality both",
+            "model for both modalities",
         )
-
-    def _embed(self, batch: list[Ready]) -> np.ndarray:
-        vectors = np.full((len(batch), self.dimension), np.nan, np.float32)
-        good = [number for number, ready in enumerate(batch) if not ready.fault]
-        if not good:
-            return vectors
-        pixels = np.stack([batch[number].pixels for number in good])
-        images = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
-        modalities = np.array([int(batch[number].modality) for number in good], np.int64)
-        embeddings = self.network(images, modalities)
-        if self.network.preprocessing.flip:
-            mirrored = self.network(np.ascontiguousarray(images[..., ::-1]), modalities)
-            embeddings = (embeddings + mirrored) / 2
-        vectors[good] = normalized(embeddings)
-        return vectors
-
-
-def normalized(vectors: np.ndarray) -> np.ndarray:
-    """(N, D) float32 of length 1; a vector of zeros stays."""
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32, copy=False)

@@ -13,7 +13,7 @@ import torch
 
 from vireid.errors import CheckpointError, ConfigError
 from vireid.images import FILTERS
-from vireid.inference.devices import check_device, default_device, local_rank
+from vireid.inference.network import check_device, default_device, local_rank
 from vireid.modality import Modality
 from vireid.preprocessing import RECORD, Preprocessing
 
@@ -97,7 +97,7 @@ class OnnxGraph:
         with_gpu = "CUDAExecutionProvider" in runtime.get_available_providers()
         if device is not None and device.startswith("cuda") and not with_gpu:
             raise ConfigError(
-                f"--device is {device}, and this onnxruntime cannot use a GPU; install onnxruntime-gpu "
+                f"device is {device}, and this onnxruntime cannot use a GPU; install onnxruntime-gpu "
                 "in its place, or give cpu"
             )
         if device != "cpu" and with_gpu:

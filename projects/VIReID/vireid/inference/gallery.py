@@ -1,19 +1,21 @@
 """A gallery: images in a store, found by an image."""
 
-import json
 import os
 from collections.abc import Iterable
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
-from vireid.errors import ImageError, StoreError, UserError
+from vireid.errors import StoreError, UserError
 from vireid.inference.embedder import Embedder
-from vireid.inference.indexing import NOT_TEXT, Indexed, entry_of, index_folder, is_text, task_of
+from vireid.inference.indexing import embed_files, index_folder
 from vireid.inference.inputs import AUTO, AnyImage, one_by_one, one_modality_each
-from vireid.inference.labels import Labels, labels_of_name, merged
-from vireid.inference.records import About, Entry, Match, Names, Time, Where, as_names, as_time, conditions
+from vireid.inference.labels import Labels
+from vireid.inference.progress import warn_of_equal_scores
+from vireid.inference.records import Entry, Match, Names, Time, Where, as_time, camera_name, conditions
 from vireid.inference.sharding import joined_processes, process_rank
-from vireid.inference.store import Store, open_store
+from vireid.inference.stores import open_store
+from vireid.inference.stores.protocol import Store, present
+from vireid.inference.tasks import Indexed, missing_files
 
 
 class Gallery:
@@ -31,23 +33,20 @@ class Gallery:
     def open(
         cls, store: str | Path, embedder: Embedder | None = None, *, exact_up_to: int | None = None
     ) -> "Gallery":
-        """Open a store; with an embedder, make it where there is none.
+        """Open a store; with an embedder, ``index`` and ``add`` make it where there is none.
 
         Args:
             store: a folder; ``http://host:19530/name`` for Milvus; or ``file.db`` for Milvus Lite.
             embedder: what embeds images and queries.
-            exact_up_to: images up to which a search compares the query with every vector; above, it is
-                approximate. None: as it was, or 100,000.
+            exact_up_to: images up to which a search in a folder compares the query with every vector;
+                above, it is approximate. None: as it was, or 5,000.
 
         Raises:
             StoreError: there is none, or it is damaged, of another model, or does not answer.
         """
         if process_rank() > 0:  # the first process keeps the store
             return cls(None, embedder)
-        about = None
-        if embedder is not None:
-            network = embedder.network
-            about = About(network.fingerprint, network.dimension, network.name, json.dumps(embedder.source))
+        about = None if embedder is None else embedder.about()
         opened = open_store(store, about, create=embedder is not None, exact_up_to=exact_up_to)
         return cls(opened, embedder)
 
@@ -113,17 +112,10 @@ class Gallery:
             UserError: a time of another form.
         """
         one_modality_each(modality, 1)  # a wrong one is refused
-        given = Labels(identity, camera, as_time(time, "time"), "" if modality == AUTO else modality)
-        tasks = [task_of(os.path.abspath(str(path))) for path in one_by_one(paths)]  # type: ignore[arg-type]
-        tasks = list({task.path: task for task in tasks}.values())
-        nameless = next((task.path for task in tasks if not is_text(task.path)), None)
-        if nameless is not None:
-            raise ImageError(NOT_TEXT.format(nameless))
-        labels = [merged(given, labels_of_name(PurePath(*Path(task.path).parts[-3:]))) for task in tasks]
-        ready, vectors = self.embedder.embed_ready(
-            [task.path for task in tasks], [label.modality or AUTO for label in labels]
-        )
-        entries = [entry_of(task, label, image) for task, label, image in zip(tasks, labels, ready)]
+        known = "" if modality == AUTO else modality
+        given = Labels(identity, camera_name(camera) if camera else None, as_time(time, "time"), known)
+        named = [os.path.abspath(str(path)) for path in one_by_one(paths)]  # type: ignore[arg-type]
+        entries, vectors = embed_files(self.embedder, named, given)
         with self.store.writing():
             self.store.add(entries, vectors)
             self.store.optimize()
@@ -135,8 +127,8 @@ class Gallery:
         top: int = 10,
         *,
         modality: str = AUTO,
-        camera: Names = (),
-        identity: Names = (),
+        camera: Names | None = None,
+        identity: Names | None = None,
         after: Time | None = None,
         before: Time | None = None,
         of: str | None = None,
@@ -147,7 +139,7 @@ class Gallery:
             image: as of ``Embedder.embed``.
             top: how many.
             modality: of the query.
-            camera, identity: one or several, of which a found image has one.
+            camera, identity: one or several, of which a found image has one; none has one of an empty list.
             after: only images of this time or later, such as "2026-01-31" or "2026-01-31T18:30".
             before: only images earlier than this.
             of: only images of this modality.
@@ -162,14 +154,16 @@ class Gallery:
         if len(vector) != 1:
             raise UserError(f"a search takes one query, and these are {len(vector)}")
         where = conditions(camera=camera, identity=identity, after=after, before=before, of=of)
-        return self.store.search(vector, top, where)[0]
+        found = self.store.search(vector, top, where)[0]
+        warn_of_equal_scores([match.score for match in found])
+        return found
 
     def delete(
         self,
-        paths: Names = (),
+        paths: Names | None = None,
         *,
-        camera: Names = (),
-        identity: Names = (),
+        camera: Names | None = None,
+        identity: Names | None = None,
         after: Time | None = None,
         before: Time | None = None,
     ) -> int:
@@ -179,7 +173,6 @@ class Gallery:
             UserError: no condition is given.
             StoreError: another process is writing.
         """
-        paths = [os.path.abspath(path) for path in as_names(paths)]
         where = conditions(camera=camera, identity=identity, after=after, before=before, paths=paths)
         if not where:
             raise UserError("nothing says what to delete: give paths, a camera, an identity or a time")
@@ -188,19 +181,30 @@ class Gallery:
             self.store.optimize()
         return count
 
-    def delete_missing(self) -> int:
-        """Delete the images whose files are gone; how many."""
+    def delete_missing(self, *, insist: bool = False) -> int:
+        """Delete the images whose files are gone; how many.
+
+        Args:
+            insist: also where all files are, or so many that their disk may not be mounted.
+
+        Raises:
+            StoreError: so many are gone, and ``insist`` is False.
+        """
         with self.store.writing():
-            gone = tuple(path for path in self.store.stamps() if not os.path.exists(path))
+            gone = missing_files(self.store, insist)
             count = self.store.delete(Where(paths=gone)) if gone else 0
             self.store.optimize()
         return count
 
+    def present(self, **asked: Any) -> str:
+        """What the store has of that for which the conditions of a search ask, where no image meets them."""
+        return present(self.store, conditions(**asked))
+
     def entries(
         self,
         *,
-        camera: Names = (),
-        identity: Names = (),
+        camera: Names | None = None,
+        identity: Names | None = None,
         after: Time | None = None,
         before: Time | None = None,
     ) -> list[Entry]:

@@ -53,6 +53,11 @@ def one_by_one(images: AnyImage | Iterable[AnyImage]) -> Iterator[AnyImage]:
         yield from images
 
 
+def image_name(image: AnyImage) -> str:
+    """What a message calls an image."""
+    return str(image) if isinstance(image, (str, PathLike)) else f"an image given as {type(image).__name__}"
+
+
 def one_modality_each(modality: str | Modality | Sequence[str | Modality], count: int) -> list[str]:
     """The modality of each of ``count`` images: one for all of them, or a sequence.
 

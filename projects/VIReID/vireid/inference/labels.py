@@ -11,13 +11,12 @@ from pathlib import Path, PurePath
 from vireid.errors import UserError
 from vireid.file_names import PERSON_AND_CAMERA
 from vireid.inference.inputs import MODALITIES
-from vireid.inference.records import parse_time
+from vireid.inference.records import CAMERA_FOLDER, camera_name, parse_time, real_paths
 from vireid.modality import WORDS as MODALITY_WORDS
 
 # Also of formats that are not read: such a file is named and skipped, and not silently left out.
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".gif"}
 NOBODY = {"-1", "0000"}  # Market-1501: no person, and persons without a number
-CAMERA_FOLDER = re.compile(r"^cam(?:era)?(?:[-_ ](\w+)|(\d+))$", re.IGNORECASE)
 WORDS = {
     name: {word for word, meant in MODALITY_WORDS.items() if meant == kind}
     for name, kind in MODALITIES.items()
@@ -59,8 +58,7 @@ def labels_of_name(path: PurePath) -> Labels:
         identity = folders[-1]
     if identity in NOBODY:
         identity = None
-    if camera is not None and camera.isascii() and camera.isdigit():
-        camera = str(int(camera))
+    camera = None if camera is None else camera_name(camera)
     return Labels(identity, camera, _moment(path.stem), _modality(folders, path.stem))
 
 
@@ -86,36 +84,34 @@ def read_table(path: str | Path, gallery: Path) -> dict[str, Labels]:
         gallery: the folder that paths are relative to.
 
     Returns:
-        Absolute path -> what its row says.
+        Path, as of ``real_paths`` -> what its row says.
 
     Raises:
-        UserError: the file, a column or a value is wrong; names the line.
+        UserError: the file, a column or a value is wrong, or two rows are of one image; names the line.
     """
+    found: dict[str, Labels] = {}
+    lines: dict[str, int] = {}
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             names = reader.fieldnames or []
-            unknown = [name for name in names if name not in COLUMNS]
-            if "path" not in names or unknown:
+            if "path" not in names or not {*names} <= {*COLUMNS}:
                 raise UserError(
                     f"{path}: its columns are {', '.join(map(str, names)) or 'none'}; expected path, and "
-                    f"some of {', '.join(COLUMNS[1:])}"
+                    f"some of {', '.join(COLUMNS[1:])}, in small letters and separated by commas"
                 )
-            return {
-                os.path.abspath(gallery / _path(row, f"{path}, line {reader.line_num}")): _row(
-                    row, f"{path}, line {reader.line_num}"
-                )
-                for row in reader
-            }
+            for row in reader:
+                where = f"{path}, line {reader.line_num}"
+                if not row["path"]:
+                    raise UserError(f"{where}: it has no path")
+                (image,) = real_paths([gallery / row["path"]])
+                if image in found:
+                    raise UserError(f"{where}: {row['path']} has been named in line {lines[image]} already")
+                found[image], lines[image] = _row(row, where), reader.line_num
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UserError(f"{path} cannot be read as a CSV file: {reason}") from None
-
-
-def _path(row: dict[str, str], where: str) -> str:
-    if not row["path"]:
-        raise UserError(f"{where}: it has no path")
-    return row["path"]
+    return found
 
 
 def _row(row: dict[str, str], where: str) -> Labels:
@@ -123,9 +119,10 @@ def _row(row: dict[str, str], where: str) -> Labels:
     if modality and modality not in MODALITIES:
         raise UserError(f"{where}: modality is {modality!r}; expected visible or infrared")
     time = (row.get("time") or "").strip()
+    camera = (row.get("camera") or "").strip()
     return Labels(
         identity=(row.get("identity") or "").strip() or None,
-        camera=(row.get("camera") or "").strip() or None,
+        camera=camera_name(camera) if camera else None,
         time=parse_time(time, f"{where}: time") if time else None,
         modality=modality,
     )

@@ -1,19 +1,22 @@
 """How far an embedding is, and what it has seen."""
 
 import logging
-import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
-from vireid.inference.inputs import AnyImage, Ready
+from vireid.inference.inputs import AnyImage, Ready, image_name
 from vireid.modality import Modality
 
 logger = logging.getLogger("fastreid.vireid.inference")
 
 LONGEST_WAIT = 30.0  # seconds between two lines of progress where there is no terminal
+# So many embeddings of a mean cosine above this are nearly equal, and scores that differ by less than SAME.
+SEVERAL, ALIKE, SAME = 5, 0.999, 1e-4
 
 
 @dataclass
@@ -23,22 +26,33 @@ class Counts:
     Attributes:
         found: number of images by modality.
         contradictions: by the modality that was said, how many look like the other one, and the first.
+        total: (D,) the sum of the embeddings.
     """
 
     found: dict[Modality, int] = field(default_factory=lambda: {Modality.VISIBLE: 0, Modality.INFRARED: 0})
     contradictions: dict[Modality, tuple[int, str]] = field(default_factory=dict)
+    total: np.ndarray = field(default_factory=lambda: np.zeros(1))
 
-    def add(self, image: AnyImage, ready: Ready) -> None:
-        """Count an image."""
+    def add(self, image: AnyImage, ready: Ready, vector: np.ndarray) -> None:
+        """Count an image and its embedding."""
         self.found[ready.modality] += 1
+        self.total = self.total + vector
         if ready.contradiction:
-            count, first = self.contradictions.get(ready.modality, (0, _name(image)))
+            count, first = self.contradictions.get(ready.modality, (0, image_name(image)))
             self.contradictions[ready.modality] = count + 1, first
 
     def log(self) -> None:
-        """Say what was found, and warn where many images look like the other modality."""
+        """Say what was found; warn of images that look like the other modality, and of equal embeddings."""
         visible, infrared = self.found[Modality.VISIBLE], self.found[Modality.INFRARED]
-        logger.info("embedded %d images: %d visible, %d infrared", visible + infrared, visible, infrared)
+        count = visible + infrared
+        logger.info("embedded %d images: %d visible, %d infrared", count, visible, infrared)
+        cosine = (float(self.total @ self.total) - count) / max(1, count * (count - 1))
+        if count >= SEVERAL and cosine > ALIKE:
+            logger.warning(
+                "the embeddings of %d images are nearly equal (mean cosine %.4f): is the model trained?",
+                count,
+                cosine,
+            )
         count, first = self.contradictions.get(Modality.INFRARED, (0, ""))
         if count:
             logger.warning(
@@ -55,6 +69,16 @@ class Counts:
                 visible,
                 first,
             )
+
+
+def warn_of_equal_scores(scores: Sequence[float]) -> None:
+    """Warn where several scores of a search, best first, say nothing of the order of the images."""
+    if len(scores) >= SEVERAL and scores[0] - scores[-1] < SAME:
+        logger.warning(
+            "the scores of %d found images differ by less than %g: their order says nothing",
+            len(scores),
+            SAME,
+        )
 
 
 def embedding_bar(total: int, shown: bool | None) -> Any:
@@ -74,7 +98,3 @@ def embedding_bar(total: int, shown: bool | None) -> Any:
         mininterval=0.1 if on_terminal else LONGEST_WAIT,
         disable=not (on_terminal if shown is None else shown),
     )
-
-
-def _name(image: AnyImage) -> str:
-    return str(image) if isinstance(image, (str, os.PathLike)) else f"a {type(image).__name__}"

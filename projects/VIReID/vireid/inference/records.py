@@ -1,17 +1,24 @@
 """What a store keeps of an image, what it is asked for, and what it answers."""
 
+import base64
 import datetime
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from os import PathLike
 from typing import Any
+
+import numpy as np
 
 from vireid.errors import UserError
 from vireid.inference.inputs import MODALITIES
 
 EPOCH = datetime.datetime(1970, 1, 1)
+CAMERA_FOLDER = re.compile(r"^cam(?:era)?(?:[-_ ](\w+)|(\d+))$", re.IGNORECASE)
 
 Time = str | datetime.date  # of which datetime.datetime is one
-Names = str | Sequence[str]
+Names = str | int | PathLike[str] | Iterable[str | int | PathLike[str]]
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,7 @@ class Match:
 
     Attributes:
         score: the cosine of the two embeddings, -1 to 1.
+        others: as of ``Entry``.
     """
 
     score: float
@@ -49,6 +57,11 @@ class Match:
     time: datetime.datetime | None
     modality: str
 
+    @classmethod
+    def of(cls, entry: Entry, score: float) -> "Match":
+        """An image of a store that was found."""
+        return cls(score, entry.path, entry.identity, entry.camera, entry.time, entry.modality)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, the time as text."""
         time = self.time.isoformat(sep=" ") if self.time else None
@@ -57,26 +70,44 @@ class Match:
 
 @dataclass(frozen=True)
 class Where:
-    """Which images are meant: those that meet every condition that is given.
+    """Which images are meant: those that meet every condition that is given, and all where none is.
 
     An image whose time is not known meets no condition on the time.
 
     Attributes:
-        cameras, identities, paths, modalities: one of them each.
+        cameras, identities, modalities, paths: one of them each; no image meets an empty one.
         after: this time or later.
         before: earlier than this time.
     """
 
-    cameras: tuple[str, ...] = ()
-    identities: tuple[str, ...] = ()
-    modalities: tuple[str, ...] = ()
-    paths: tuple[str, ...] = ()
+    cameras: tuple[str, ...] | None = None
+    identities: tuple[str, ...] | None = None
+    modalities: tuple[str, ...] | None = None
+    paths: tuple[str, ...] | None = None
     after: datetime.datetime | None = None
     before: datetime.datetime | None = None
 
     def __bool__(self) -> bool:
         """Whether there is a condition."""
-        return any(value not in ((), None) for value in vars(self).values())
+        return any(value is not None for value in vars(self).values())
+
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """What is given of cameras, identities, modalities and paths, by the attribute of ``Entry``."""
+        attributes = ("camera", "identity", "modality", "path")
+        asked = dict(zip(attributes, (self.cameras, self.identities, self.modalities, self.paths)))
+        return {name: values for name, values in asked.items() if values is not None}
+
+    def parts(self, count: int) -> "list[Where]":
+        """Conditions of at most so many paths each, of which an image meets one where it meets this one."""
+        if self.paths is None or len(self.paths) <= count:
+            return [self]
+        starts = range(0, len(self.paths), count)
+        return [replace(self, paths=self.paths[start : start + count]) for start in starts]
+
+    def times(self) -> list[tuple[str, int]]:
+        """What is given of the times: how an image's seconds compare with which others."""
+        asked = ((">=", self.after), ("<", self.before))
+        return [(sign, seconds(time)) for sign, time in asked if time is not None]
 
 
 EVERYTHING = Where()
@@ -91,22 +122,39 @@ class About:
         dimension: of its embeddings.
         model: its name.
         source: what opens it again, see ``Embedder.source``, as JSON.
+        probe: by modality, its embedding of a fixed image, ``packed``.
     """
 
     fingerprint: str
     dimension: int
     model: str = ""
     source: str = "{}"
+    probe: dict[str, str] = field(default_factory=dict)
 
 
-def seconds(time: datetime.datetime | None) -> int | None:
+def packed(vector: np.ndarray) -> str:
+    """A vector as text, in half precision."""
+    return base64.b64encode(vector.astype(np.float16).tobytes()).decode()
+
+
+def cosine(first: str, second: str) -> float:
+    """The cosine of two vectors of ``packed``; 0 where their lengths differ."""
+    one, other = (
+        np.frombuffer(base64.b64decode(text), np.float16).astype(np.float64) for text in (first, second)
+    )
+    if one.shape != other.shape:
+        return 0.0
+    return float(one @ other / max(np.linalg.norm(one) * np.linalg.norm(other), 1e-12))
+
+
+def seconds(time: datetime.datetime) -> int:
     """A time as whole seconds since 1970, without a zone."""
-    return None if time is None else int((time - EPOCH).total_seconds())
+    return int((time - EPOCH).total_seconds())
 
 
-def from_seconds(value: int | None) -> datetime.datetime | None:
+def from_seconds(value: int) -> datetime.datetime:
     """The reverse of ``seconds``."""
-    return None if value is None else EPOCH + datetime.timedelta(seconds=value)
+    return EPOCH + datetime.timedelta(seconds=value)
 
 
 def parse_time(text: str, name: str) -> datetime.datetime:
@@ -129,25 +177,26 @@ def parse_time(text: str, name: str) -> datetime.datetime:
 
 def conditions(
     *,
-    camera: Names = (),
-    identity: Names = (),
+    camera: Names | None = None,
+    identity: Names | None = None,
     after: Time | None = None,
     before: Time | None = None,
     of: str | None = None,
-    paths: Names = (),
+    paths: Names | None = None,
 ) -> Where:
     """A condition from what a person writes.
 
     Raises:
-        UserError: a time of another form, or an unknown modality.
+        UserError: a time of another form, an unknown modality, or an empty name.
     """
     if of is not None and of not in MODALITIES:
         raise UserError(f"of is {of!r}; expected visible or infrared")
+    cameras, files = as_names(camera, "camera"), as_names(paths, "paths")
     return Where(
-        cameras=as_names(camera),
-        identities=as_names(identity),
-        modalities=(of,) if of else (),
-        paths=as_names(paths),
+        cameras=None if cameras is None else tuple(map(camera_name, cameras)),
+        identities=as_names(identity, "identity"),
+        modalities=(of,) if of else None,
+        paths=None if files is None else tuple(real_paths(files)),
         after=as_time(after, "after"),
         before=as_time(before, "before"),
     )
@@ -160,6 +209,38 @@ def as_time(time: Time | None, name: str) -> datetime.datetime | None:
     return parse_time(time if isinstance(time, str) else time.isoformat(), name)
 
 
-def as_names(names: Names) -> tuple[str, ...]:
-    """One name or several."""
-    return (names,) if isinstance(names, str) else tuple(map(str, names))
+def as_names(names: Names | None, argument: str) -> tuple[str, ...] | None:
+    """One name or several; None where nothing is asked for.
+
+    Raises:
+        UserError: a name is empty; says of which argument.
+    """
+    if names is None:
+        return None
+    found = (str(names),) if isinstance(names, (str, int, PathLike)) else tuple(map(str, names))
+    if "" in found:
+        raise UserError(f"{argument} holds an empty name; leave it out, or name one")
+    return found
+
+
+def camera_name(text: str) -> str:
+    """A camera as a store names it, from what a folder, a table or a person writes: cam03, 03 and 3 are "3",
+    camera_gate and gate are "gate"."""
+    match = CAMERA_FOLDER.match(text)
+    if match:
+        return camera_name(match[1] or match[2])
+    return str(int(text)) if text.isascii() and text.isdigit() else text
+
+
+def real_paths(paths: Iterable[str | PathLike[str]]) -> list[str]:
+    """The absolute paths of files, by which a store knows them: links to folders are followed, so that an
+    image has one path; the file itself keeps its name, which may be that of a link into a cache.
+    """
+    folders: dict[str, str] = {}
+    found = []
+    for path in paths:
+        folder, name = os.path.split(os.path.abspath(path))
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder)
+        found.append(os.path.join(folders[folder], name))
+    return found

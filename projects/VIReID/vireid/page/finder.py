@@ -82,7 +82,7 @@ class Finder:
             UserError: a time of another form, or a store that does not answer.
         """
         conditions: dict[str, Any] = {
-            "camera": tuple(filters.cameras),
+            "camera": tuple(filters.cameras) or None,
             "after": filters.after.strip() or None,
             "before": filters.before.strip() or None,
             "of": None if filters.of == "any" else filters.of,

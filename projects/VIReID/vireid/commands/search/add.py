@@ -2,7 +2,7 @@
 
 import argparse
 
-from vireid.commands.search_arguments import add_modality, add_model, add_store, gallery_with_model
+from vireid.commands.search.arguments import add_modality, add_model, add_store, gallery_with_model
 
 EXAMPLES = """
 example:

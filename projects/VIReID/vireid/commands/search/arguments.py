@@ -19,7 +19,7 @@ def add_store(parser: argparse.ArgumentParser) -> None:
         "--store",
         required=True,
         metavar="STORE",
-        help="a folder; http://host:19530/name for a collection of Milvus; file.db for Milvus Lite",
+        help="a folder; http://host:19530/name for a collection of Milvus; file.db for Milvus Lite; s3://...",
     )
 
 
@@ -46,10 +46,8 @@ def add_model(parser: argparse.ArgumentParser, needed: str) -> None:
 def add_conditions(parser: argparse.ArgumentParser, verb: str) -> None:
     """Add conditions on images."""
     group = parser.add_argument_group("conditions", "all of those that are given hold")
-    group.add_argument("--camera", nargs="+", default=(), metavar="C", help=f"{verb} of one of these cameras")
-    group.add_argument(
-        "--identity", nargs="+", default=(), metavar="P", help=f"{verb} of one of these persons"
-    )
+    group.add_argument("--camera", nargs="+", metavar="C", help=f"{verb} of one of these cameras")
+    group.add_argument("--identity", nargs="+", metavar="P", help=f"{verb} of one of these persons")
     group.add_argument("--after", metavar="TIME", help=f"{verb} of this time or later: 2026-01-31T18:30")
     group.add_argument("--before", metavar="TIME", help=f"{verb} from before this time")
 
@@ -112,7 +110,7 @@ def stored_model(args: argparse.Namespace) -> "Embedder":
         UserError: the store does not say it, or its files are gone.
     """
     from vireid.inference import Embedder
-    from vireid.inference.store import open_store
+    from vireid.inference.stores import open_store
 
     name = "name it: --config-file CONFIG ... MODEL.WEIGHTS FILE, or --exported FILE"
     if "://" not in args.store and not os.path.exists(args.store):

@@ -8,7 +8,8 @@ file that is no image is named, skipped and counted.
 import argparse
 from pathlib import Path
 
-from vireid.commands.search_arguments import add_modality, add_model, add_store, gallery_with_model
+from vireid.commands.search.arguments import add_modality, add_model, add_store, gallery_with_model
+from vireid.errors import UserError
 
 EXAMPLES = """
 what is known of an image: --table FILE.csv, with the columns path (from DIR) and some of identity, camera,
@@ -40,16 +41,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--exact-up-to",
         type=int,
         metavar="N",
-        help="images up to which a search compares every vector; above, it is approximate (default 100,000)",
+        help="images up to which a search compares every vector; above, it is approximate (default 5,000)",
     )
     add_model(parser, "needed for a new store")
 
 
 def run(args: argparse.Namespace) -> None:
     """Index, and say what was done."""
-    from vireid.inference.indexing import require_folder
-
-    require_folder(Path(args.gallery))  # before a store is made
+    if not Path(args.gallery).is_dir():  # before the model is built
+        raise UserError(f"{args.gallery} is no folder; --gallery names the folder of the images")
     with gallery_with_model(args, exact_up_to=args.exact_up_to) as gallery:
         found = gallery.index(args.gallery, table=args.table, modality=args.modality, progress=True)
         if not gallery.is_kept_here:

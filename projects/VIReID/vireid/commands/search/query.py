@@ -7,7 +7,7 @@ import argparse
 import json
 import sys
 
-from vireid.commands.search_arguments import (
+from vireid.commands.search.arguments import (
     add_conditions,
     add_modality,
     add_model,
@@ -47,15 +47,14 @@ def run(args: argparse.Namespace) -> None:
     from vireid.inference.picture import search_picture
 
     if args.figure:
-        output_file(args.figure, PICTURES)
+from vireid.commands.search.arguments import (
     with gallery_with_model(args) as gallery:
-        matches = gallery.search(
-            args.image, args.top, modality=args.modality, of=args.of, **conditions_of(args)
-        )
+        matches = gallery.search(args.image, args.top, modality=args.modality, **asked)
+        known = "" if matches else gallery.present(**asked)
     if args.json:
         print(json.dumps([{"rank": n, **match.as_dict()} for n, match in enumerate(matches, 1)], indent=2))
     elif not matches:
-        print("no image meets the conditions")
+        print(f"no image meets the conditions; {known}" if known else "the store holds no images")
     else:
         from tabulate import tabulate
 

@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from vireid.commands.search_arguments import add_store, opened_gallery
+from vireid.commands.search.arguments import add_store, opened_gallery
 
 EXAMPLES = """
 example:

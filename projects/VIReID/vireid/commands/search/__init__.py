@@ -1,0 +1,1 @@
+"""``vireid search ...``: a module for each of its words, and the arguments that they share."""

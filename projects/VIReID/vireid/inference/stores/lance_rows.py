@@ -1,0 +1,94 @@
+"""Images as rows of a table of LanceDB, and conditions on them in SQL."""
+
+import json
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from vireid.inference.records import About, Entry, Where, from_seconds, seconds
+
+COLUMNS = ["path", "identity", "camera", "time", "modality", "stamp"]
+ABOUT = "vireid"  # among the metadata of the field of vectors
+
+
+def schema(about: About, settings: dict[str, Any]) -> Any:
+    """The columns of a table, which also holds whose vectors they are.
+
+    Args:
+        about: the model.
+        settings: of the store.
+    """
+    import pyarrow as pa
+
+    vectors = pa.list_(pa.float32(), about.dimension + -about.dimension % 8)
+    return pa.schema(
+        [
+            pa.field("path", pa.string(), nullable=False),
+            pa.field("identity", pa.string()),
+            pa.field("camera", pa.string()),
+            pa.field("time", pa.int64()),
+            pa.field("modality", pa.string(), nullable=False),
+            pa.field("stamp", pa.string(), nullable=False),
+            pa.field("sum", pa.int64(), nullable=False),
+            pa.field("vector", vectors, nullable=False, metadata=written(about, settings)),
+        ]
+    )
+
+
+def written(about: About, settings: dict[str, Any]) -> dict[str, str]:
+    """The metadata of the field of vectors; ``held`` reads them."""
+    return {ABOUT: json.dumps({**settings, "about": vars(about)})}
+
+
+def held(table: Any) -> tuple[About, dict[str, Any]]:
+    """Whose vectors a table holds, and the settings of its store."""
+    settings = json.loads(table.schema.field("vector").metadata[ABOUT.encode()])
+    return About(**settings.pop("about")), settings
+
+
+def padded(vectors: np.ndarray) -> np.ndarray:
+    """(n, D) float32 with zeros at the end, which change no product: an index takes whole bytes of bits."""
+    return np.pad(np.asarray(vectors, np.float32), ((0, 0), (0, -vectors.shape[1] % 8)))
+
+
+def rows(entries: Sequence[Entry], vectors: np.ndarray, columns: Any) -> Any:
+    """Images as a table of Arrow.
+
+    Args:
+        entries: N.
+        vectors: (N, D).
+        columns: of ``schema``.
+    """
+    import pyarrow as pa
+
+    vectors = padded(vectors)
+    values: list[Any] = [[getattr(entry, name) for entry in entries] for name in COLUMNS]
+    values[3] = [None if time is None else seconds(time) for time in values[3]]
+    sums = [row_sum(row, vector) for row, vector in zip(zip(*values), vectors)]
+    arrays = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
+    return pa.table([*values, sums, arrays], schema=columns)
+
+
+def entry_of(row: dict[str, Any]) -> Entry:
+    """The image of a row."""
+    values = {name: row[name] for name in COLUMNS}
+    return Entry(**{**values, "time": None if row["time"] is None else from_seconds(row["time"])})
+
+
+def row_sum(values: Sequence[Any], vector: np.ndarray) -> int:
+    """A sum of a row's COLUMNS and of its vector, by which it is seen whether the disk has changed them."""
+    return zlib.crc32(vector.tobytes(), zlib.crc32(repr(tuple(values)).encode()))
+
+
+def condition(where: Where) -> str:
+    """A condition in SQL; "true" where there is none."""
+    names = where.names()
+    texts = [f"{name} IN ({_quoted(values)})" if values else "false" for name, values in names.items()]
+    times = [f"time {sign} {value}" for sign, value in where.times()]
+    return " AND ".join([*texts, *times]) or "true"
+
+
+def _quoted(values: Sequence[str]) -> str:
+    return ", ".join("'" + value.replace("'", "''") + "'" for value in values)
