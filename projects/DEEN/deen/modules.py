@@ -27,8 +27,8 @@ class DiverseEmbeddingExpansion(nn.Module):
                 dilated = nn.Conv2d(channels, inner, kernel_size=3, padding=d, dilation=d, bias=False)
                 self.add_module(f"{branch}{d}", dilated)
             self.add_module(branch, nn.Conv2d(inner, channels, kernel_size=1))
-        for convolution in self.children():
-            nn.init.kaiming_normal_(convolution.weight)
+        for weight in (value for name, value in self.named_parameters() if name.endswith("weight")):
+            nn.init.kaiming_normal_(weight)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
