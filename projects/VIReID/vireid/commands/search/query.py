@@ -47,7 +47,8 @@ def run(args: argparse.Namespace) -> None:
     from vireid.inference.picture import search_picture
 
     if args.figure:
-from vireid.commands.search.arguments import (
+        output_file(args.figure, PICTURES)
+    asked = {**conditions_of(args), "of": args.of}
     with gallery_with_model(args) as gallery:
         matches = gallery.search(args.image, args.top, modality=args.modality, **asked)
         known = "" if matches else gallery.present(**asked)
