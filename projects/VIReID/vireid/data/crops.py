@@ -104,7 +104,7 @@ def crop_tracks(
         if beyond:
             raise DatasetError(
                 f"{beyond} boxes are in frames after {last}, the last of {source}, up to {max(boxes)}: are "
-                "they of another video?"
+                "they of another video, or is it cut off?"
             )
         if not report.crops:
             raise DatasetError(
