@@ -192,6 +192,7 @@ def test_frames_that_cannot_be_read_are_counted_and_keep_their_number(command, v
     assert [frame.image is None for frame in frames_of_folder(paths[0])] == [False, True] + [False] * 4
 
 
+PLAYLIST = "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n"
 VIDEOS = {
     "missing": (lambda path: path.unlink(), "does not exist; expected a video"),
     "empty": (lambda path: path.write_bytes(b""), "cannot be read as a video"),
@@ -200,6 +201,7 @@ VIDEOS = {
         lambda path: path.write_bytes(path.read_bytes()[:300]),
         "cannot be read|none of its",
     ),
+    "a playlist": (lambda path: path.write_text(PLAYLIST), "cannot be read as a video"),
     "a folder": (lambda path: (path.unlink(), path.mkdir()), "is a folder"),
 }
 

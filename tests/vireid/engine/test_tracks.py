@@ -99,9 +99,15 @@ def test_other_rows_work_by_tracks(vcm):
 SHAPES = {"SOLVER__IMS_PER_BATCH": 24, "DATALOADER__NUM_INSTANCE": 2, "DATALOADER__TRACK_FRAMES": 3}
 
 
-@pytest.mark.parametrize("mean", [True, False])
-def test_a_training_on_tracks_moves_every_tensor(vcm, tmp_path, mean):
-    run = train(tmp_path / "run", VCM, MODEL__TRACK_MEAN=mean, DATALOADER__MAX_BATCHES_PER_EPOCH=2, **SHAPES)
+@pytest.mark.parametrize(
+    ("file", "mean"),
+    [(VCM, True), (VCM, False), ("CAJ/configs/sysu.yml", True), ("DEEN/configs/sysu.yml", True)],
+)
+def test_a_training_on_tracks_moves_every_tensor(vcm, tmp_path, file, mean):
+    """Also with several views of an image, and with an adapter that adds branches of it to the batch."""
+    own = {"DATASETS__NAMES": ["HITSZVCM"], "DATASETS__TESTS": ["HITSZVCM"], "MODEL__TRACK_MEAN": mean}
+    sampler = {"DATALOADER__SAMPLER_TRAIN": "TrackSampler", "DATALOADER__MAX_BATCHES_PER_EPOCH": 2}
+    run = train(tmp_path / "run", file, **own, **sampler, **SHAPES)
     assert run.unmoved == []
     assert set(run.results["HITSZVCM"]) == {"infrared-to-visible", "visible-to-infrared"}
 

@@ -45,7 +45,8 @@ def frames_of_video(path: Path) -> Iterator[Frame]:
         raise DatasetError(f"{path} {fault}; expected a video")
     number, read, first = 0, 0, None
     try:
-        with av.open(os.fspath(path)) as container:
+        # A playlist could name files of other hosts.
+        with av.open(os.fspath(path), options={"protocol_whitelist": "file"}) as container:
             if not container.streams.video:
                 raise DatasetError(f"{path} holds no video, only {len(container.streams)} other streams")
             for packet in container.demux(container.streams.video[0]):
