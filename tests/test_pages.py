@@ -29,7 +29,7 @@ PLACEHOLDER = "/path/to/datasets"
 RUN = {
     "README.md": ("make demo", "pip install", "Embedder.from_config"),
     "docs/training.md": (),
-    "docs/evaluation.md": (),
+    "docs/evaluation.md": ("vireid convert",),
     "docs/gpus.md": ("--nnodes",),
     "docs/parts.md": (),
     "docs/export.md": (),
