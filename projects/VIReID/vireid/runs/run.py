@@ -15,9 +15,9 @@ from pathlib import Path
 from yacs.config import CfgNode
 
 from vireid.config.files import full_config
-from vireid.runs import RESULTS
+from vireid.runs import FINAL, RESULTS
 
-MODEL = "model_final.pth"
+MODEL = f"{FINAL}.pth"
 RECIPE = "recipe.yaml"  # the whole config but OUTPUT_DIR
 LOG = "stdout.txt"
 

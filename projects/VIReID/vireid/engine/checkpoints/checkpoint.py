@@ -24,7 +24,6 @@ logger = logging.getLogger("fastreid.vireid.checkpoint")
 LAST = "last_checkpoint"
 SCALER = "grad_scaler"  # the state of fp16's loss scale
 WITHIN_EPOCH = "model_within_epoch"  # the one checkpoint that is not of the end of an epoch
-BEST, FINAL = "model_best", "model_final"
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

@@ -10,10 +10,11 @@ import torch
 from fastreid.utils import comm
 
 from vireid.config.changes import changed_keys
-from vireid.engine.checkpoints.checkpoint import BEST, FINAL, WITHIN_EPOCH, check_tags, read_checkpoint
+from vireid.engine.checkpoints.checkpoint import WITHIN_EPOCH, check_tags, read_checkpoint
 from vireid.engine.checkpoints.digest import content_digest
 from vireid.errors import CheckpointError, ConfigError
 from vireid.meeting import require_agreement
+from vireid.runs import BEST, FINAL
 
 logger = logging.getLogger("fastreid.vireid.resume")
 

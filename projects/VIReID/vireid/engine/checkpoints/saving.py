@@ -12,10 +12,11 @@ from torch import nn
 from yacs.config import CfgNode
 
 from vireid.config.changes import config_record
-from vireid.engine.checkpoints.checkpoint import BEST, FINAL, WITHIN_EPOCH, AtomicCheckpointer, checkpoint_tag
+from vireid.engine.checkpoints.checkpoint import WITHIN_EPOCH, AtomicCheckpointer, checkpoint_tag
 from vireid.engine.checkpoints.resume import Place, generator_states, place_of
-from vireid.engine.reports import BEST_RESULTS, RESULTS, last_and_best, write_results
+from vireid.engine.reports import last_and_best, write_results
 from vireid.errors import TrainingError
+from vireid.runs import BEST, BEST_RESULTS, FINAL, RESULTS
 
 logger = logging.getLogger("fastreid.vireid.saving")
 
