@@ -24,7 +24,11 @@ METHODS = {
     "baseline": "VIReID/configs/sysu.yml",
     "PMCM": "PMCM/configs/sysu.yml",
     "MCJA": "MCJA/configs/sysu.yml",
+    "CAJ": "CAJ/configs/sysu.yml",
+    "DEEN": "DEEN/configs/sysu.yml",
 }
+OWN_GEM = ("MCJA", "CAJ")  # whose generalized mean takes features of either sign
+WITHOUT_MAPS = {("vit", "PMCM"), *((f, m) for f in ("vit", "vit_map") for m in ("MCJA", "DEEN"))}  # refused
 STRIDE_32 = ("shufflenetv2", "mobilenetv2", "mobilenetv3")  # whatever LAST_STRIDE says
 # Two identities, visible and infrared, in no order.
 MODALITIES = torch.tensor([1, 0, 0, 1, 0, 1, 1, 0])
@@ -64,7 +68,7 @@ class Variant:
         }
         if self.depth == "269x":  # whose gradients, untrained, move the stem by thousands in a step
             settings["SOLVER__CLIP_GRADIENTS__ENABLED"] = True
-        if self.family in ("vit", "vit_map", "effnet") and method != "MCJA":
+        if self.family in ("vit", "vit_map", "effnet") and method not in OWN_GEM:
             settings["MODEL__HEADS__POOL_LAYER"] = "GlobalAvgPool"  # its features have either sign
         return tiny_config(METHODS[method], **{**settings, **overrides})
 

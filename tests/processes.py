@@ -26,6 +26,28 @@ RECIPES = {
     "AGW": ("VIReID/configs/sysu.yml", {}),
     "PMCM": ("PMCM/configs/sysu.yml", {"MODEL__HEADS__PARTS__COUNT": 2}),
     "MCJA": ("MCJA/configs/sysu.yml", {"MODEL__MDA__STAGES": ["auto"]}),
+    "CAJ": (
+        "CAJ/configs/sysu.yml",
+        {
+            "MODEL__LOSSES__NAME": [
+                "CrossEntropyLoss",
+                "EnhancedSquaredDifference",
+                "VisibleInfraredDivergence",
+            ],
+            "MODEL__LOSSES__KL__SCALE": 1.0,
+        },
+    ),
+    "DEEN": ("DEEN/configs/sysu.yml", {"MODEL__DEE__DROPOUT": 0.0}),
+    "DEEN with mixed images": (
+        "PMCM/configs/sysu.yml",
+        {
+            "MODEL__HEADS__PARTS__COUNT": 2,
+            "MODEL__ADAPTERS": ["MFA", "DEE"],
+            "MODEL__DEE__DROPOUT": 0.0,
+            "MODEL__TWO_STREAM__SPECIFIC": ["conv1", "bn1", "layer1", "layer4"],
+            "MODEL__LOSSES__NAME": ["PatchMixedModalityLoss", "CenterPairMiningLoss", "OrthogonalityLoss"],
+        },
+    ),
     "the toolkit's other losses": (
         "VIReID/configs/sysu.yml",
         {
@@ -109,6 +131,7 @@ def model_and_batch(recipe):
         "targets": targets,
         "camids": torch.zeros_like(targets),
         "modalities": modalities,
+        "views": torch.tensor([n % 2 * (modality == 0) for n, (_, modality) in enumerate(labels)]),
     }
     batch = model.preprocess(batch)
     for transform in model.batch_transforms:

@@ -10,7 +10,7 @@ PAGE = "# Backbones\n\n<!-- matrix -->\nold\n<!-- /matrix -->\n\nMore.\n"
 
 @pytest.fixture
 def outcomes(monkeypatch):
-    """Two variants; RepVGG fails in PMCM, the transformer is refused by PMCM and MCJA."""
+    """Two variants; RepVGG fails in PMCM, the transformer is refused by all but the baseline."""
     monkeypatch.setattr(
         backbone_matrix,
         "VARIANTS",
@@ -33,13 +33,13 @@ def test_the_table_stands_between_the_marks_of_the_page(run_tool, outcomes, tmp_
     page.write_text(PAGE)
     status, printed, error = run_tool("backbone_table", "--page", page)
     assert (status, printed) == (1, "")
-    assert error.splitlines()[-1] == "6 runs, 1 failed repvgg-A0-WITH_SE-WITH_NL in PMCM"
+    assert error.splitlines()[-1] == "10 runs, 1 failed repvgg-A0-WITH_SE-WITH_NL in PMCM"
     assert page.read_text() == (
         "# Backbones\n\n<!-- matrix -->\n"
-        "| backbone | DEPTH | options | parameters | baseline | PMCM | MCJA | seconds |\n"
-        "| --- | --- | --- | --- | --- | --- | --- | --- |\n"
-        "| repvgg | A0 | SE, NL | 1.23 M | pass | FAILS (1) | pass | 2.5 |\n"
-        "| vit | small |  | 1.23 M | pass | refused (2) | refused (2) | 1.2 |\n"
+        "| backbone | DEPTH | options | parameters | baseline | PMCM | MCJA | CAJ | DEEN | seconds |\n"
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
+        "| repvgg | A0 | SE, NL | 1.23 M | pass | FAILS (1) | pass | pass | pass | 5.0 |\n"
+        "| vit | small |  | 1.23 M | pass | refused (2) | refused (2) | refused (2) | refused (2) | 1.2 |\n"
         "\n1. AssertionError: two steps left ['stem'] as they were\n2. it has no map\n"
         "<!-- /matrix -->\n\nMore.\n"
     )

@@ -12,7 +12,7 @@ from configs import PROJECTS, all_keys
 from vireid.config.files import find_config, load_tree, merge_config
 from vireid.errors import ConfigError
 
-METHODS = ("vireid", "pmcm", "mcja")
+METHODS = ("vireid", "pmcm", "mcja", "caj", "deen")
 
 
 def merged(name, *opts):
@@ -115,11 +115,10 @@ def installed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("installed")
     source = folder / "source"
     shutil.copytree(PROJECTS, source / "projects", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(PROJECTS.parent / name, source)
-    command = [sys.executable, "-c", "import setuptools; setuptools.setup()", "-q", "build_py"]
     build = subprocess.run(
-        [*command, "--build-lib", str(folder / "lib")],
+        [sys.executable, "setup.py", "-q", "build_py", "--build-lib", str(folder / "lib")],
         cwd=source,
         capture_output=True,
         text=True,
@@ -131,16 +130,17 @@ def installed(tmp_path_factory):
 
 MERGED = """
 import json, sys
-import vireid, pmcm, mcja
+import vireid, pmcm, mcja, caj, deen
 from fastreid.config import get_cfg
 from vireid.engine import merge_config
 found = {}
 for name in sys.argv[1:]:
     cfg = get_cfg()
     vireid.add_vireid_config(cfg), pmcm.add_pmcm_config(cfg), mcja.add_mcja_config(cfg)
+    caj.add_caj_config(cfg), deen.add_deen_config(cfg)
     merge_config(cfg, name, [])
     found[name] = cfg.dump()
-print(json.dumps({"files": [m.__file__ for m in (vireid, pmcm, mcja)], "configs": found}))
+print(json.dumps({"files": [m.__file__ for m in (vireid, pmcm, mcja, caj, deen)], "configs": found}))
 """
 
 

@@ -5,8 +5,9 @@ import torch
 
 from processes import AXES, RECIPES, run_processes, save_all, save_features, save_synchronized, save_trained
 
+FEATURES = ("AGW", "PMCM", "MCJA", "CAJ", "DEEN")
 CASES = [(recipe, torch.float32) for recipe in RECIPES]
-CASES += [(recipe, torch.bfloat16) for recipe in ("AGW", "PMCM", "MCJA")]
+CASES += [(recipe, torch.bfloat16) for recipe in FEATURES]
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def test_gradients_are_those_of_one_process_on_the_joined_batch(saved, recipe, d
 
 
 @pytest.mark.parametrize("world_size", [2, 4])
-@pytest.mark.parametrize("recipe", ["AGW", "PMCM", "MCJA"])
+@pytest.mark.parametrize("recipe", FEATURES)
 def test_gradients_of_bfloat16_features_are_those_of_one_process(saved, recipe, world_size):
     folder = saved / recipe / "features"
     values, expected, (targets, modalities) = torch.load(folder / "1_0.pth")

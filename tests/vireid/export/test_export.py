@@ -82,6 +82,11 @@ MODELS = {
     },
     "mcja": {"file": "MCJA/configs/sysu.yml"},
     "mcja-two-stream": {"file": "MCJA/configs/sysu.yml", "MODEL__TWO_STREAM__SPECIFIC": ["auto"]},
+    "deen": {"file": "DEEN/configs/sysu.yml"},
+    "deen-two-stages": {
+        "file": "DEEN/configs/sysu.yml",
+        "MODEL__TWO_STREAM__SPECIFIC": ["conv1", "layer3", "layer4"],
+    },
     "vit": {**TIMM, "MODEL__HEADS__POOL_LAYER": "GlobalAvgPool"},
 }
 

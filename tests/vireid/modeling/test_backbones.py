@@ -32,17 +32,20 @@ REFUSED = {
     ("vit", "PMCM"): "PartEmbeddingHead cuts a feature map into stripes, .* build_vit_map_backbone",
     ("vit", "MCJA"): "MDA works on feature maps, and a vision transformer has none",
     ("vit_map", "MCJA"): "MDA works on feature maps, and a vision transformer has none",
+    ("vit", "DEEN"): "MFA works on feature maps, and a vision transformer has none",
+    ("vit_map", "DEEN"): "MFA works on feature maps, and a vision transformer has none",
 }
 
 
 @BY_FAMILY
 def test_a_family_trains_evaluates_reloads_and_resumes(variant, tmp_path):
-    """With everything that it can have: two stems, mixed images, stripes, MDA, bf16 where there is any.
+    """With everything that it can have: two stems, mixed images, stripes, adapters, bf16 where there is any.
 
     Each method by itself, for every variant, is in test_every_variant.py.
     """
     method = "PMCM" if (variant.family, "PMCM") not in REFUSED else "baseline"
-    adapters = ["PaddedMaxPool", "MDA"] if (variant.family, "MCJA") not in REFUSED else ["PaddedMaxPool"]
+    maps = (variant.family, "MCJA") not in REFUSED
+    adapters = ["PaddedMaxPool", *(["MDA", "MFA", "DEE"] if maps else [])]
     everything = {"MODEL__ADAPTERS": adapters, "SOLVER__AMP__ENABLED": True}
     assert run(variant, method, tmp_path, **everything).refused == ""
 

@@ -58,7 +58,7 @@ class AGW(PublishedCode):
     name = "agw"
 
     def settings(self, weights: Weights) -> list[str]:
-        return ["vireid/sysu"]
+        return ["vireid/sysu", "MODEL.HEADS.NAME", "GeMHead"]
 
     def published_name(self, own: str) -> str:
         part, _, rest = own.partition(".")

@@ -1,6 +1,6 @@
 import torch
 
-from mcja.head import UnclampedGeM
+from vireid.modeling.heads import UnclampedGeM
 
 
 def test_positive_features_are_pooled_as_published():
