@@ -55,7 +55,7 @@ class ChannelNonLocal(nn.Module):
         """x: (N, high, H, W); before: (N, low, stride H, stride W) -> (N, high, H, W)."""
         energy = self.theta(x).flatten(2) @ self.phi(before).flatten(2).transpose(1, 2)
         attended = energy / energy.shape[2] @ self.g(before).flatten(2)
-        return x + self.W(attended.reshape(before.shape))
+        return x + self.W(attended.reshape_as(before))
 
 
 class PixelNonLocal(nn.Module):
@@ -78,10 +78,10 @@ class PixelNonLocal(nn.Module):
         theta, phi, g = self.theta(x), self.phi(before), self.g(before)
         odd = any(part.shape[2] * part.shape[3] % 2 for part in (theta, phi))
         rows = theta.shape[1] * (1 if odd else 2)
-        query, key, value = (part.reshape(len(x), rows, -1) for part in (theta, phi, g))
+        query, key, value = (part.flatten(1).unflatten(1, (rows, -1)) for part in (theta, phi, g))
         # (query' key) value' is query' (key value'), which needs no matrix of all pairs of places.
         attended = value @ key.transpose(1, 2) / key.shape[2] @ query
-        return x + self.W(attended.reshape(theta.shape))
+        return x + self.W(attended.reshape_as(theta))
 
 
 class MultistageAggregation(nn.Module):
