@@ -37,11 +37,11 @@ REFUSED = {
     ),
     "a file in place of the folder of runs": (
         ["sweep", *PMCM, "--output", "{}/file"],
-        "cannot be made (Not a directory)",
+        "cannot be made (File exists)",
     ),
     "a file in place of the folder of splits": (
         ["splits", "--config-file", PROJECTS / "PMCM/configs/regdb.yml", "--output", "{}/file"],
-        "cannot be made (Not a directory)",
+        "cannot be made (File exists)",
     ),
     "a file in place of the folder of exports": (
         ["export", *PMCM, "--output", "{}/file", *TINY_MODEL, "MODEL.HEADS.PARTS.COUNT", "2"],

@@ -51,6 +51,7 @@ def test_the_toolkits_registries_are_searched_alike():
 
 def test_every_part_is_built_from_a_config():
     kinds = [value for name, value in vars(registries).items() if name.endswith("_REGISTRY")]
+    kinds.remove(registries.PUBLISHED_REGISTRY)  # of formats of files, which no config names
     parts = [part for kind in kinds for part in kind.values()]
     assert len(kinds) == 6 and len(parts) > 20
     assert [part.__name__ for part in parts if not callable(getattr(part, "from_config", None))] == []

@@ -91,4 +91,4 @@ def test_a_run_with_such_lists_stops_before_training(tmp_path, cfg):
     write_list(folder / "exp/val_id.txt", ["4"])
     dataset = SYSUMM01(str(tmp_path))
     with pytest.raises(DatasetError, match=r"SYSUMM01: 1 of the test identities \(identity 4\)"):
-        check_run(cfg, TrainSet([dataset], (8, 4), {}), {"SYSUMM01": (dataset, ())})
+        check_run(cfg, TrainSet([dataset], (8, 4), {}), {"SYSUMM01": (dataset, (), "")})

@@ -212,6 +212,8 @@ def test_a_step_of_every_config_never_waits_for_the_device(file):
     settings = {"MODEL__HEADS__PARTS__COUNT": 2, "SOLVER__AMP__ENABLED": False}
     if file.startswith("MCJA"):
         settings["MODEL__MDA__STAGES"] = ["auto"]
+    if "vcm" in file:
+        settings["DATALOADER__TRACK_FRAMES"] = 2
     cfg = tiny_config(file, **settings)
     model = build_model(cfg).to("meta").train()
     cfg.MODEL.DEVICE = "meta"
