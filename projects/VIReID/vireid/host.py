@@ -224,19 +224,6 @@ def check_supported(cfg: CfgNode) -> None:
             )
 
 
-def wait_for_processes() -> None:
-    """Wait until every process is here.
-
-    The toolkit's ``comm.synchronize`` waits in the group of the gradients. That is NCCL's on GPUs, which ends
-    the run after ten minutes; a large test set may be ranked longer by the first process alone.
-    """
-    import torch.distributed as dist
-    from fastreid.utils import comm
-
-    if comm.get_world_size() > 1:
-        dist.barrier(group=comm._get_global_gloo_group())
-
-
 def join_process_group(device: str) -> None:
     """Set up what ``torchrun`` launched: on GPUs NCCL and one for each process, else gloo.
 

@@ -5,6 +5,7 @@ the run where one process comes some minutes after the others, such as after a r
 """
 
 import json
+import os
 import socket
 import threading
 import time
@@ -16,6 +17,7 @@ import torch.distributed as dist
 from vireid.errors import ConfigError, MachineError
 
 BEAT_SECONDS = 5.0  # a process says so often that it goes on
+SAME = "start all processes with the same code, config and data"
 SILENT_SECONDS = 600.0  # one that has said nothing for so long is lost
 
 
@@ -85,7 +87,13 @@ def meet(given: Any = None) -> list[Any]:
     return _current[0].meet(given)
 
 
-def require_agreement(facts: Mapping[str, Any], advice: str = "start all with the same") -> None:
+def first_of_machine() -> bool:
+    """Whether this process is the one of its machine that does what one of each machine has to do."""
+    rank = dist.get_rank() if dist.is_initialized() else 0
+    return int(os.environ.get("LOCAL_RANK", rank)) == 0
+
+
+def require_agreement(facts: Mapping[str, Any], advice: str = SAME) -> None:
     """Compare plain values, which are to be the same on every process; all processes call it.
 
     Args:

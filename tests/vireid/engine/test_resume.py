@@ -4,6 +4,7 @@ import errno
 import multiprocessing
 import os
 import random
+import resource
 import shutil
 import signal
 import socket
@@ -408,6 +409,20 @@ def test_a_killed_worker_is_one_line_and_the_run_goes_on(whole, datasets, tmp_pa
     resumed = train(tmp_path, PMCM, resume=True, **options)
     assert resumed.trainer.start == (1, 1)
     assert_equal_weights(weights_of(resumed), weights_of(whole[0]))
+
+
+def test_a_worker_that_can_open_no_file_is_one_line(datasets, tmp_path, at_step, capfd):
+    """It would print a traceback, send nothing more, and be waited for without end."""
+
+    def limit_the_worker():
+        worker = multiprocessing.active_children()[0].pid
+        resource.prlimit(worker, resource.RLIMIT_NOFILE, (3, 3))
+
+    at_step(1, limit_the_worker)
+    options = {**OPTIONS, "DATALOADER__NUM_WORKERS": 1, "DATALOADER__MAX_BATCHES_PER_EPOCH": 6}
+    with pytest.raises(MachineError, match=r"DataLoader worker .* exited unexpectedly.*Raise ulimit -n"):
+        train(tmp_path, PMCM, **options)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_full_disk_ends_a_training_with_one_line_and_status_1(

@@ -164,7 +164,8 @@ def test_a_finished_run_that_evaluates_never_does_not_when_resumed(copy_of_run):
 
 def test_machines_that_find_different_checkpoints_do_not_resume(copy_of_run, monkeypatch):
     def meet(given):
-        return [given, ["other", dict.fromkeys(given[1], "none")]]
+        found = {name: "none" if "checkpoint" in name else value for name, value in given[1].items()}
+        return [given, ["other", found]]
 
     monkeypatch.setattr("vireid.meeting.meet", meet)
     message = r"checkpoint of --resume .*rank 1 on other: none; rank 0 .*: model_final.pth of epoch 1.*share"

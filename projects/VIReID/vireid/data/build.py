@@ -2,8 +2,10 @@
 
 import logging
 import os
+import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
+from multiprocessing.queues import Queue
+from typing import Any, NoReturn
 
 import torch
 from fastreid.data.datasets import DATASET_REGISTRY
@@ -20,6 +22,17 @@ from vireid.errors import ConfigError, DatasetError, UserError
 from vireid.registries import find
 
 logger = logging.getLogger("fastreid.vireid.data")
+
+
+def end_lost_worker(worker: int) -> None:
+    """Let a data worker, as its ``worker_init_fn``, end where one of its threads fails that send batches: no
+    other would come, and be waited for without end."""
+
+    def end(*_: Any) -> NoReturn:
+        os._exit(1)
+
+    sys.excepthook = end  # by which the thread that sends file descriptors tells its errors
+    Queue._on_queue_feeder_error = staticmethod(end)  # type: ignore[attr-defined]
 
 
 class ImageLoader(DataLoader):
@@ -41,10 +54,15 @@ class ImageLoader(DataLoader):
 
     def __iter__(self) -> Iterator[dict[str, Any]]:  # type: ignore[override]
         """Go through the batches."""
-        for batch in super().__iter__():
-            if isinstance(batch, UserError):
-                raise batch
-            yield batch
+        try:
+            for batch in super().__iter__():
+                if isinstance(batch, UserError):
+                    raise batch
+                yield batch
+        except (EOFError, ConnectionError) as error:
+            if str(error).startswith("Caught "):  # within a worker
+                raise
+            raise RuntimeError("DataLoader worker (pid unknown) exited unexpectedly") from error
 
 
 def build_dataset(cfg: Any, name: str) -> ImageDataset:
@@ -101,6 +119,7 @@ def build_train_loader(cfg: Any) -> ImageLoader:
         pin_memory=_pins(cfg),
         # The loader draws from its generator, and not from the model's.
         generator=torch.Generator().manual_seed(seed),
+        worker_init_fn=end_lost_worker,
     )
 
 
@@ -126,6 +145,7 @@ def build_test_loader(cfg: Any, items: Sequence[Any]) -> ImageLoader:
         collate_fn=as_is,
         pin_memory=_pins(cfg),
         generator=torch.Generator(),
+        worker_init_fn=end_lost_worker,
     )
 
 

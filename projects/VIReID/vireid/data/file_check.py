@@ -17,6 +17,7 @@ from vireid.data.samples import TEST_ADVICE, TRAIN_ADVICE, TrainSet
 from vireid.errors import DatasetError
 from vireid.files import open_regular
 from vireid.images import REPLACE, check_format, read_image, unreadable
+from vireid.meeting import meet
 
 logger = logging.getLogger("fastreid.vireid.data")
 
@@ -84,8 +85,8 @@ def find_faults(paths: Sequence[str], advice: str, subset: str) -> dict[int, str
         for faults in threads.map(look, firsts):
             found.update(faults)
             bar.update(TOGETHER)
-    shares = comm.all_gather(found) if world_size > 1 else [found]
-    return dict(sorted(item for share in shares for item in share.items()))
+    shares = meet(list(found.items()))
+    return dict(sorted((place, fault) for share in shares for place, fault in share))
 
 
 def file_fault(path: str, advice: str = REPLACE) -> str:

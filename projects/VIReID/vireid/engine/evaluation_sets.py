@@ -1,7 +1,6 @@
 """Test sets as a run scores them: read once, named by a digest, and what their best figure means."""
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -9,6 +8,7 @@ from yacs.config import CfgNode
 
 from vireid.config.changes import config_record
 from vireid.data.build import build_dataset
+from vireid.engine.agreement import compare_tests, list_digest
 from vireid.engine.checkpoints.digest import content_digest
 from vireid.engine.checks import dataset_settings
 from vireid.engine.reports import figure_paths, row_name
@@ -50,14 +50,9 @@ def read_evaluation_sets(cfg: CfgNode) -> dict[str, EvaluationSet]:
         settings = dataset_settings(cfg, dataset, name)
         images = list_digest(dataset, dataset.test)
         digests = {setting.name: _digest(setting, images) for setting in settings}
+        compare_tests(name, dataset, digests)
         found[name] = EvaluationSet(dataset, settings, digests)
     return found
-
-
-def list_digest(dataset: Any, items: Sequence[Any]) -> str:
-    """A digest of images and their labels, by paths that do not depend on where the dataset is."""
-    folder = getattr(dataset, "dataset_dir", "")
-    return content_digest([(os.path.relpath(item[0], folder), *item[1:]) for item in items])[:16]
 
 
 def _digest(setting: Setting, images: str) -> str:

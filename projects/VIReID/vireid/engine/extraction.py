@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from vireid.data.build import ImageLoader
 from vireid.data.datasets.base import ImageItem
 from vireid.errors import ConfigError, TrainingError
+from vireid.meeting import meet
 from vireid.modality import Modality
 from vireid.modeling.modes import evaluation_mode
 from vireid.progress import progress_bar
@@ -61,6 +62,7 @@ def extract_features(
                     embeddings = plain.clone()
                     embeddings[visible] = _embed(model, part, flip)
                 collected[view].append(embeddings)
+    meet()  # a share may take much longer than another
     shares = comm.gather(collected) if comm.get_world_size() > 1 else [collected]
     if not comm.is_main_process():
         shares = [collected]

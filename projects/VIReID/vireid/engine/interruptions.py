@@ -1,6 +1,8 @@
 """Ending a training from outside: signals, and a launcher that dies."""
 
+import errno
 import os
+import resource
 import signal
 import threading
 import time
@@ -12,6 +14,7 @@ from typing import Any
 import torch
 from fastreid.utils import comm
 
+from vireid.data.build import end_lost_worker
 from vireid.errors import MachineError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -100,6 +103,7 @@ class StopSignals:
 def keep_working(worker: int) -> None:
     """Of a data worker, as its ``worker_init_fn``: go on for a while after a signal to the whole group, so
     that the training process can finish its step."""
+    end_lost_worker(worker)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(WORKER_SECONDS))
 
@@ -126,6 +130,8 @@ def _watch(launcher: int, done: threading.Event, seconds: float) -> None:
             return
 
 
+# How PyTorch begins to say that a data worker has ended, or that nothing comes from it any more.
+LOST = ("DataLoader worker (pid", "Too many open files", "received 0 items of ancdata")
 GOES_ON = "once that is mended, --resume goes on from the newest whole checkpoint"
 
 
@@ -141,10 +147,15 @@ def machine_errors(folder: str, advice: str = GOES_ON) -> Iterator[None]:
     except MachineError as error:
         raise MachineError(f"{error}; {advice}") from None
     except OSError as error:
-        where = error.filename or f"a file of OUTPUT_DIR {folder}"
+        limited = error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+        where = error.filename or ("this process" if limited else f"a file of OUTPUT_DIR {folder}")
         raise MachineError(f"{where}: {error.strerror or error}; {advice}") from None
     except RuntimeError as error:
-        if not str(error).startswith("DataLoader worker (pid"):  # an error within a worker is named otherwise
+        if not str(error).startswith(LOST):  # an error within a worker is named otherwise
             raise
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise MachineError(f"{reason}. Out of memory? Lower DATALOADER.NUM_WORKERS; {advice}") from None
+        reason = str(error).partition(".")[0]
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        raise MachineError(
+            f"{reason}. Out of memory? Lower DATALOADER.NUM_WORKERS; of open files? Raise ulimit -n, now "
+            f"{files}; {advice}"
+        ) from None

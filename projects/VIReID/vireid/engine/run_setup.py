@@ -14,6 +14,7 @@ from yacs.config import CfgNode
 
 from vireid import host
 from vireid.config.files import find_config
+from vireid.engine.agreement import compare_start
 from vireid.engine.checkpoints.resume import recorded_seed
 from vireid.engine.checkpoints.run_lock import lock_run
 from vireid.engine.checks import check_config
@@ -39,9 +40,10 @@ def setup(cfg: CfgNode, args: Namespace) -> CfgNode:
     fallback = cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available()
     if fallback:
         cfg.MODEL.DEVICE = "cpu"
+    resumes = getattr(args, "resume", False) or getattr(args, "force_resume", False)
+    seed = recorded_seed(cfg.OUTPUT_DIR) if resumes and cfg.SEED < 0 else None
+    compare_start(cfg, seed)
     if cfg.SEED < 0:
-        resumes = getattr(args, "resume", False) or getattr(args, "force_resume", False)
-        seed = recorded_seed(cfg.OUTPUT_DIR) if resumes else None
         cfg.SEED = comm.shared_random_seed() % 2**31 if seed is None else seed
     check_config(cfg)
     if comm.is_main_process():

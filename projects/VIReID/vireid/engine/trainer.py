@@ -13,6 +13,7 @@ from torch import nn
 from yacs.config import CfgNode
 
 from vireid.data.build import ImageLoader, build_train_loader
+from vireid.engine.agreement import compare_lists
 from vireid.engine.checkpoints.checkpoint import SCALER, AtomicCheckpointer, check_tags
 from vireid.engine.checkpoints.resume import Place, newest_state, refuse_other_run, restore_generators
 from vireid.engine.checkpoints.run_lock import lock_run, unlock_folder
@@ -32,6 +33,7 @@ from vireid.engine.seeds import endless_batches, seed_everything
 from vireid.engine.step import OptimizationStep, averaged_model, build_optimizer
 from vireid.engine.torch_compile import compile_backbone, compiler_errors
 from vireid.engine.writers import LOG_PERIOD
+from vireid.meeting import meet
 
 logger = logging.getLogger("fastreid.vireid.trainer")
 
@@ -51,10 +53,12 @@ class VIReIDTrainer(DefaultTrainer):
         lock_run(cfg.OUTPUT_DIR)
         data_loader = self.build_train_loader(cfg)
         train_set = data_loader.dataset
+        compare_lists(cfg.DATASETS.NAMES, train_set.datasets)
         self.test_sets = read_evaluation_sets(cfg)
         check_run(cfg, train_set, self.test_sets)
         if comm.is_main_process():
             rehearse_evaluation(cfg, self.test_sets)
+        meet()
         cfg = self.auto_scale_hyperparams(uncounted(cfg), train_set.num_classes)
         seed_everything(cfg.SEED)  # the same weights whatever was drawn before, on every process
         model = self.build_model(cfg)

@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,11 @@ from urllib.error import URLError
 import torch
 from fastreid.modeling.backbones import BACKBONE_REGISTRY
 from fastreid.modeling.backbones.vision_transformer import VisionTransformer, resize_pos_embed
-from fastreid.utils import comm
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
-from vireid import host
 from vireid.errors import ConfigError
+from vireid.meeting import first_of_machine, meet
 from vireid.modeling.families import family_of
 from vireid.modeling.weight_files import read_state_dict
 
@@ -120,20 +120,27 @@ def _download(cfg: CfgNode) -> Path:
         by_hand = "Google Drive wants a browser"
     else:
         target, by_hand = folder / url.split("/")[-1], ""
-    if comm.is_main_process() and not target.is_file() and not by_hand:
-        logger.info(f"Downloading {url} to {target}")
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            torch.hub.download_url_to_file(url, str(target))
-        except (URLError, OSError) as error:
-            by_hand = str(error)
-    host.wait_for_processes()
-    if not target.is_file():
+    fault = ""
+    if first_of_machine() and not target.is_file():
+        fault = by_hand or _fault_of_download(url, target)
+    fault = next(filter(None, meet(fault)), "")
+    if fault:
         raise ConfigError(
-            f"cannot download the pretrained weights of {name} ({by_hand or 'the first process failed'}); "
-            f"get {url} and save it as {target}, or set MODEL.BACKBONE.PRETRAIN_PATH, or PRETRAIN False"
+            f"cannot download the pretrained weights of {name} ({fault}); get {url} and save it as {target}, "
+            "or set MODEL.BACKBONE.PRETRAIN_PATH, or PRETRAIN False"
         )
     return target
+
+
+def _fault_of_download(url: str, target: Path) -> str:
+    """Download a file; why that failed, on which machine, or "" where it did not."""
+    logger.info(f"Downloading {url} to {target}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(url, str(target))
+    except (URLError, OSError) as error:
+        return f"{error} on {socket.gethostname()}"
+    return ""
 
 
 def pretrained_url(cfg: CfgNode) -> str | None:
