@@ -96,6 +96,35 @@ def test_a_fused_optimizer_makes_the_same_update(name, clips):
         torch.testing.assert_close(found, expected)
 
 
+def scaled_updates(name, first, fuses):
+    """The weights after five updates from loss scales of which the one at ``first`` overflows.
+
+    The second parameter has no gradient before the third update.
+    """
+    cfg = tiny_config(SOLVER__OPT=name, SOLVER__BASE_LR=0.1)
+    model = torch.nn.ParameterList([torch.ones(1000), torch.ones(3)])
+    optimizer = build_optimizer(cfg, model)
+    optimizer = fused(optimizer) if fuses else optimizer
+    scaler = torch.amp.GradScaler("cpu", init_scale=1.0)
+    for number in range(5):
+        optimizer.zero_grad()
+        loss = model[0].square().sum() + (model[1].sum() if number > 1 else 0)
+        scaler.scale(loss * (torch.inf if number == first else 1)).backward()
+        scaler.unscale_(optimizer)
+        scaler.step(optimizer)
+        scaler.update(1.0)
+    return [value.detach() for value in model]
+
+
+@pytest.mark.parametrize("first", [0, 1, 3])
+@pytest.mark.parametrize("name", WITH_FUSED)
+def test_an_overflow_leaves_a_fused_optimizer_as_it_was(name, first):
+    held = [torch.full((1000,), 7e5) for _ in range(20)]
+    del held  # what a tensor without a value may find in its memory
+    for expected, found in zip(scaled_updates(name, first, False), scaled_updates(name, first, True)):
+        torch.testing.assert_close(found, expected)
+
+
 def test_an_update_takes_the_mean_gradient_of_its_batches():
     """The second batch is another one; batch norm and losses see one batch at a time."""
     batches = [batch(), {**batch(), "images": batch()["images"].flip(0)}]

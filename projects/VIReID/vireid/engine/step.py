@@ -18,14 +18,17 @@ from vireid.precision import autocast, autocast_dtype
 
 logger = logging.getLogger("fastreid.vireid.step")
 
+# On a GPU; Adagrad has one there in the newest PyTorch alone.
+WITH_FUSED_KERNEL = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
+
 
 def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
     """The toolkit's optimizer, its parameter groups of equal settings joined.
 
     The toolkit's contiguous buffer must stay off: since PyTorch 2, ``zero_grad`` sets its gradient to
     None and no parameter is ever updated. It also makes one group per parameter, which is slow. On a GPU the
-    update is one fused kernel where the optimizer has one, which also spares fp16's loss scaling the question
-    to the device whether a gradient overflowed.
+    update is one fused kernel where every supported PyTorch has one there, which also spares fp16's loss
+    scaling the question to the device whether a gradient overflowed.
     """
     optimizer, _ = build_toolkit_optimizer(cfg, model, contiguous=False)
     joined: dict[tuple[Any, ...], dict[str, Any]] = {}
@@ -34,7 +37,7 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
         joined.setdefault(key, {**group, "params": []})["params"].extend(group["params"])
     optimizer.param_groups = list(joined.values())
     on_gpu = any(parameter.is_cuda for group in optimizer.param_groups for parameter in group["params"])
-    return fused(optimizer) if on_gpu and "fused" in optimizer.defaults else optimizer
+    return fused(optimizer) if on_gpu and isinstance(optimizer, WITH_FUSED_KERNEL) else optimizer
 
 
 def fused(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
@@ -43,7 +46,24 @@ def fused(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
     taken = inspect.signature(type(optimizer)).parameters  # AdamW's defaults hold more than it takes
     settings = {name: value for name, value in optimizer.defaults.items() if name in taken}
     groups = [{**group, **one_kernel} for group in optimizer.param_groups]
-    return type(optimizer)(groups, **{**settings, **one_kernel})
+    made = type(optimizer)(groups, **{**settings, **one_kernel})
+    if isinstance(made, torch.optim.SGD):
+        made.register_step_pre_hook(_begin_momentum)
+    return made
+
+
+def _begin_momentum(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+    """Set the momentum of parameters that have none yet to 0.
+
+    The fused SGD of PyTorch allocates it without a value. Where fp16 overflows in the first step, the kernel
+    leaves it so, and the next update takes what the memory held. Where a parameter has its first gradient
+    later than others, it raises TypeError.
+    """
+    for group in optimizer.param_groups:
+        for parameter in group["params"] if group["momentum"] else ():
+            state = optimizer.state[parameter]
+            if parameter.grad is not None and state.get("momentum_buffer") is None:
+                state["momentum_buffer"] = torch.zeros_like(parameter)
 
 
 class WeightAverage(AveragedModel):
