@@ -35,15 +35,15 @@ class Preprocessing:
 def model_fingerprint(model: nn.Module, preprocessing: Preprocessing) -> str:
     """16 hexadecimal digits that tell models apart whose embeddings must not be compared.
 
-    A digest of the weights, of which embedding the head returns, and of the preprocessing. A checkpoint and
-    what is exported from it have the same. It does not depend on the device.
+    A digest of the weights and of the preprocessing. A checkpoint and what is exported from it have the same.
+    It does not depend on the device, and says nothing of the architecture: see
+    ``vireid.inference.network.probe``.
 
     Args:
         model: the meta-architecture.
         preprocessing: of its images.
     """
-    neck = getattr(getattr(model, "heads", None), "neck_feat", "")
-    digest = hashlib.sha256(json.dumps([asdict(preprocessing), neck]).encode())
+    digest = hashlib.sha256(json.dumps(asdict(preprocessing)).encode())
     means = {name: value for name, value in model.named_buffers() if name in ("pixel_mean", "pixel_std")}
     for name, value in sorted({**model.state_dict(), **means}.items()):
         digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())

@@ -17,11 +17,12 @@ from vireid.data import build_dataset, build_test_loader
 from vireid.engine import load_for_evaluation
 from vireid.engine.checkpoints.checkpoint import read_checkpoint
 from vireid.engine.extraction import extract_features
-from vireid.errors import CheckpointError, ConfigError, ImageError
+from vireid.errors import CheckpointError, ConfigError, ImageError, StoreError
 from vireid.export.model import export_model
 from vireid.inference.exported import OnnxGraph
 from vireid.inference.inputs import MAX_PIXELS, as_pillow, make_ready
 from vireid.inference.network import default_device
+from vireid.inference.stores.protocol import check_model
 from vireid.preprocessing import Preprocessing
 
 RNG = np.random.default_rng(0)
@@ -167,7 +168,69 @@ def test_a_fingerprint_tells_weights_and_preprocessing_apart(weights, tmp_path):
         fingerprint(MODEL__PIXEL_MEAN=[1.0, 2.0, 3.0]),
     ]
     assert len({fingerprint(), *others}) == 6
-    assert fingerprint() == fingerprint(TEST__IMS_PER_BATCH=3)
+    assert fingerprint() == fingerprint(TEST__IMS_PER_BATCH=3) == fingerprint(MODEL__HEADS__NECK_FEAT="after")
+
+
+def test_a_store_tells_architectures_of_the_same_weights_apart(weights, tmp_path):
+    """By what they make of a test image; other precisions and exported files differ less in that."""
+
+    def about(**overrides):
+        return Embedder.from_config(config(**overrides), weights, "cpu").about()
+
+    held = about()
+    for overrides in ({"MODEL__HEADS__POOL_LAYER": "GlobalAvgPool"}, {"MODEL__BACKBONE__LAST_STRIDE": 2}):
+        used = about(**overrides)
+        assert used.fingerprint == held.fingerprint
+        with pytest.raises(
+            StoreError, match=r"of the same weights embeds otherwise \(cosine 0\.[89]\d+ for one"
+        ):
+            check_model("store", held, used)
+    embedder = Embedder.from_config(config(), weights, "cpu")
+    with torch.autocast("cpu", torch.bfloat16):
+        inexact = embedder.about()
+    assert inexact.probe != held.probe
+    check_model("store", held, inexact)
+    check_model("store", held, about(MODEL__HEADS__NECK_FEAT="after"))
+    cfg = config(MODEL__WEIGHTS=str(weights))
+    export_model(
+        load_for_evaluation(cfg),
+        tmp_path,
+        Preprocessing.from_config(cfg),
+        formats=("torchscript",),
+        modality="infrared",
+    )
+    exported = Embedder.from_exported(tmp_path / "model-infrared.pt", "cpu").about()
+    assert [*exported.probe] == ["infrared"]
+    check_model("store", held, exported)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0])
+def test_an_embedding_that_cannot_be_compared_is_refused(value, tmp_path):
+    class Broken(MeanColors):
+        def __call__(self, images, modalities):
+            found = super().__call__(images, modalities)
+            dark = images.reshape(len(images), -1).max(axis=1) < 60
+            return np.where(dark[:, None], value, found)
+
+    embedder = Embedder(Broken(), batch_size=2, threads=1)
+    Image.fromarray(COLOR // 8).save(tmp_path / "dark.png")
+    message = (
+        r"mean colors makes of .*dark\.png an embedding of length (nan|inf|0\.0), which cannot be compared"
+    )
+    with pytest.raises(CheckpointError, match=message):
+        embedder.embed([COLOR, COLOR, COLOR, tmp_path / "dark.png"])
+    (tmp_path / "bad.png").write_bytes(b"")  # a file that cannot be read is another matter
+    ((_, ready, vectors),) = embedder.stream([tmp_path / "bad.png"], ["auto"])
+    assert ready[0].fault and np.isnan(vectors).all()
+
+
+@pytest.mark.parametrize(("spread", "warned"), [(0, True), (120, False)])
+def test_embeddings_that_are_nearly_equal_are_counted_in_a_warning(caplog, spread, warned):
+    images = [
+        np.clip(COLOR.astype(int) + spread * np.eye(3)[n % 3], 0, 255).astype(np.uint8) for n in range(6)
+    ]
+    mean_colors().embed(images)
+    assert ("the embeddings of 6 images are nearly equal (mean cosine 1.0000)" in caplog.text) == warned
 
 
 def forms(folder):

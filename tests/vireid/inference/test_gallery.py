@@ -10,7 +10,7 @@ from PIL import Image
 from galleries import MeanColors, mean_colors
 from vireid import Gallery
 from vireid.errors import ImageError, StoreError, UserError
-from vireid.inference import indexing
+from vireid.inference import indexing, tasks
 from vireid.inference.network import normalized
 
 RNG = np.random.default_rng(0)
@@ -293,13 +293,143 @@ def test_wrong_arguments_are_refused(tmp_path, act, message):
         act(gallery, tmp_path / "empty")
 
 
-def test_a_table_of_files_that_are_not_there_is_refused(tmp_path, photos):
-    (tmp_path / "labels.csv").write_text("path,camera\nnowhere.png,1\n")
-    with (
-        Gallery.open(tmp_path / "store", mean_colors()) as gallery,
-        pytest.raises(UserError, match=r"the table names .*nowhere\.png, which does not exist"),
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("path,camera\nnowhere.png,1\n", "which does not exist"),
+        ("path;camera\na.png;1\n", "its columns are path;camera; expected path, .* separated by commas"),
+        ("Path,Camera\na.png,1\n", "its columns are Path, Camera; expected path, .* in small letters"),
+        (
+            "path\n\ncam3/0001/20260105_230000.png\ncam3/../cam3/0001/20260105_230000.png\n",
+            r"line 4: cam3/\.\./cam3/.* has been named in line 3 already",
+        ),
+    ],
+)
+def test_a_refused_table_or_folder_leaves_no_store(tmp_path, photos, table, message):
+    (tmp_path / "labels.csv").write_text(table)
+    (tmp_path / "empty").mkdir()
+    with Gallery.open(tmp_path / "store", mean_colors()) as gallery:
+        with pytest.raises(UserError, match=message):
+            gallery.index(photos, table=tmp_path / "labels.csv")
+        with pytest.raises(UserError, match="holds no images"):
+            gallery.index(tmp_path / "empty")
+        with pytest.raises(ImageError):
+            gallery.add(tmp_path / "labels.csv")
+        assert (
+            len(gallery),
+            gallery.entries(),
+            gallery.search(photos / "cam3/0001/20260105_230000.png"),
+        ) == (
+            0,
+            [],
+            [],
+        )
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_folder_that_is_indexed_through_a_link_has_its_images_once(gallery, photos, tmp_path):
+    (tmp_path / "linked").symlink_to(photos)
+    (tmp_path / "around").mkdir()
+    (tmp_path / "around" / "cam5").symlink_to(photos / "cam1")
+    for folder in (
+        tmp_path / "linked",
+        tmp_path / "around",
+        f"{photos}/../photos/cam2",
+        os.path.relpath(photos),
     ):
-        gallery.index(photos, table=tmp_path / "labels.csv")
+        result = gallery.index(folder)
+        assert (result.added, result.replaced, len(gallery)) == (0, 0, 13)
+    night = "cam3/0001/20260105_230000.png"
+    (tmp_path / "labels.csv").write_text(f"path,camera\n{night},roof\n")
+    assert gallery.index(tmp_path / "linked", table=tmp_path / "labels.csv").replaced == 1
+    assert gallery.add(tmp_path / "linked" / night) == 1 and len(gallery) == 13
+    (photos / "latest.png").symlink_to(photos / night)  # another name of an image below the same folder
+    assert gallery.index(photos).others == 1 and len(gallery) == 13
+    assert gallery.delete(tmp_path / "linked" / night) == 1
+
+
+def test_a_camera_is_named_by_one_rule_in_a_store_and_in_a_question(tmp_path):
+    for folder in ("cam03", "camera_gate", "c"):
+        write(tmp_path / "photos" / folder / "a.png")
+    (tmp_path / "labels.csv").write_text("path,camera\nc/a.png,007\n")
+    with Gallery.open(tmp_path / "store", mean_colors()) as gallery:
+        gallery.index(tmp_path / "photos", table=tmp_path / "labels.csv")
+        assert [*gallery.info()["cameras"]] == ["3", "7", "gate"]
+        for camera, folder in (
+            ("03", "cam03"),
+            ("3", "cam03"),
+            (3, "cam03"),
+            ("cam03", "cam03"),
+            ("07", "c"),
+            ("cam_gate", "camera_gate"),
+        ):
+            (match,) = gallery.search(tmp_path / "photos" / "c" / "a.png", camera=camera)
+            assert match.path == str(tmp_path / "photos" / folder / "a.png")
+            assert len(gallery.entries(camera=[camera])) == 1
+        assert gallery.add(tmp_path / "photos" / "c" / "a.png", camera="0008") == 1
+        assert [*gallery.info()["cameras"]] == ["3", "8", "gate"]
+
+
+def test_no_image_meets_an_empty_list(gallery, photos):
+    query = photos / "cam3/0001/20260105_230000.png"
+    assert gallery.delete([], camera="1") == gallery.delete(camera=[]) == gallery.delete([]) == 0
+    assert gallery.search(query, camera=[]) == gallery.search(query, identity=()) == []
+    assert gallery.entries(camera=[]) == gallery.entries(identity=[], before="2030-01-01") == []
+    assert len(gallery) == 13
+    for act in (lambda: gallery.search(query, camera=""), lambda: gallery.delete(identity=["1", ""])):
+        with pytest.raises(
+            UserError, match="(camera|identity) holds an empty name; leave it out, or name one"
+        ):
+            act()
+
+
+def test_what_the_store_has_is_said_where_a_condition_finds_nothing(gallery):
+    assert gallery.present(camera="17", identity="9", of="visible", after="2030-01-01") == (
+        "cameras in the store: 1, 2, 3; identities in the store: 0001, 0002, 0003; "
+        "modalities in the store: infrared, visible; "
+        "times in the store: 2026-01-01 12:00:00 to 2026-01-09 12:00:00"
+    )
+    assert gallery.present() == ""
+
+
+def test_images_of_a_disk_that_is_not_mounted_are_not_deleted(gallery, photos, monkeypatch):
+    os.rename(photos, f"{photos}.away")
+    with pytest.raises(
+        StoreError, match=r"the files of 13 of 13 images are gone, such as .* is their disk mounted"
+    ):
+        gallery.delete_missing()
+    os.rename(f"{photos}.away", photos)
+    os.rename(photos / "cam1", photos / "elsewhere")  # six of them
+    with pytest.raises(
+        StoreError, match=r"the files of 6 of 13 images are gone.* insist=True, or `vireid search"
+    ):
+        gallery.delete_missing()
+    assert len(gallery) == 13
+
+    def not_now(path):
+        raise PermissionError(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", not_now)
+        assert tasks._is_gone(str(photos)) is False
+    assert gallery.delete_missing(insist=True) == 6 and len(gallery) == 7
+    assert gallery.delete_missing() == 0
+    write(photos / "last.png")
+    with Gallery.open(photos.parent / "single", mean_colors()) as single:
+        single.add(photos / "last.png")
+        (photos / "last.png").unlink()
+        with pytest.raises(StoreError, match="the files of 1 of 1 images are gone"):
+            single.delete_missing()
+
+
+def test_scores_that_say_nothing_of_the_order_are_warned_of(tmp_path, caplog):
+    for number in range(5):
+        write(tmp_path / "photos" / f"{number}.png", np.full((16, 8, 3), 200, np.uint8))
+    with Gallery.open(tmp_path / "store", mean_colors()) as gallery:
+        gallery.index(tmp_path / "photos")
+        assert "the embeddings of 5 images are nearly equal" in caplog.text
+        gallery.search(tmp_path / "photos" / "0.png")
+        assert "the scores of 5 found images differ by less than 0.0001" in caplog.text
 
 
 def test_without_an_embedder_a_gallery_is_only_looked_at(gallery, tmp_path):

@@ -63,9 +63,10 @@ class LanceStore:
         self._deleted = False
         with self._in_words():
             found = self._open(create)
+            if found is not None:
+                self._adopt(found, about)
         self._made = found is not None
         if found is not None:
-            self._adopt(found, about)
             if exact_up_to not in (None, self._exact_up_to):
                 self._exact_up_to = int(exact_up_to or 0)
                 with self.writing(), self._in_words():
@@ -229,7 +230,7 @@ class LanceStore:
             if row_sum([row[name] for name in COLUMNS], own) != row["sum"]:
                 raise damaged(self.address, f"what it holds of {row['path']} is not what was written")
             matches.append(Match.of(entry_of(row), float(own @ vector)))
-        return matches
+        return sorted(matches, key=lambda match: -match.score)
 
     def _read(self, act: Callable[[Any], Found]) -> Found:
         """What ``act`` reads of the newest version: again where a writer has removed its files meanwhile."""
