@@ -22,6 +22,18 @@ def plain_metrics(dist, query_pids, gallery_pids, exclude=None, unique_pids=Fals
     return cmc / count, sum(precisions) / count, sum(penalties) / count, count
 
 
+def plain_ties(dist, query_pids, gallery_pids, exclude=None):
+    """Mean over the queries of the share of their matches that have another image at the same distance."""
+    shares = []
+    for q, pid in enumerate(query_pids):
+        allowed = [g for g in range(len(gallery_pids)) if exclude is None or not exclude[q, g]]
+        matches = [g for g in allowed if gallery_pids[g] == pid]
+        others = {float(dist[q, g]) for g in allowed if gallery_pids[g] != pid}
+        if matches:
+            shares.append(sum(float(dist[q, g]) in others for g in matches) / len(matches))
+    return sum(shares) / len(shares)
+
+
 def plain_sysu(features, pids, camids, numbers, permutations, search, shots, trials):
     """(trials, 6) Rank-1, 5, 10, 20, mAP, mINP in percent; permutations None: drawn by seed."""
     features = features / np.linalg.norm(features, axis=1, keepdims=True)

@@ -1,5 +1,6 @@
 """From a model to rows and pictures: flip, re-ranking, shares of processes, frozen modules, rankings."""
 
+import json
 from dataclasses import replace
 from functools import partial
 
@@ -10,16 +11,19 @@ from fastreid.evaluation.query_expansion import aqe
 from fastreid.modeling import build_model
 from fastreid.modeling.meta_arch.baseline import Baseline
 from fastreid.utils.compute_dist import compute_jaccard_distance
+from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
 from configs import tiny_config
 from mcja.mser import MSER
 from vireid.data import build_dataset, build_test_loader
+from vireid.data.verification import verify
 from vireid.engine.evaluation import evaluate_dataset, evaluate_model, extract_test_set
-from vireid.engine.extraction import extract_features
+from vireid.engine.extraction import NotFiniteFeaturesError, extract_features
 from vireid.engine.hooks import PreciseBN
 from vireid.engine.rerankers import ToolkitReranker
+from vireid.engine.scoring import used_positions
 from vireid.errors import UserError
 from vireid.evaluation import evaluate_settings, rank_metrics
 from vireid.visualize import ranking
@@ -222,3 +226,45 @@ def test_the_scale_of_features_does_not_matter_to_cosine_distances():
     query, gallery = torch.randn(3, 4), torch.randn(5, 4)
     reranker = ToolkitReranker("cosine")
     torch.testing.assert_close(reranker.rank(query * 1e-14, gallery * 1e14), reranker.rank(query, gallery))
+
+
+def test_a_model_whose_features_say_nothing(cfg, model, caplog):
+    """All weights zero: all features are those of the norm's bias, or zero."""
+    dataset = build_dataset(cfg, "SYSUMM01")
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+        model.heads.bottleneck[0].bias.fill_(1)
+        evaluate_dataset(cfg, model, dataset, "SYSUMM01", rerank=False)
+        images = len(used_positions(dataset.settings(2)))
+        expected = f"SYSUMM01: {images} of {images} images have nearly the features of another image"
+        assert [line for line in caplog.messages if line.startswith(expected)]
+        assert 'setting "all-search single-shot": equal distances decide 100 % of the ranks' in caplog.text
+        model.heads.bottleneck[0].bias.zero_()
+        with pytest.raises(
+            NotFiniteFeaturesError, match=f"SYSUMM01: {images} of {images} features are zero: rows"
+        ):
+            evaluate_dataset(cfg, model, dataset, "SYSUMM01", rerank=False)
+
+
+def test_queries_without_a_match_are_counted_beside_the_figures(cfg, model, tmp_path, caplog):
+    """A query of one of eight identities has a match, and is the first: Rank-1 is 100."""
+    lines = ["path,identity,camera,modality,subset"]
+    for number in range(8):
+        for modality, pid in (("rgb", 0), ("ir", number)):
+            name = f"{modality}{number}.png"
+            Image.fromarray(np.full((32, 16, 3), 20 * number, np.uint8)).save(tmp_path / name)
+            lines.append(
+                f"{name},P{pid},{modality == 'ir'},{modality},{'query' if modality == 'ir' else 'gallery'}"
+            )
+    (tmp_path / "list.csv").write_text("\n".join(lines))
+    cfg.DATASETS.LIST.FILE, cfg.DATASETS.TESTS = str(tmp_path / "list.csv"), ("List",)
+    caplog.set_level("INFO", "fastreid")
+    assert evaluate_model(cfg, model)["List"]["infrared-to-visible"]["Rank-1"] == 100
+    assert "List, infrared-to-visible: 1 of 8 queries have a match; gallery of 8 images" in caplog.text
+    row = json.loads((tmp_path / "results.json").read_text())["results"]["List"]["infrared-to-visible"]
+    assert row["counts"] == {"queries": [8, 8], "with a match": [1, 1], "gallery": [8, 8]}
+    found = verify(build_dataset(cfg, "List"), progress=False)
+    assert found.faults[0] == (
+        "infrared-to-visible: 7 of 8 queries have no match among 8 gallery images, and count in no figure"
+    )

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plain_ranking import plain_metrics
+from plain_ranking import plain_metrics, plain_ties
 from vireid.errors import UserError
 from vireid.evaluation import rank_metrics
 
@@ -47,6 +47,8 @@ def test_equals_sorting_each_row(seed, queries, gallery, identities, levels, uni
         dist, query_pids, gallery_pids, exclude=exclude, unique_pids=unique_pids, max_rank=25
     )
     assert_same(found, plain_metrics(dist, query_pids, gallery_pids, exclude, unique_pids, 25))
+    assert found.num_queries == queries
+    assert found.ties == pytest.approx(plain_ties(dist, query_pids, gallery_pids, exclude))
 
 
 def test_a_case_by_hand():
@@ -141,3 +143,18 @@ def test_many_matches_and_a_single_gallery_image():
 def test_errors(dist, query_pids, gallery_pids, options, message):
     with pytest.raises(UserError, match=message):
         rank_metrics(dist, query_pids, gallery_pids, **options)
+
+
+def test_ranks_that_the_order_of_the_gallery_decides_are_a_warning(caplog):
+    pids = np.repeat(np.arange(40), 3)
+    found = rank_metrics(np.zeros((120, 120)), pids, pids, exclude=np.eye(120, dtype=bool))
+    assert found.ties == 1
+    (warning,) = caplog.messages
+    assert warning.startswith(
+        "these distances: equal distances decide 100 % of the ranks. They go by the order"
+    )
+    caplog.clear()
+    dist = np.random.default_rng(0).random((120, 120))
+    dist[0] = 0  # one query of 120
+    assert 0 < rank_metrics(dist, pids, pids).ties < 0.01
+    assert caplog.messages == []

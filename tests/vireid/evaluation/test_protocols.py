@@ -5,6 +5,7 @@ import torch
 from plain_ranking import plain_metrics
 from vireid.errors import ConfigError, UserError
 from vireid.evaluation import METRICS, Setting, Trial, evaluate_settings
+from vireid.evaluation.features import count_alike
 
 
 def random_settings(seed, num_images=120, num_trials=7):
@@ -245,3 +246,51 @@ def test_settings_that_do_not_fit_the_images():
         evaluate_settings(features + 1j, pids, settings)
     with pytest.raises(UserError, match="features: expected an .n, D. array of numbers"):
         evaluate_settings(features.astype(str), pids, settings)
+
+
+def test_a_query_that_would_find_itself_is_refused():
+    with pytest.raises(UserError, match="holds 2 of its queries, such as position 3: each would find itself"):
+        Trial([1, 3, 4], [5, 4, 3])
+    with pytest.raises(UserError, match="holds 1 of its queries, such as position 4"):
+        Trial([1, 3, 4], [5, 4, 3], [7, 8, 9], [0, 0, 8])
+    assert Trial([1, 3, 4], [5, 4, 3], [7, 8, 9], [0, 9, 8]).exclude().sum() == 2
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_queries_that_have_a_match_are_counted_as_by_a_loop(text):
+    generator = np.random.default_rng(3)
+    pids = generator.integers(0, 30, 80)
+    pids = np.array([f"P-{pid}" for pid in pids]) if text else pids
+    features = generator.standard_normal((80, 4))
+    for keyed in (False, True):
+        keys = [generator.integers(0, 3, 40) for _ in range(2)] if keyed else []
+        trial = Trial(np.arange(40), np.arange(40, 80), *keys)
+        exclude = np.zeros((40, 40), dtype=bool) if trial.exclude() is None else trial.exclude()
+        expected = [
+            any(pids[g] == pids[q] and not exclude[q, g - 40] for g in range(40, 80)) for q in range(40)
+        ]
+        assert trial.matched(pids).tolist() == expected
+        result = evaluate_settings(features, pids, [Setting("one", (trial, trial), False, "i2v")])["one"]
+        assert (result.num_queries, result.num_valid_queries) == ([40, 40], [sum(expected)] * 2)
+        further = result.extended([{"more": 1.0}, {"more": 2.0}])
+        assert (further.num_valid_queries, further.mean["more"]) == ([sum(expected)] * 2, 1.5)
+
+
+def test_features_that_say_nothing():
+    settings = random_settings(1)
+    features, pids = features_and_pids(2)
+    features[[4, 9]] = 0
+    with pytest.raises(UserError, match=r"2 of 120 features are zero: rows 4 \(4\.jpg\), 9 \(9\.jpg\)"):
+        evaluate_settings(features, pids, settings, names=[f"{i}.jpg" for i in range(120)])
+    assert evaluate_settings(features, pids, settings, metric="euclidean")["small"].mean["mAP"] > 0
+
+
+def test_features_that_are_nearly_those_of_another_image_are_counted():
+    features = np.random.default_rng(0).standard_normal((500, 64)).astype(np.float32)
+    for first, others in ((3, [80, 81, 499]), (10, [20])):
+        features[others] = 7 * features[first] + 1e-4
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    cosines = unit.astype(np.float64) @ unit.T.astype(np.float64)
+    np.fill_diagonal(cosines, 0)
+    assert count_alike(torch.from_numpy(features)) == (cosines.max(axis=1) > 1 - 1e-6).sum() == 6
+    assert count_alike(torch.ones(1, 4)) == 0

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from os.path import normpath
 from typing import NamedTuple
 
+import numpy as np
+
 from vireid.data.datasets.base import ImageItem, VisibleInfraredDataset
 from vireid.data.datasets.list_faults import item_faults, repeated, shared_fault
 from vireid.data.datasets.published_counts import Count, Group, PublishedCounts
 from vireid.data.image_scan import Use, color_faults, copy_faults, scan, sizes
-from vireid.errors import DatasetError
+from vireid.errors import DatasetError, UserError
 from vireid.modality import Modality
 
 SUBSETS = ("train", "test")
@@ -171,6 +173,7 @@ def verify(
         if all(subsets.values()):
             for fault in part.own_faults():
                 found.report(where + fault)
+            _count_queries(found, where, part)
         _compare(found, where, counted[name], dataset, published)
     found.rows = table_rows(counted, dataset.published)
     looks = scan(uses, sample, progress)
@@ -198,6 +201,26 @@ def _part_faults(part: VisibleInfraredDataset, subsets: dict[str, list[ImageItem
         yield shared
     for subset, items in subsets.items():
         yield from (f"{subset}: {fault}" for fault in (*item_faults(part, items), *repeated(items)))
+
+
+def _count_queries(found: Verification, where: str, part: VisibleInfraredDataset) -> None:
+    """Note, of each setting, how many queries have no match; it is a fault where most have none."""
+    try:
+        settings = part.settings(trials=1)
+    except UserError:  # what is wrong is among the faults already, or there is nothing to test
+        return
+    pids = np.array([item.pid for item in part.test])
+    for setting in settings:
+        trial = setting.trials[0]
+        without = int((~trial.matched(pids)).sum())
+        told = (
+            f"{where}{setting.name}: {without} of {len(trial.query)} queries have no match among "
+            f"{len(trial.gallery)} gallery images, and count in no figure"
+        )
+        if 2 * without > len(trial.query):
+            found.report(told)
+        elif without:
+            found.notes.append(told)
 
 
 def _compare(

@@ -37,7 +37,8 @@ from vireid.engine.rerankers import Reranker, build_reranker
 from vireid.engine.scoring import Extracted, embedded_images, renumbered, score, used_positions
 from vireid.engine.seeds import seed_everything
 from vireid.errors import ConfigError, UserError
-from vireid.evaluation.protocols import Setting, require_finite_features
+from vireid.evaluation.features import count_alike, require_finite_features
+from vireid.evaluation.protocols import Setting
 from vireid.evaluation.tracks import mean_of_tracks
 
 logger = logging.getLogger("fastreid.vireid.evaluation")
@@ -206,9 +207,15 @@ def evaluate_dataset(
     extraction = time.perf_counter() - started
     try:
         for features in extracted.features.values():
-            require_finite_features(features, [item.path for item in extracted.items])
+            require_finite_features(features, [item.path for item in extracted.items], zeros=False)
     except UserError as error:
         raise NotFiniteFeaturesError(f"{name}: {error}") from None
+    alike, images = count_alike(extracted.features["image"]), len(extracted.items)
+    if alike > images / 100:
+        logger.warning(
+            f"{name}: {alike} of {images} images have nearly the features of another image: the model does "
+            "not tell them apart"
+        )
     rows = score(cfg, extracted, reranker)
     logger.info(
         f"{name}: features of {len(extracted.items)} images or tracks in {extraction:.1f} s, "

@@ -19,7 +19,7 @@ from vireid.progress import progress_bar
 
 
 class NotFiniteFeaturesError(TrainingError):
-    """A model gives features that are NaN or infinite."""
+    """A model gives features that are NaN, infinite or zero."""
 
 
 CHANNELS = {"red": 0, "green": 1, "blue": 2}

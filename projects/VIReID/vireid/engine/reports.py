@@ -45,6 +45,17 @@ class Row:
         return row_name(self.setting, self.reranking)
 
     @property
+    def counts(self) -> dict[str, list[int]]:
+        """Queries, those of them that have a match, and gallery images: the least and the most over the
+        trials. Empty where they are not known."""
+        result = self.result
+        if not result.num_queries:
+            return {}
+        gallery = [len(trial.gallery) for trial in self.setting.trials]
+        counts = {"queries": result.num_queries, "with a match": result.num_valid_queries, "gallery": gallery}
+        return {name: [min(values), max(values)] for name, values in counts.items()}
+
+    @property
     def conditions(self) -> dict[str, Any]:
         """What made the figures, as plain values; of a mixed gallery, also how it is mixed."""
         direction = DIRECTIONS.get(self.setting.direction, self.setting.direction)
@@ -89,7 +100,8 @@ def results_table(results: Mapping[str, Sequence[Row]], about: Mapping[str, Any]
         settings: dict[str, dict[str, None]] = defaultdict(dict)
         for row in rows:
             settings[_stated(row)][row.setting.name] = None
-        lines += [f"{dataset}, {', '.join(names)}: {stated}" for stated, names in settings.items()]
+            settings[_counted(row)][row.setting.name] = None
+        lines += [f"{dataset}, {', '.join(names)}: {stated}" for stated, names in settings.items() if stated]
         for row in rows:
             several = len(row.result.trials) > 1
             cells = [
@@ -110,6 +122,18 @@ def _stated(row: Row) -> str:
     return "; ".join([*stated, "distances normalized by modality"] if row.normalized else stated)
 
 
+def _counted(row: Row) -> str:
+    """How many queries count, and among how many gallery images they look."""
+    spans = {
+        name: f"{least}" if least == most else f"{least} to {most}"
+        for name, (least, most) in row.counts.items()
+    }
+    if not spans:
+        return ""
+    matched, queries, gallery = spans["with a match"], spans["queries"], spans["gallery"]
+    return f"{matched} of {queries} queries have a match; gallery of {gallery} images"
+
+
 def _model_line(about: Mapping[str, Any]) -> str:
     weights = about.get("weights")
     model = (
@@ -126,6 +150,7 @@ def results_record(results: Mapping[str, Sequence[Row]], about: Mapping[str, Any
         dataset: {
             row.name: {
                 "conditions": row.conditions,
+                "counts": row.counts,
                 "mean": row.result.mean,
                 "std": row.result.std,
                 "trials": row.result.trials,

@@ -11,6 +11,7 @@ from vireid.errors import UserError
 # Rows this much shorter than the longest lose their squared distances in float32, and in float64.
 SHORTEST_SINGLE, SHORTEST_DOUBLE = 1e-12, 1e-140
 # Re-ranking compares squared distances in float32 with each other and with 1.
+ALIKE = 1e-6  # float32 has a cosine of 1 to 1e-7
 LONGEST, SHORTEST = 1e15, 1e-15
 
 
@@ -38,16 +39,42 @@ def _from_array(values: Any, name: str) -> torch.Tensor:
         raise UserError(f"{name}: expected an (n, D) array of numbers ({error})") from None
 
 
-def require_finite_features(features: torch.Tensor, names: Sequence[str] | None = None) -> None:
-    """Raise UserError with the rows of (N, D) features that hold NaN or infinity, and their images."""
-    bad = torch.nonzero(~torch.isfinite(features).all(dim=1)).ravel().tolist()
-    if not bad:
-        return
-    shown = ", ".join(f"{row} ({names[row]})" if names is not None else str(row) for row in bad[:5])
-    raise UserError(
-        f"{len(bad)} of {features.shape[0]} features are NaN or infinite: rows {shown}"
-        f"{', ...' if len(bad) > 5 else ''}; the model has diverged, or an image breaks it"
-    )
+def require_finite_features(
+    features: torch.Tensor, names: Sequence[str] | None = None, *, zeros: bool = True
+) -> None:
+    """Raise UserError with the rows of (N, D) features that hold NaN or infinity, and their images.
+
+    Args:
+        zeros: whether a row of zeros, which has no direction, is taken.
+    """
+    faults = {"NaN or infinite": ~torch.isfinite(features).all(dim=1)}
+    if not zeros:
+        faults["zero"] = (features == 0).all(dim=1)
+    for fault, rows in faults.items():
+        bad = torch.nonzero(rows).ravel().tolist()
+        if not bad:
+            continue
+        shown = ", ".join(f"{row} ({names[row]})" if names is not None else str(row) for row in bad[:5])
+        raise UserError(
+            f"{len(bad)} of {features.shape[0]} features are {fault}: rows {shown}"
+            f"{', ...' if len(bad) > 5 else ''}; the model has diverged, or an image breaks it"
+        )
+
+
+def count_alike(features: torch.Tensor) -> int:
+    """How many rows of finite (N, D) features, none of them zero, are nearly those of another: of a cosine
+    above 1 - ALIKE.
+
+    Rows are compared with those beside them along one random direction, where such rows lie together.
+    """
+    rows = unit_rows(features).double()
+    direction = torch.randn(rows.shape[1], generator=torch.Generator().manual_seed(0), dtype=rows.dtype)
+    rows = rows[torch.argsort(rows @ direction.to(rows.device))]
+    near = (rows[1:] - rows[:-1]).square().sum(dim=1) < 2 * ALIKE
+    alike = torch.zeros(len(rows), dtype=torch.bool, device=rows.device)
+    alike[1:] |= near
+    alike[:-1] |= near
+    return int(alike.sum())
 
 
 def require_scale(features: torch.Tensor, name: str = "features") -> None:

@@ -1,5 +1,7 @@
 """Rank-k, mAP and mINP of a distance matrix."""
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +11,10 @@ from vireid.errors import UserError
 from vireid.evaluation.arrays import as_array, as_float, is_integer, labels, require_finite
 from vireid.evaluation.rank_kernel import rank_matches
 
+logger = logging.getLogger("fastreid.vireid.evaluation")
+
 RANKS = (1, 5, 10, 20)
+MOST_TIES = 0.01
 METRICS = tuple(f"Rank-{k}" for k in RANKS) + ("mAP", "mINP")
 
 
@@ -21,13 +26,17 @@ class RankMetrics:
         cmc: (max_rank,) float64, share of the queries matched within the first 1, 2, ... places.
         mAP: mean average precision.
         mINP: mean inverse negative penalty (Ye et al., TPAMI 2021): matches / rank of the last one.
-        num_valid_queries: how many queries were counted.
+        num_valid_queries: how many queries were counted: those with an allowed match.
+        num_queries: how many there were.
+        ties: share of the ranks of matches that the order of equal distances decides.
     """
 
     cmc: np.ndarray
     mAP: float
     mINP: float
     num_valid_queries: int
+    num_queries: int = 0
+    ties: float = 0.0
 
     def percent(self) -> dict[str, float]:
         """Rank-1, 5, 10, 20, mAP and mINP in percent."""
@@ -44,7 +53,10 @@ def rank_metrics(
     unique_pids: bool = False,
     max_rank: int = 20,
 ) -> RankMetrics:
-    """Score a distance matrix; arrays or tensors of any dtype, equal distances go by gallery position.
+    """Score a distance matrix; arrays or tensors of any dtype.
+
+    Equal distances go by gallery position, as in the published protocols, whose galleries are sorted by
+    identity: where many are equal, figures are above those of chance. A warning says so above MOST_TIES.
 
     Args:
         dist: (Q, G), smaller is more alike.
@@ -57,14 +69,32 @@ def rank_metrics(
     Raises:
         UserError: shapes that disagree, a distance that is not finite, no query with an allowed match.
     """
-    dist, query_pids, gallery_pids, exclude = checked_distances(dist, query_pids, gallery_pids, exclude)
     if not is_integer(max_rank) or max_rank < 1:
         raise UserError(f"max_rank is {max_rank}; it must be at least 1")
+    metrics = score_distances(dist, query_pids, gallery_pids, exclude, unique_pids, max_rank)
+    warn_of_ties("these distances", metrics.ties)
+    return metrics
+
+
+def score_distances(
+    dist: Any, query_pids: Any, gallery_pids: Any, exclude: Any, unique_pids: bool, max_rank: int = RANKS[-1]
+) -> RankMetrics:
+    """``rank_metrics`` without its warning."""
+    dist, query_pids, gallery_pids, exclude = checked_distances(dist, query_pids, gallery_pids, exclude)
     place = np.arange(gallery_pids.size, dtype=np.int32)[:, None]
-    best, ap, inp = rank_matches(
+    figures = rank_matches(
         dist, query_pids, gallery_pids, None, None, exclude, place, np.array([unique_pids])
     )
-    return summarize(best[:, 0], ap[:, 0], inp[:, 0], max_rank)
+    return summarize([figure[:, 0] for figure in figures], max_rank)
+
+
+def warn_of_ties(where: str, share: float) -> None:
+    """Log a warning where the order of equal distances decides more than MOST_TIES of the ranks."""
+    if share > MOST_TIES:
+        logger.warning(
+            f"{where}: equal distances decide {100 * share:.0f} % of the ranks. They go by the order of the "
+            "gallery, so that the figures are of that order, too"
+        )
 
 
 def checked_distances(
@@ -93,8 +123,9 @@ def checked_distances(
     return dist, query_pids, gallery_pids, exclude
 
 
-def summarize(best: np.ndarray, ap: np.ndarray, inp: np.ndarray, max_rank: int = RANKS[-1]) -> RankMetrics:
-    """Average (Q,) best ranks (0: no allowed match), average precisions and negative penalties."""
+def summarize(figures: Sequence[np.ndarray], max_rank: int = RANKS[-1]) -> RankMetrics:
+    """Average (Q,) best ranks (0: no allowed match), average precisions, negative penalties and ties."""
+    best, ap, inp, ties = figures
     valid = best > 0
     count = int(valid.sum())
     if count == 0:
@@ -103,4 +134,5 @@ def summarize(best: np.ndarray, ap: np.ndarray, inp: np.ndarray, max_rank: int =
             "queries and gallery hold the same identities"
         )
     hits = np.bincount(np.minimum(best[valid], max_rank + 1), minlength=max_rank + 2)[1 : max_rank + 1]
-    return RankMetrics(np.cumsum(hits) / count, float(ap[valid].mean()), float(inp[valid].mean()), count)
+    mean_ap, mean_inp, mean_ties = (float(column[valid].mean()) for column in (ap, inp, ties))
+    return RankMetrics(np.cumsum(hits) / count, mean_ap, mean_inp, count, best.size, mean_ties)

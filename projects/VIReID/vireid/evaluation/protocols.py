@@ -1,7 +1,7 @@
 """Scoring features under the settings of a protocol."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 from vireid.errors import ConfigError, UserError
 from vireid.evaluation.arrays import labels
 from vireid.evaluation.features import as_features, prepared, require_finite_features
-from vireid.evaluation.metrics import RankMetrics, rank_metrics, summarize
+from vireid.evaluation.metrics import RankMetrics, score_distances, summarize, warn_of_ties
 from vireid.evaluation.rank_kernel import MAX_GALLERIES, rank_matches
 from vireid.evaluation.trials import Setting, Trial
 
@@ -20,26 +20,35 @@ _BLOCK_VALUES = 1 << 22
 
 @dataclass(frozen=True)
 class ProtocolResult:
-    """Figures in percent: mean and population standard deviation over the trials, and each trial's."""
+    """Figures in percent: mean and population standard deviation over the trials, and each trial's.
+
+    Attributes:
+        num_queries, num_valid_queries: of each trial, and how many of them have an allowed match: the others
+            count in no figure.
+    """
 
     mean: dict[str, float]
     std: dict[str, float]
     trials: list[dict[str, float]]
+    num_queries: list[int] = field(default_factory=list)
+    num_valid_queries: list[int] = field(default_factory=list)
 
     @classmethod
     def over(cls, trials: Sequence[RankMetrics]) -> "ProtocolResult":
         """Average the metrics of trials."""
-        return cls._of([trial.percent() for trial in trials])
+        counts = [trial.num_queries for trial in trials], [trial.num_valid_queries for trial in trials]
+        return cls._of([trial.percent() for trial in trials], *counts)
 
     def extended(self, further: Sequence[dict[str, float]]) -> "ProtocolResult":
         """With further figures of each trial, in percent."""
-        return self._of([{**row, **added} for row, added in zip(self.trials, further, strict=True)])
+        rows = [{**row, **added} for row, added in zip(self.trials, further, strict=True)]
+        return self._of(rows, self.num_queries, self.num_valid_queries)
 
     @classmethod
-    def _of(cls, rows: list[dict[str, float]]) -> "ProtocolResult":
+    def _of(cls, rows: list[dict[str, float]], *counts: list[int]) -> "ProtocolResult":
         table = np.array([list(row.values()) for row in rows])
         mean, std = table.mean(axis=0).tolist(), table.std(axis=0).tolist()
-        return cls(dict(zip(rows[0], mean)), dict(zip(rows[0], std)), rows)
+        return cls(dict(zip(rows[0], mean)), dict(zip(rows[0], std)), rows, *counts)
 
 
 def evaluate_settings(
@@ -68,8 +77,8 @@ def evaluate_settings(
 
     Raises:
         ConfigError: unknown metric.
-        UserError: features that are not finite, shapes that disagree, two settings of one name, a setting in
-            which no query has an allowed match.
+        UserError: features that are not finite, or zero where they are compared by cosine; shapes that
+            disagree, two settings of one name, a setting in which no query has an allowed match.
     """
     if metric not in ("cosine", "euclidean"):
         raise ConfigError(f'metric is "{metric}"; it must be "cosine" or "euclidean"')
@@ -78,7 +87,7 @@ def evaluate_settings(
         if values is not None and len(values) != len(features):
             raise UserError(f"features have shape {tuple(features.shape)}, for {len(values)} {name}")
     _check_settings(settings, len(features))
-    require_finite_features(features, names)
+    require_finite_features(features, names, zeros=metric != "cosine")
     scored: dict[tuple[int, int], RankMetrics] = {}
     if distance is None:
         features = prepared(features, metric)
@@ -88,10 +97,12 @@ def evaluate_settings(
         for s, setting in enumerate(settings):
             for t, trial in enumerate(setting.trials):
                 scored[s, t] = _score_trial(distance(trial, setting), pids, trial, setting)
-    return {
-        setting.name: ProtocolResult.over([scored[s, t] for t in range(len(setting.trials))])
-        for s, setting in enumerate(settings)
-    }
+    results = {}
+    for s, setting in enumerate(settings):
+        trials = [scored[s, t] for t in range(len(setting.trials))]
+        results[setting.name] = ProtocolResult.over(trials)
+        warn_of_ties(f'setting "{setting.name}"', sum(trial.ties for trial in trials) / len(trials))
+    return results
 
 
 def _check_settings(settings: Sequence[Setting], num_images: int) -> None:
@@ -112,7 +123,7 @@ def _check_settings(settings: Sequence[Setting], num_images: int) -> None:
 def _score_trial(dist: Any, pids: np.ndarray, trial: Trial, setting: Setting) -> RankMetrics:
     labels = pids[trial.query], pids[trial.gallery]
     try:
-        return rank_metrics(dist, *labels, exclude=trial.exclude(), unique_pids=setting.unique_pids)
+        return score_distances(dist, *labels, trial.exclude(), setting.unique_pids)
     except UserError as error:
         raise UserError(f'setting "{setting.name}": {error}') from None
 
@@ -160,10 +171,10 @@ def _score_group(
         if query_keys is not None:
             query_keys = query_keys[start : start + rows]
         parts.append(rank_matches(dist, pids[block], pids[candidates], query_keys, keys, None, place, unique))
-    best, ap, inp = (np.concatenate(columns) for columns in zip(*parts))
+    figures = [np.concatenate(blocks) for blocks in zip(*parts)]
     for column, (s, t) in enumerate(members):
         try:
-            scored[s, t] = summarize(best[:, column], ap[:, column], inp[:, column])
+            scored[s, t] = summarize([figure[:, column] for figure in figures])
         except UserError as error:
             raise UserError(f'setting "{settings[s].name}": {error}') from None
 

@@ -14,7 +14,7 @@ each distance is looked at once, whatever the number of trials. For one query:
    that precede the nearest match. Each identity keeps one bit for each gallery (``seen``), set by any of its
    images that precedes that match; the bits are counted in the end.
 5. Equal distances go by the place in the gallery, which differs between galleries: a candidate at exactly the
-   distance of a match is compared with it gallery by gallery (``tied``).
+   distance of a match is compared with it gallery by gallery (``tied``), and the match is marked (``even``).
 
 Longer than 250 lines: the kernel is one loop.
 """
@@ -41,7 +41,7 @@ def rank_matches(
     exclude: np.ndarray | None,
     place: np.ndarray,
     unique: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Rank the matches of each query in each gallery.
 
     Args:
@@ -54,7 +54,8 @@ def rank_matches(
 
     Returns:
         best (Q, T) int64, rank of the nearest match, 0 for a query without an allowed match;
-        ap and inp (Q, T) float64, average precision and inverse negative penalty.
+        ap and inp (Q, T) float64, average precision and inverse negative penalty;
+        ties (Q, T) float64, the share of the matches whose rank depends on the order of equal distances.
     """
     num_queries, num_candidates, galleries = *dist.shape, place.shape[1]
     require_shapes(
@@ -81,6 +82,7 @@ def rank_matches(
     best = np.zeros((num_queries, galleries), dtype=np.int64)
     ap = np.zeros((num_queries, galleries))
     inp = np.zeros((num_queries, galleries))
+    ties = np.zeros((num_queries, galleries))
     keyed = query_keys is not None
     _rank_matches(
         np.ascontiguousarray(dist),
@@ -98,8 +100,9 @@ def rank_matches(
         best,
         ap,
         inp,
+        ties,
     )
-    return best, ap, inp
+    return best, ap, inp, ties
 
 
 @kernel
@@ -119,6 +122,7 @@ def _rank_matches(
     best,  # out: (Q, T) int64
     ap,  # out: (Q, T) float64
     inp,  # out: (Q, T) float64
+    ties,  # out: (Q, T) float64
 ):
     num_queries, num_candidates = dist.shape
     galleries, lanes = place.shape[1], member.shape[1]
@@ -139,6 +143,7 @@ def _rank_matches(
         match = np.empty(most, dtype=np.int64)
         counts = np.empty((most + 1, lanes), dtype=np.int32)  # [b]: others nearer than match b, not b - 1
         tied = np.empty((most, galleries), dtype=np.int64)  # others at the distance of match b, before it
+        even = np.empty(most, dtype=np.uint64)  # galleries in which another is at the distance of match b
         first = np.empty(galleries, dtype=np.int64)  # index of the nearest match
         first_place = np.empty(galleries, dtype=np.int64)
         before = np.empty(most + 1, dtype=np.uint64)  # [b]: galleries whose nearest match is b or later
@@ -197,6 +202,7 @@ def _rank_matches(
                 before[b] |= before[b + 1]
             counts[: found + 1] = 0
             tied[:found] = 0
+            even[:found] = 0
             seen[:] = 0
 
             for p in range(num_candidates):
@@ -217,6 +223,7 @@ def _rank_matches(
                             continue
                         c = b - 1
                         while c >= 0 and near[c] == d:
+                            even[c] |= np.uint64(1) << np.uint64(t)
                             if place[p, t] < place[match[c], t]:
                                 tied[c, t] += 1
                             c -= 1
@@ -242,10 +249,13 @@ def _rank_matches(
                     continue
                 others = 0
                 held = 0
+                undecided = 0
                 for b in range(found):
                     others += counts[b, t]
                     if place[match[b], t] < 0:
                         continue
+                    if (even[b] >> np.uint64(t)) & np.uint64(1):
+                        undecided += 1
                     # Matches at one distance go by place, and so do the others before each of them.
                     value = others + tied[b, t]
                     c = held
@@ -260,3 +270,4 @@ def _rank_matches(
                 best[q, t] = (total[t] if unique[t] else ahead[0]) + 1
                 ap[q, t] = precision / held
                 inp[q, t] = held / (ahead[held - 1] + held)
+                ties[q, t] = undecided / held

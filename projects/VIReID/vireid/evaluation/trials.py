@@ -20,7 +20,8 @@ class Trial:
 
     Raises:
         UserError: of an attribute, no whole numbers in one dimension, a negative position, an image twice in
-            the gallery, another number of keys than images, or keys on one side only.
+            the gallery, another number of keys than images, or keys on one side only; a query that finds
+            itself in the gallery.
     """
 
     query: np.ndarray
@@ -45,12 +46,46 @@ class Trial:
             object.__setattr__(self, f"{name}_keys", keys)
         if len(np.unique(self.gallery)) != len(self.gallery):
             raise UserError("a trial's gallery holds an image twice")
+        self._refuse_own_image()
+
+    def _refuse_own_image(self) -> None:
+        if not len(self.gallery):
+            return
+        order = np.argsort(self.gallery)
+        place = order[np.searchsorted(self.gallery, self.query, sorter=order).clip(max=len(order) - 1)]
+        found = self.gallery[place] == self.query
+        if self.query_keys is not None and self.gallery_keys is not None:
+            found &= self.query_keys != self.gallery_keys[place]
+        if found.any():
+            raise UserError(
+                f"a trial's gallery holds {int(found.sum())} of its queries, such as position "
+                f"{self.query[found][0]}: each would find itself. Take them out, or give both equal keys"
+            )
+
+    def matched(self, pids: np.ndarray) -> np.ndarray:
+        """(Q,) bool, whether a query has a gallery image of its identity that is not left out.
+
+        Args:
+            pids: (N,) identities of the test images.
+        """
+        count = _partners(pids[self.query], pids[self.gallery])
+        if self.query_keys is not None and self.gallery_keys is not None:
+            sides = (pids[self.query], self.query_keys), (pids[self.gallery], self.gallery_keys)
+            _, codes = np.unique(np.hstack(sides), axis=1, return_inverse=True)
+            count -= _partners(*np.split(codes.ravel(), [len(self.query)]))
+        return count > 0
 
     def exclude(self) -> np.ndarray | None:
         """(Q, G) bool, True where the keys are equal; None without keys."""
         if self.query_keys is None or self.gallery_keys is None:
             return None
         return self.query_keys[:, None] == self.gallery_keys[None, :]
+
+
+def _partners(query: np.ndarray, gallery: np.ndarray) -> np.ndarray:
+    """(Q,) how many of (G,) values equal each of (Q,) others."""
+    ordered = np.sort(gallery)
+    return np.searchsorted(ordered, query, "right") - np.searchsorted(ordered, query, "left")
 
 
 @dataclass(frozen=True, eq=False)

@@ -74,7 +74,7 @@ def scored_trial(cfg: CfgNode, model: nn.Module, setting_name: str = "") -> Scor
     exclude = trial.exclude()
     places = np.arange(len(trial.gallery), dtype=np.int32)[:, None]
     pids = extracted.pids
-    best, precision, _ = rank_matches(
+    best, precision, *_ = rank_matches(
         distances,
         pids[trial.query],
         pids[trial.gallery],
