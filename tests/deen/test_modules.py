@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from deen import DiverseEmbeddingExpansion, MultistageAggregation
+from deen.modules import ChannelNonLocal, PixelNonLocal
 
 GOLDEN = {
     name: torch.from_numpy(value)
@@ -50,6 +51,24 @@ def test_mfa_is_the_published_one(name, high, low, stride):
     close(y, f"{name}_y")
     close(x.grad, f"{name}_dx")
     close(before.grad, f"{name}_dx0")
+
+
+@pytest.mark.parametrize("module, share", [(ChannelNonLocal(16, 12, 1), 0.001), (PixelNonLocal(16, 12), 0.3)])
+def test_attention_is_finite_in_fp16_on_large_maps(module, share):
+    """A sum over all places of a map is above 65,504, the largest number of fp16; a mean is not."""
+    generator = torch.Generator().manual_seed(0)
+    x, before = (3 * torch.rand(2, channels, 48, 36, generator=generator) for channels in (16, 12))
+    for convolution in (module.theta, module.phi, module.g, module.W[0], module.W[1]):
+        torch.nn.init.ones_(convolution.weight)
+        torch.nn.init.zeros_(convolution.bias)
+    module.g.weight.data *= share
+    module.W[0].weight.data *= 0.01
+    others = {ChannelNonLocal: module.theta(x), PixelNonLocal: module.g(before)}[type(module)]
+    sums = others.flatten(2) @ module.phi(before).flatten(2).transpose(1, 2)
+    assert float(sums.detach().max()) > 65504
+    with torch.autocast("cpu", torch.float16):
+        found = module.train()(x, before)
+    torch.testing.assert_close(found, module(x, before), rtol=0, atol=0.05)
 
 
 @pytest.mark.parametrize("size, before", [((5, 3), (10, 6)), ((4, 2), (7, 3)), ((3, 1), (5, 1))])

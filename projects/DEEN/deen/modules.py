@@ -53,8 +53,10 @@ class ChannelNonLocal(nn.Module):
 
     def forward(self, x: Tensor, before: Tensor) -> Tensor:
         """x: (N, high, H, W); before: (N, low, stride H, stride W) -> (N, high, H, W)."""
-        energy = self.theta(x).flatten(2) @ self.phi(before).flatten(2).transpose(1, 2)
-        attended = energy / energy.shape[2] @ self.g(before).flatten(2)
+        phi = self.phi(before).flatten(2).transpose(1, 2)
+        # Divided before the sum over all places, which would be too large for fp16.
+        energy = self.theta(x).flatten(2) @ (phi / phi.shape[2])
+        attended = energy @ self.g(before).flatten(2)
         return x + self.W(attended.reshape_as(before))
 
 
@@ -80,7 +82,7 @@ class PixelNonLocal(nn.Module):
         rows = theta.shape[1] * (1 if odd else 2)
         query, key, value = (part.flatten(1).unflatten(1, (rows, -1)) for part in (theta, phi, g))
         # (query' key) value' is query' (key value'), which needs no matrix of all pairs of places.
-        attended = value @ key.transpose(1, 2) / key.shape[2] @ query
+        attended = value @ (key / key.shape[2]).transpose(1, 2) @ query
         return x + self.W(attended.reshape_as(theta))
 
 
