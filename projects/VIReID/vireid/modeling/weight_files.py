@@ -18,8 +18,8 @@ from vireid.files import fault_of_file
 WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state", "model", "net")
 MOST_WRAPPERS = 5
 # What NumPy's numbers and arrays are made by, under the names that files of NumPy 1 and 2 have for it.
-MAKERS = [value.__reduce__()[0] for value in (np.float64(0), np.zeros(1))]
-NUMPY = [
+MAKERS: list[Any] = [value.__reduce__()[0] for value in (np.float64(0), np.zeros(1))]
+NUMPY: list[Any] = [
     np.ndarray,
     np.dtype,
     *{type(np.dtype(kind)) for kind in "?bBhHiIlLqQefd"},
