@@ -28,7 +28,11 @@ METHODS = {
     "DEEN": "DEEN/configs/sysu.yml",
 }
 OWN_GEM = ("MCJA", "CAJ")  # whose generalized mean takes features of either sign
-WITHOUT_MAPS = {("vit", "PMCM"), *((f, m) for f in ("vit", "vit_map") for m in ("MCJA", "DEEN"))}  # refused
+REFUSED = {  # no maps, or none at 1/4 of the image
+    *(("vit", method) for method in ("PMCM", "MCJA", "DEEN")),
+    *(("vit_map", method) for method in ("MCJA", "DEEN")),
+    ("shufflenetv2", "DEEN"),
+}
 STRIDE_32 = ("shufflenetv2", "mobilenetv2", "mobilenetv3")  # whatever LAST_STRIDE says
 # Two identities, visible and infrared, in no order.
 MODALITIES = torch.tensor([1, 0, 0, 1, 0, 1, 1, 0])

@@ -165,7 +165,10 @@ def test_a_vision_transformer_is_refused_with_the_reason(builder):
 
 
 def test_an_unknown_backbone_is_told_how_to_name_its_stages():
-    with pytest.raises(ConfigError, match=r"stages of build_mine are not known; name its containers"):
+    with pytest.raises(
+        ConfigError,
+        match=r"MDA stands in stage 2, .* build_mine has no blocks .* name other places under MODEL.MDA",
+    ):
         adapted_blocks(nn.Sequential(), "build_mine", ["auto"])
 
 

@@ -7,7 +7,7 @@ from yacs.config import CfgNode
 
 from deen.modules import DiverseEmbeddingExpansion, MultistageAggregation
 from vireid.errors import ConfigError
-from vireid.modeling.adapters import map_shapes, put_after, stage_blocks
+from vireid.modeling.adapters import blocks_of_stage, map_shapes, put_after
 from vireid.registries import ADAPTER_REGISTRY
 
 
@@ -29,7 +29,7 @@ class DEE(FromConfig):
     def insert(self, backbone: nn.Module, builder: str) -> None:
         """Put the module after MODEL.DEE.STAGE."""
         node = self.cfg.MODEL.DEE
-        *_, last = blocks_of_stage(backbone, builder, "DEE", node.STAGE)
+        *_, last = blocks_of_stage(backbone, builder, node.STAGE, "DEE")
         channels = map_shapes(backbone, [last], "MODEL.DEE.STAGE")[last].output[1]
         put_after(backbone, "dee", {last: DiverseEmbeddingExpansion(channels, node.DROPOUT)})
 
@@ -47,14 +47,14 @@ class MFA(FromConfig):
             inputs.append(given[0].permute(0, 3, 1, 2) if channels_last else given[0])
 
         for stage in self.cfg.MODEL.MFA.STAGES:
-            blocks = blocks_of_stage(backbone, builder, "MFA", stage)
+            blocks = blocks_of_stage(backbone, builder, stage, "MFA")
             shapes = map_shapes(backbone, blocks, "MODEL.MFA.STAGES")
             before, after = shapes[blocks[0]].input, shapes[blocks[-1]].output
             if before[0] != after[0]:
                 raise ConfigError(
                     f"MODEL.ADAPTERS has DEE before MFA, both after stage {stage}: exchange them"
                 )
-            modules[blocks[-1]] = StageAggregation(after[1], before[1], before[2] // after[2], inputs)
+            modules[blocks[-1]] = MultistageAggregation(after[1], before[1], before[2] // after[2], inputs)
             backbone.get_submodule(blocks[0]).register_forward_pre_hook(keep)
         backbone.register_forward_pre_hook(lambda *_: inputs.clear())
         put_after(backbone, "mfa", modules, self.cfg.MODEL.BACKBONE.NORM == "syncBN")
@@ -68,18 +68,6 @@ class StageInputs(list[Tensor]):
         return self
 
 
-class StageAggregation(MultistageAggregation):
-    """MultistageAggregation of what a stage gives with what it was given."""
-
-    def __init__(self, high: int, low: int, stride: int, inputs: StageInputs):
-        super().__init__(high, low, stride)
-        self.inputs = inputs
-
-    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
-        """x: (N, high, H, W) -> (N, high, H, W)."""
-        return super().forward(x, self.inputs.pop(0))
-
-
 @ADAPTER_REGISTRY.register()
 class WithoutLastStage(FromConfig):
     """Leaves ``layer4``, the last stage of a ResNet, out, as DEEN does on RegDB."""
@@ -91,12 +79,3 @@ class WithoutLastStage(FromConfig):
                 f"MODEL.ADAPTERS: WithoutLastStage empties layer4, which {builder} does not have"
             )
         backbone.layer4 = nn.Sequential()
-
-
-def blocks_of_stage(backbone: nn.Module, builder: str, adapter: str, stage: int) -> list[str]:
-    """The names of a stage's blocks; ConfigError where they are not known."""
-    stages = stage_blocks(backbone, builder, adapter)
-    place = len(stages) - 4 + stage  # the last one is stage 3
-    if place < 0 or not stages[place]:
-        raise ConfigError(f"MODEL.{adapter} stands after stage {stage}, which is not known of {builder}")
-    return stages[place]

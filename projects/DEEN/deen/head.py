@@ -17,8 +17,7 @@ class DEENHead(EmbeddingHead):
     def forward(self, features: Tensor, targets: Tensor | None = None) -> dict[str, Tensor] | Tensor:
         """features: (N, C, H, W) -> in training what EmbeddingHead gives, in evaluation (N, 2 D)."""
         if self.training:
-            outputs: dict[str, Tensor] = super().forward(features, targets)
-            return outputs
+            return super().forward(features, targets)
         pooled = self.pool_layer(features)
         parts = (pooled, self.bottleneck(pooled))
         return torch.cat([F.normalize(part[..., 0, 0]) for part in parts], dim=1)

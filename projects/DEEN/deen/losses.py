@@ -1,7 +1,6 @@
-"""The losses of DEEN that compare an image's features with those of its branches.
+"""The losses of DEEN (Zhang and Wang, CVPR 2023, and its published code) on the branches of images."""
 
-Source: DEEN (Zhang and Wang, CVPR 2023), and its published code.
-"""
+from itertools import product
 
 import torch
 import torch.nn.functional as F
@@ -51,21 +50,19 @@ class CenterPairMiningLoss(nn.Module):
             return members @ embeddings / members.sum(dim=1, keepdim=True).clamp(min=1)
 
         total = torch.zeros_like(embeddings[:, 0])
-        for branch in (1, 2):
-            for own, other in PAIRS:
-                center, original = centers(branch, own), centers(0, own)
-                distance = between(center, centers(0, other))
-                total = total + F.relu(distance - between(center, original).detach() + self.margin)
-                for each in (center, original):
-                    total = total + F.relu(distance - to_nearest(each, others) + self.margin) / 2
+        for branch, (own, other) in product((1, 2), PAIRS):
+            center, original = centers(branch, own), centers(0, own)
+            distance = (center - centers(0, other)).norm(dim=1)
+            total = total + F.relu(distance - (center - original).norm(dim=1).detach() + self.margin)
+            for each in (center, original):
+                total = total + F.relu(distance - to_nearest(each, others) + self.margin) / 2
         counted = both & ~same.tril(-1).any(dim=1)  # the first image of each identity
         return (total * counted).sum() / (len(PAIRS) * counted.sum()).clamp(min=1)
 
 
 @LOSS_REGISTRY.register()
 class OrthogonalityLoss(nn.Module):
-    """The inner products of the features of both branches of an image, summed over the images, by the number
-    of all features."""
+    """Sum of the inner products of the features of an image's two branches, by the number of all features."""
 
     config_key = "ORT"
     whole_batch = False
@@ -78,11 +75,6 @@ class OrthogonalityLoss(nn.Module):
         """embeddings: (N, D); branches: (N,) int64, images in one order in each of the three -> scalar."""
         _, first, second = embeddings[branches.argsort(stable=True)].chunk(3)
         return (first * second).sum() / len(embeddings)
-
-
-def between(first: Tensor, second: Tensor) -> Tensor:
-    """(N, D), (N, D) -> (N,) distances of rows."""
-    return (first - second).pow(2).sum(dim=1).clamp(min=1e-12).sqrt()
 
 
 def to_nearest(centers: Tensor, others: Tensor) -> Tensor:

@@ -1,7 +1,4 @@
-"""The modules that DEEN puts into a backbone. Their parameters have the names of the published code.
-
-Source: DEEN (Zhang and Wang, CVPR 2023), and its published code.
-"""
+"""The modules of DEEN (Zhang and Wang, CVPR 2023); parameters have the names of its published code."""
 
 import torch
 import torch.nn.functional as F
@@ -24,10 +21,9 @@ class DiverseEmbeddingExpansion(nn.Module):
         inner = max(1, channels // 4)
         for branch in ("FC1", "FC2"):
             for d in (1, 2, 3):
-                dilated = nn.Conv2d(channels, inner, kernel_size=3, padding=d, dilation=d, bias=False)
-                self.add_module(f"{branch}{d}", dilated)
+                self.add_module(f"{branch}{d}", nn.Conv2d(channels, inner, 3, 1, d, d, bias=False))
             self.add_module(branch, nn.Conv2d(inner, channels, kernel_size=1))
-        for weight in (value for name, value in self.named_parameters() if name.endswith("weight")):
+        for weight in (parameter for parameter in self.parameters() if parameter.ndim > 1):
             nn.init.kaiming_normal_(weight)
         self.dropout = nn.Dropout(dropout)
 
@@ -37,19 +33,24 @@ class DiverseEmbeddingExpansion(nn.Module):
 
     def _branch(self, x: Tensor, branch: str) -> Tensor:
         mean = torch.stack([self.get_submodule(f"{branch}{d}")(x) for d in (1, 2, 3)]).mean(dim=0)
-        expanded: Tensor = self.get_submodule(branch)(F.relu(mean))
-        return expanded
+        return self.get_submodule(branch)(F.relu(mean))
 
 
-class ChannelNonLocal(nn.Module):
-    """Attention of the channels of a map over those of an earlier map."""
+class NonLocal(nn.Module):
+    """The layers of a block of MFA: of a map, of an earlier one, and of what is added to the map, first 0."""
 
-    def __init__(self, high: int, low: int, stride: int):
+    def __init__(self, high: int, low: int, inner: int, stride: int = 1):
         super().__init__()
-        self.g = nn.Conv2d(low, low, kernel_size=1)
-        self.theta = nn.Conv2d(high, low, kernel_size=1)
-        self.phi = nn.Conv2d(low, low, kernel_size=1, stride=stride)
-        self.W = added(low, high, stride)
+        self.g = nn.Conv2d(low, inner, kernel_size=1)
+        self.theta = nn.Conv2d(high, inner, kernel_size=1)
+        self.phi = nn.Conv2d(low, inner, kernel_size=1, stride=stride)
+        norm = nn.BatchNorm2d(high)
+        nn.init.zeros_(norm.weight)
+        self.W = nn.Sequential(nn.Conv2d(inner, high, kernel_size=1, stride=stride), norm)
+
+
+class ChannelNonLocal(NonLocal):
+    """Attention of the channels of a map over those of an earlier map."""
 
     def forward(self, x: Tensor, before: Tensor) -> Tensor:
         """x: (N, high, H, W); before: (N, low, stride H, stride W) -> (N, high, H, W)."""
@@ -60,20 +61,12 @@ class ChannelNonLocal(nn.Module):
         return x + self.W(attended.reshape_as(before))
 
 
-class PixelNonLocal(nn.Module):
+class PixelNonLocal(NonLocal):
     """Attention of the places of a map over those of an earlier map.
 
-    As published, half of the channels take part, and each counts as two, one for each half of its places.
-    Where a map has an odd number of places, channels stay whole.
+    As published, a channel counts as two, one for each half of its places. Where a map has an odd number of
+    places, channels stay whole.
     """
-
-    def __init__(self, high: int, low: int):
-        super().__init__()
-        inner = max(1, low // 2)
-        self.g = nn.Conv2d(low, inner, kernel_size=1)
-        self.theta = nn.Conv2d(high, inner, kernel_size=1)
-        self.phi = nn.Conv2d(low, inner, kernel_size=1)
-        self.W = added(inner, high)
 
     def forward(self, x: Tensor, before: Tensor) -> Tensor:
         """x: (N, high, H, W); before: (N, low, H', W') -> (N, high, H, W)."""
@@ -90,24 +83,18 @@ class MultistageAggregation(nn.Module):
     """MFA: a channel non-local block, then a pixel one; each starts as the identity.
 
     Args:
-        high: channels of a stage's map.
-        low: channels of the map before the stage.
+        high, low: channels of a stage's map, and of the map before the stage.
         stride: of the stage.
+        inputs: where the maps before the stages wait, in the order of the calls; none if they are given.
     """
 
-    def __init__(self, high: int, low: int, stride: int = 1):
+    def __init__(self, high: int, low: int, stride: int = 1, inputs: list[Tensor] | None = None):
         super().__init__()
-        self.CNL = ChannelNonLocal(high, low, stride)
-        self.PNL = PixelNonLocal(high, low)
+        self.CNL = ChannelNonLocal(high, low, low, stride)
+        self.PNL = PixelNonLocal(high, low, max(1, low // 2))
+        self.inputs = [] if inputs is None else inputs
 
-    def forward(self, x: Tensor, before: Tensor) -> Tensor:
+    def forward(self, x: Tensor, before: Tensor | None = None) -> Tensor:
         """x: (N, high, H, W); before: (N, low, stride H, stride W) -> (N, high, H, W)."""
-        aggregated: Tensor = self.PNL(self.CNL(x, before), before)
-        return aggregated
-
-
-def added(channels: int, high: int, stride: int = 1) -> nn.Sequential:
-    """What a block adds to its map: a 1x1 convolution, and a batch norm that starts at 0."""
-    norm = nn.BatchNorm2d(high)
-    nn.init.zeros_(norm.weight)
-    return nn.Sequential(nn.Conv2d(channels, high, kernel_size=1, stride=stride), norm)
+        before = self.inputs.pop(0) if before is None else before
+        return self.PNL(self.CNL(x, before), before)

@@ -15,12 +15,10 @@ class DEEN(AGW):
     name = "deen"
 
     def settings(self, weights: dict[str, Tensor]) -> list[str]:
-        of_regdb = not any(re.match(r"MFA3\.|backbone\.layer3\.\d\.mfa", name) for name in weights)
-        return ["deen/regdb" if of_regdb else "deen/sysu"]
+        whole = any(re.match(r"MFA3\.|backbone\.layer3\.\d\.mfa", name) for name in weights)
+        return ["deen/sysu" if whole else "deen/regdb"]
 
     def published_name(self, own: str) -> str:
-        module = re.fullmatch(r"backbone\.layer(\d)\.\d\.(mfa|dee)\.(.+)", own)
-        if not module:
-            return super().published_name(own)
-        stage, kind, rest = module.groups()
-        return f"MFA{stage}.{rest}" if kind == "mfa" else f"DEE.{rest}"
+        name = re.sub(r"backbone\.layer(\d)\.\d\.mfa\.", r"MFA\1.", own)
+        name = re.sub(r"backbone\.layer\d\.\d\.dee\.", "DEE.", name)
+        return name if name != own else super().published_name(own)

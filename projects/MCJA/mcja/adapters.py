@@ -8,10 +8,8 @@ from yacs.config import CfgNode
 
 from mcja.mda import ModalityDistributionAdapter
 from vireid.errors import ConfigError
-from vireid.modeling.adapters import blocks_of, map_shapes, put_after, stage_blocks
+from vireid.modeling.adapters import blocks_of, blocks_of_stage, map_shapes, put_after
 from vireid.registries import ADAPTER_REGISTRY
-
-COUNTS = (2, 3)  # adapters stand after the last 2 blocks of stage 2 and the last 3 of stage 3
 
 
 @ADAPTER_REGISTRY.register()
@@ -69,13 +67,8 @@ def adapted_blocks(backbone: nn.Module, builder: str, stages: Sequence[Any]) -> 
 
 def default_blocks(backbone: nn.Module, builder: str) -> list[str]:
     """The last 2 blocks of stage 2 and the last 3 of stage 3, or as many as there are."""
-    stages = stage_blocks(backbone, builder, "MDA")
-    if not stages:
-        raise ConfigError(
-            f"MODEL.MDA.STAGES ['auto']: the stages of {builder} are not known; name its containers and "
-            "counts instead, as in [['layer2', 2], ['layer3', 3]]"
-        )
-    return [name for stage, count in zip(stages[-2:], COUNTS) for name in stage[-count:]]
+    stages = ((2, 2), (3, 3))
+    return [name for n, count in stages for name in blocks_of_stage(backbone, builder, n, "MDA")[-count:]]
 
 
 def _container(entry: Any) -> tuple[str, int]:

@@ -23,13 +23,16 @@ def batch():
 @pytest.mark.full  # a minute of compiling
 @pytest.mark.skipif(shutil.which("g++") is None, reason="PyTorch compiles with g++, which is not there")
 @pytest.mark.parametrize(
-    "file", ["VIReID/configs/sysu.yml", "PMCM/configs/sysu.yml", "MCJA/configs/sysu.yml"]
+    "file",
+    [f"{project}/configs/sysu.yml" for project in ("VIReID", "PMCM", "MCJA", "DEEN")],
 )
 def test_a_compiled_step_follows_the_plain_one(file):
     found = []
     for compiled in (False, True):
         torch.manual_seed(0)
-        cfg = tiny_config(file, MODEL__HEADS__PARTS__COUNT=2, SOLVER__COMPILE=compiled)
+        cfg = tiny_config(
+            file, MODEL__HEADS__PARTS__COUNT=2, MODEL__DEE__DROPOUT=0.0, SOLVER__COMPILE=compiled
+        )
         model = build_model(cfg).train()
         names = list(model.state_dict())
         compile_backbone(cfg, model)

@@ -34,6 +34,7 @@ REFUSED = {
     ("vit_map", "MCJA"): "MDA works on feature maps, and a vision transformer has none",
     ("vit", "DEEN"): "MFA works on feature maps, and a vision transformer has none",
     ("vit_map", "DEEN"): "MFA works on feature maps, and a vision transformer has none",
+    ("shufflenetv2", "DEEN"): "MFA stands in stage 1, at 1/4 of the image, and .* has no blocks there",
 }
 
 
@@ -46,14 +47,16 @@ def test_a_family_trains_evaluates_reloads_and_resumes(variant, tmp_path):
     method = "PMCM" if (variant.family, "PMCM") not in REFUSED else "baseline"
     maps = (variant.family, "MCJA") not in REFUSED
     adapters = ["PaddedMaxPool", *(["MDA", "MFA", "DEE"] if maps else [])]
-    everything = {"MODEL__ADAPTERS": adapters, "SOLVER__AMP__ENABLED": True}
+    stages = [2, 3] if (variant.family, "DEEN") in REFUSED else [1, 2, 3]
+    everything = {"MODEL__ADAPTERS": adapters, "MODEL__MFA__STAGES": stages, "SOLVER__AMP__ENABLED": True}
     assert run(variant, method, tmp_path, **everything).refused == ""
 
 
 @pytest.mark.parametrize(("family", "method"), REFUSED)
-def test_what_a_transformer_cannot_have_is_refused(family, method):
+def test_what_a_family_cannot_have_is_refused(family, method):
+    depth = "0.5x" if family == "shufflenetv2" else "small"
     with pytest.raises(ConfigError, match=REFUSED[family, method]):
-        build_model(Variant(family, "small").config(method))
+        build_model(Variant(family, depth).config(method))
 
 
 def test_the_log_says_which_modules_auto_chose(caplog):

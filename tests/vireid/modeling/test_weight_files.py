@@ -3,6 +3,7 @@
 import os
 import zipfile
 
+import numpy as np
 import pytest
 import torch
 
@@ -94,3 +95,38 @@ def test_a_file_without_a_state_dict_is_refused(tmp_path, content):
     torch.save(content, tmp_path / "a.pth")
     with pytest.raises(CheckpointError, match="PRETRAIN_PATH: .*a.pth holds no state dict: expected"):
         read_state_dict(tmp_path / "a.pth", "MODEL.BACKBONE.PRETRAIN_PATH")
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_numbers_and_arrays_of_numpy_are_read(tmp_path, zipped):
+    content = {
+        "net": {"a": torch.ones(2)},
+        "mAP": np.float64(0.5),
+        "cmc": np.arange(3.0),
+        "best": np.int64(7),
+    }
+    torch.save(content, tmp_path / "a.t", _use_new_zipfile_serialization=zipped)
+    read = read_tensors(tmp_path / "a.t", "checkpoint")
+    assert (read["mAP"], read["cmc"].tolist(), read["best"]) == (0.5, [0, 1, 2], 7)
+    assert list(read_state_dict(tmp_path / "a.t", "checkpoint")) == ["a"]
+
+
+def test_the_numpy_of_an_old_file_is_known_by_its_old_name(tmp_path):
+    torch.save(
+        {"mAP": np.float64(0.5), "a": torch.ones(1)}, tmp_path / "a.t", _use_new_zipfile_serialization=False
+    )
+    old = (tmp_path / "a.t").read_bytes().replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
+    (tmp_path / "a.t").write_bytes(old)
+    assert read_tensors(tmp_path / "a.t", "checkpoint")["mAP"] == 0.5
+
+
+def test_what_numpy_could_run_is_refused(tmp_path):
+    class Harm:
+        def __reduce__(self):
+            return np.load, ("harm.npy",)
+
+    torch.save({"a": torch.ones(1), "b": Harm()}, tmp_path / "a.t")
+    with pytest.raises(
+        CheckpointError, match="not a checkpoint of plain tensors, or is damaged; it was not executed"
+    ):
+        read_tensors(tmp_path / "a.t", "checkpoint")

@@ -57,15 +57,15 @@ def insert_adapters(cfg: CfgNode, backbone: nn.Module) -> None:
         adapter.insert(backbone, cfg.MODEL.BACKBONE.NAME)
 
 
-def stage_blocks(backbone: nn.Module, builder: str, adapter: str) -> list[list[str]]:
-    """Names of the blocks at 1/4, 1/8 and 1/16 of the image; [] where the stages are not known. A backbone
-    that describes itself may leave the first ones out.
+def blocks_of_stage(backbone: nn.Module, builder: str, stage: int, adapter: str) -> list[str]:
+    """Names of the blocks of a stage.
 
     Args:
-        adapter: whose places are sought, for the error.
+        stage: 1, 2 or 3: at 1/4, 1/8 or 1/16 of the image.
+        adapter: which asks, for the error.
 
     Raises:
-        ConfigError: blocks pass tokens instead of maps.
+        ConfigError: they pass tokens instead of maps, or are not known.
     """
     containers = family_of(builder, backbone).stages
     if containers is None:
@@ -77,7 +77,13 @@ def stage_blocks(backbone: nn.Module, builder: str, adapter: str) -> list[list[s
     if len(stages) == 1:  # one list with the blocks of all resolutions
         heights = {name: shapes.output[2] for name, shapes in probe(backbone, stages[0]).items()}
         stages = [[b for b in stages[0] if PROBE_SIZE[0] // heights[b] == stride] for stride in STRIDES]
-    return stages
+    place = len(stages) - len(STRIDES) + stage - 1
+    if place < 0 or not stages[place]:
+        raise ConfigError(
+            f"MODEL.ADAPTERS: {adapter} stands in stage {stage}, at 1/{STRIDES[stage - 1]} of the image, and "
+            f"{builder} has no blocks there that are known; name other places under MODEL.{adapter}"
+        )
+    return stages[place]
 
 
 def blocks_of(container: nn.Module, name: str) -> list[str]:
