@@ -45,6 +45,7 @@ def some_entries(first, last):
             time=None if number % 13 == 0 else start + datetime.timedelta(hours=number),
             modality="infrared" if number % 2 else "visible",
             stamp=f"{number}-1",
+            track=None if number % 5 == 0 else f"t{number // 6}",
         )
         for number in range(first, last)
     ]

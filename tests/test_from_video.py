@@ -64,10 +64,12 @@ def test_the_page_runs_from_a_video_to_figures(command, monkeypatch, tmp_path):
     exec(tracker, {})
     assert len(Path("gate.txt").read_text().splitlines()) == 2 * (FRAMES - 1)
     lines = [line for language, code in BLOCKS if language == "bash" for line in re.split(r"(?<!\\)\n", code)]
-    crops, index, evaluate = (words_of(line) for line in lines if line.startswith("vireid"))
+    crops, index, query, evaluate = (words_of(line) for line in lines if line.startswith("vireid"))
     status, printed, error = command(*crops)
     assert (status, error) == (0, "") and f"{2 * (FRAMES - 1)} visible crops of 2 tracks" in printed
     assert command(*index)[0] == 0
+    _, *found = command(*query)[1].splitlines()  # the other track, once
+    assert len(found) == 1 and " gate_t0002 " in found[0]
     write_video(tmp_path / "gate.mp4", gray=True)
     night = [word.replace("crops/gate", "crops/night") for word in crops]
     assert "infrared crops of 2 tracks" in command(*night, "--camera", "night")[1]

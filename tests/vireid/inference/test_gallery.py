@@ -257,7 +257,7 @@ def test_adding_and_deleting_files(gallery, tmp_path):
         ),
         (lambda g, folder: g.index(folder), "empty holds no images: no file below it has a name such as"),
         (lambda g, folder: g.search(np.zeros((9, 9, 3), np.uint8), top=0), "top is 0; expected 1 or more"),
-        (lambda g, folder: g.search([]), "a search takes one query, and these are 0"),
+        (lambda g, folder: g.search([]), "a search takes 1 to 1,000 images of one person, and there are 0"),
         (
             lambda g, folder: g.search(np.zeros((9, 9, 3), np.uint8), after="yesterday"),
             "after is 'yesterday'; expected a time such as 2026-01-31",

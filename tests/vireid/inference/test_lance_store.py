@@ -268,8 +268,8 @@ def test_a_store_of_an_earlier_or_later_version_is_refused(tmp_path, monkeypatch
         ):
             open_store(tmp_path / "old", ABOUT, create=create)
     filled(tmp_path / "store").close()
-    monkeypatch.setattr(lance, "FORMAT", 3)
-    with pytest.raises(StoreError, match=r"a store of another form than this version reads \(3\)"):
+    monkeypatch.setattr(lance, "FORMAT", 4)
+    with pytest.raises(StoreError, match=r"a store of another form than this version reads \(4\)"):
         open_store(tmp_path / "store", ABOUT)
 
 

@@ -89,7 +89,7 @@ def test_from_a_folder_to_who_it_is(command, model, indexed, generated_root, tmp
 
     status, printed, error = command(*query)
     header, first, *rest = printed.splitlines()
-    assert header.split() == ["rank", "score", "identity", "camera", "time", "modality", "path"]
+    assert header.split() == ["rank", "score", "identity", "camera", "track", "time", "modality", "path"]
     assert first.split()[:2] == ["1", f"{found[0]['score']:.3f}"] and len(rest) == 3
     assert command(*query[:6], "--camera", "17")[1] == (
         "no image meets the conditions; cameras in the store: 1, 2, 3, 4, 5, 6\n"
@@ -100,6 +100,21 @@ def test_from_a_folder_to_who_it_is(command, model, indexed, generated_root, tmp
     assert lines["images"] == f"{len(images):,}" and lines["search"].startswith("exact")
     assert lines["fingerprint"] == embedder.fingerprint
     assert json.loads(command("search", "info", "--store", store, "--json")[1])["model"] == "model.pth"
+
+    status, printed, error = command("search", "calibrate", "--store", store, "--false-alarms", "0.3", "0.5")
+    assert status == 0, error
+    header, first, *rest, last = printed.splitlines()
+    assert header.split()[:4] == ["queries", "among", "false", "alarms"] and last.startswith(f"{store} keeps")
+    assert first.split()[:4] == ["visible", "any", "30", "%"]
+    asked = [*query[:-1], "9", "--by", "identity", "--false-alarms", "0.5"]
+    found = json.loads(command(*asked, "--json")[1])
+    _, *lines, last = command(*asked)[1].splitlines()
+    persons = [match["identity"] for match in found]
+    assert len(lines) == len(persons) == len({*persons}) > 2
+    assert [line.split()[0] == "nobody" for line in lines] == [match["nobody"] for match in found]
+    assert last.startswith("nobody, at a false alarm rate of 50 %: not above ")
+    several = ["search", "query", "--store", store, "--image", night, night.with_name("0002.jpg"), "--json"]
+    assert json.loads(command(*several)[1])[0]["score"] > 0.5
 
     status, printed, error = command("search", "delete", "--store", store, "--identity", "0001")
     gone = [path for path in images if path.parts[-2] == "0001"]

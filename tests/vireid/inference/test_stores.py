@@ -24,6 +24,7 @@ CONDITIONS = [
     Where(paths=tuple(entry.path for entry in some_entries(5, 9))),
     Where(identities=("nobody",)),
     Where(cameras=(), identities=("3",)),
+    Where(tracks=("t4", "t7"), modalities=("visible",)),
     Where(paths=()),
 ]
 
@@ -74,6 +75,7 @@ def meets(entry, where):
         (entry.identity, where.identities),
         (entry.modality, where.modalities),
         (entry.path, where.paths),
+        (entry.track, where.tracks),
     ):
         if wanted is not None and value not in wanted:
             return False
@@ -105,7 +107,7 @@ def assert_same(store, plain):
             )
             for match in matches:
                 entry = plain.images[match.path][0]
-                for name in ("identity", "camera", "time", "modality"):
+                for name in ("identity", "camera", "time", "modality", "track"):
                     assert getattr(match, name) == getattr(entry, name)
 
 
@@ -128,9 +130,20 @@ def test_it_holds_and_finds_what_was_added_replaced_and_deleted(kind, store, add
         plain.delete(where)
         assert deleted == before - len(plain.images) > 0
         assert_same(store, plain)
+    store.calibrate({"fingerprint": "a", "thresholds": [{"score": 0.5}]})
+    with store.writing():
+        plain.delete(Where(cameras=("0",)))
+        store.delete(Where(cameras=("0",)))
+        store.optimize()
     store.close()
     reopened = open_store(address, ABOUT)
     assert_same(reopened, plain)
+    assert reopened.calibration == {"fingerprint": "a", "thresholds": [{"score": 0.5}]}
+    for where in CONDITIONS:
+        entries, found = reopened.read(where)
+        assert entries == reopened.entries(where) and found.shape == (len(entries), 16)
+        for entry, vector in zip(entries, found, strict=True):
+            np.testing.assert_array_equal(vector, plain.images[entry.path][1])
     reopened.close()
 
 

@@ -3,31 +3,21 @@
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from vireid.errors import StoreError, UserError
+from vireid.errors import UserError
 from vireid.inference.embedder import Embedder
 from vireid.inference.indexing import embed_files, index_folder
-from vireid.inference.inputs import AUTO, AnyImage, one_by_one, one_modality_each
+from vireid.inference.inputs import AUTO, one_by_one, one_modality_each
 from vireid.inference.labels import Labels
-from vireid.inference.progress import warn_of_equal_scores
-from vireid.inference.records import Entry, Match, Names, Time, Where, as_time, camera_name, conditions
+from vireid.inference.records import Names, Time, Where, as_time, camera_name, conditions
+from vireid.inference.searching import Search
 from vireid.inference.sharding import joined_processes, process_rank
 from vireid.inference.stores import open_store
-from vireid.inference.stores.protocol import Store, present
 from vireid.inference.tasks import Indexed, missing_files
 
 
-class Gallery:
-    """Images that can be searched; also a context manager, which closes it.
-
-    Args:
-        store: of ``open_store``; None in all processes of torchrun but the first.
-        embedder: of the store's model; None: neither ``index``, nor ``add``, nor ``search``.
-    """
-
-    def __init__(self, store: Store | None, embedder: Embedder | None = None) -> None:
-        self._store, self._embedder = store, embedder
+class Gallery(Search):
+    """Images that can be searched, see ``Search``; also a context manager, which closes it."""
 
     @classmethod
     def open(
@@ -121,43 +111,6 @@ class Gallery:
             self.store.optimize()
         return len(entries)
 
-    def search(
-        self,
-        image: AnyImage,
-        top: int = 10,
-        *,
-        modality: str = AUTO,
-        camera: Names | None = None,
-        identity: Names | None = None,
-        after: Time | None = None,
-        before: Time | None = None,
-        of: str | None = None,
-    ) -> list[Match]:
-        """The images that are most like a query, best first.
-
-        Args:
-            image: as of ``Embedder.embed``.
-            top: how many.
-            modality: of the query.
-            camera, identity: one or several, of which a found image has one; none has one of an empty list.
-            after: only images of this time or later, such as "2026-01-31" or "2026-01-31T18:30".
-            before: only images earlier than this.
-            of: only images of this modality.
-
-        Raises:
-            ImageError: the query cannot be read.
-            StoreError: the store does not answer, or has been damaged.
-        """
-        if top < 1:
-            raise UserError(f"top is {top}; expected 1 or more")
-        vector = self.embedder.embed(image, modality)
-        if len(vector) != 1:
-            raise UserError(f"a search takes one query, and these are {len(vector)}")
-        where = conditions(camera=camera, identity=identity, after=after, before=before, of=of)
-        found = self.store.search(vector, top, where)[0]
-        warn_of_equal_scores([match.score for match in found])
-        return found
-
     def delete(
         self,
         paths: Names | None = None,
@@ -196,29 +149,6 @@ class Gallery:
             self.store.optimize()
         return count
 
-    def present(self, **asked: Any) -> str:
-        """What the store has of that for which the conditions of a search ask, where no image meets them."""
-        return present(self.store, conditions(**asked))
-
-    def entries(
-        self,
-        *,
-        camera: Names | None = None,
-        identity: Names | None = None,
-        after: Time | None = None,
-        before: Time | None = None,
-    ) -> list[Entry]:
-        """What the store keeps of the images that meet every condition that is given."""
-        return self.store.entries(conditions(camera=camera, identity=identity, after=after, before=before))
-
-    def info(self) -> dict[str, Any]:
-        """Numbers of images, identities and cameras, the model, and how it is searched."""
-        return self.store.info()
-
-    def __len__(self) -> int:
-        """Number of images."""
-        return len(self.store)
-
     def close(self) -> None:
         """Let go of files and connections."""
         if self._store is not None:
@@ -234,17 +164,3 @@ class Gallery:
     def is_kept_here(self) -> bool:
         """Whether this process has the store: of several of torchrun, the first one alone."""
         return self._store is not None
-
-    @property
-    def store(self) -> Store:
-        """Where the images are."""
-        if self._store is None:
-            raise StoreError("only the first process of torchrun has the store")
-        return self._store
-
-    @property
-    def embedder(self) -> Embedder:
-        """What embeds images and queries."""
-        if self._embedder is None:
-            raise UserError("this gallery was opened without an embedder: Gallery.open(store, embedder)")
-        return self._embedder

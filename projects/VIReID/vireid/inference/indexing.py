@@ -106,7 +106,7 @@ def entry_of(task: Task, labels: Labels, ready: Ready) -> Entry:
     """What a store keeps of a file; its time is that of labels, else of its EXIF data, else of the file."""
     time = labels.time or ready.taken or task.modified
     modality = ready.modality.name.lower()
-    return Entry(task.path, labels.identity, labels.camera, time, modality, task.stamp)
+    return Entry(task.path, labels.identity, labels.camera, time, modality, task.stamp, labels.track)
 
 
 def _labels(task: Task, folder: Path, labels: Mapping[str, Labels]) -> Labels:

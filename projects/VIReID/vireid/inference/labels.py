@@ -16,6 +16,7 @@ from vireid.modality import WORDS as MODALITY_WORDS
 
 # Also of formats that are not read: such a file is named and skipped, and not silently left out.
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".gif"}
+TRACK_FOLDER = re.compile(r".+_t\d+")
 NOBODY = {"-1", "0000"}  # Market-1501: no person, and persons without a number
 WORDS = {
     name: {word for word, meant in MODALITY_WORDS.items() if meant == kind}
@@ -36,6 +37,7 @@ class Labels:
     camera: str | None = None
     time: datetime.datetime | None = None
     modality: str = ""
+    track: str | None = None
 
 
 def labels_of_name(path: PurePath) -> Labels:
@@ -46,6 +48,7 @@ def labels_of_name(path: PurePath) -> Labels:
     - identity: the folder of the file, if its name is a number (SYSU-MM01, RegDB, LLCM);
     - modality: a word such as visible, rgb, infrared, nir or thermal in the name of a folder, or at the end
       of the file's;
+    - track: a folder such as gate_t0001, as `vireid data crops` names it;
     - time: a moment in the file's name, such as 20260131_183000 or 2026-01-31T18-30-00.
     """
     named = PERSON_AND_CAMERA.match(path.name)
@@ -59,7 +62,8 @@ def labels_of_name(path: PurePath) -> Labels:
     if identity in NOBODY:
         identity = None
     camera = None if camera is None else camera_name(camera)
-    return Labels(identity, camera, _moment(path.stem), _modality(folders, path.stem))
+    track = folders[-1] if folders and TRACK_FOLDER.fullmatch(folders[-1]) else None
+    return Labels(identity, camera, _moment(path.stem), _modality(folders, path.stem), track)
 
 
 def _modality(folders: Iterable[str], stem: str) -> str:
@@ -78,7 +82,7 @@ def _moment(stem: str) -> datetime.datetime | None:
 
 
 def read_table(path: str | Path, gallery: Path) -> dict[str, Labels]:
-    """Labels from a CSV file with the columns path and some of identity, camera, time and modality.
+    """Labels from a CSV file with the columns path and some of identity, camera, time, modality and track.
 
     Args:
         gallery: the folder that paths are relative to.
@@ -125,6 +129,7 @@ def _row(row: dict[str, str], where: str) -> Labels:
         camera=camera_name(camera) if camera else None,
         time=parse_time(time, f"{where}: time") if time else None,
         modality=modality,
+        track=(row.get("track") or "").strip() or None,
     )
 
 

@@ -1,5 +1,6 @@
 """What an embedder needs of a model: a network, from a config and its weights or from an exported file."""
 
+import base64
 import os
 import threading
 from collections.abc import Sequence
@@ -11,7 +12,6 @@ import torch
 
 from vireid.errors import CheckpointError, ConfigError
 from vireid.inference.inputs import AnyImage, Ready, image_name, make_ready
-from vireid.inference.records import packed
 from vireid.modality import Modality
 from vireid.preprocessing import Preprocessing, model_fingerprint
 
@@ -119,6 +119,21 @@ def normalized(vectors: np.ndarray) -> np.ndarray:
     """(N, D) float32 of length 1; a vector of zeros stays."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32, copy=False)
+
+
+def packed(vector: np.ndarray) -> str:
+    """A vector as text, in half precision."""
+    return base64.b64encode(vector.astype(np.float16).tobytes()).decode()
+
+
+def cosine(first: str, second: str) -> float:
+    """The cosine of two vectors of ``packed``; 0 where their lengths differ."""
+    one, other = (
+        np.frombuffer(base64.b64decode(text), np.float16).astype(np.float64) for text in (first, second)
+    )
+    if one.shape != other.shape:
+        return 0.0
+    return float(one @ other / max(np.linalg.norm(one) * np.linalg.norm(other), 1e-12))
 
 
 def probe(network: Network) -> dict[str, str]:

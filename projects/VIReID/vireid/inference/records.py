@@ -1,6 +1,5 @@
 """What a store keeps of an image, what it is asked for, and what it answers."""
 
-import base64
 import datetime
 import os
 import re
@@ -8,8 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import Any
-
-import numpy as np
 
 from vireid.errors import UserError
 from vireid.inference.inputs import MODALITIES
@@ -31,6 +28,7 @@ class Entry:
         time: when it was taken, in the time of its camera; None where unknown.
         modality: "visible" or "infrared".
         stamp: changes when the file does.
+        track: of one person passing one camera; None where unknown.
     """
 
     path: str
@@ -39,6 +37,7 @@ class Entry:
     time: datetime.datetime | None = None
     modality: str = "visible"
     stamp: str = ""
+    track: str | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,7 @@ class Match:
 
     Attributes:
         score: the cosine of the two embeddings, -1 to 1.
+        nobody: the score is not above the store's threshold; None where it has none.
         others: as of ``Entry``.
     """
 
@@ -56,11 +56,14 @@ class Match:
     camera: str | None
     time: datetime.datetime | None
     modality: str
+    track: str | None = None
+    nobody: bool | None = None
 
     @classmethod
     def of(cls, entry: Entry, score: float) -> "Match":
         """An image of a store that was found."""
-        return cls(score, entry.path, entry.identity, entry.camera, entry.time, entry.modality)
+        known = {name: value for name, value in vars(entry).items() if name != "stamp"}
+        return cls(score, **known)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, the time as text."""
@@ -75,7 +78,7 @@ class Where:
     An image whose time is not known meets no condition on the time.
 
     Attributes:
-        cameras, identities, modalities, paths: one of them each; no image meets an empty one.
+        cameras, identities, modalities, paths, tracks: one of them each; no image meets an empty one.
         after: this time or later.
         before: earlier than this time.
     """
@@ -86,15 +89,21 @@ class Where:
     paths: tuple[str, ...] | None = None
     after: datetime.datetime | None = None
     before: datetime.datetime | None = None
+    tracks: tuple[str, ...] | None = None
 
     def __bool__(self) -> bool:
         """Whether there is a condition."""
         return any(value is not None for value in vars(self).values())
 
     def names(self) -> dict[str, tuple[str, ...]]:
-        """What is given of cameras, identities, modalities and paths, by the attribute of ``Entry``."""
-        attributes = ("camera", "identity", "modality", "path")
-        asked = dict(zip(attributes, (self.cameras, self.identities, self.modalities, self.paths)))
+        """What is given of each list of names, by the attribute of ``Entry``."""
+        asked = {
+            "camera": self.cameras,
+            "identity": self.identities,
+            "modality": self.modalities,
+            "path": self.paths,
+            "track": self.tracks,
+        }
         return {name: values for name, values in asked.items() if values is not None}
 
     def parts(self, count: int) -> "list[Where]":
@@ -130,21 +139,6 @@ class About:
     model: str = ""
     source: str = "{}"
     probe: dict[str, str] = field(default_factory=dict)
-
-
-def packed(vector: np.ndarray) -> str:
-    """A vector as text, in half precision."""
-    return base64.b64encode(vector.astype(np.float16).tobytes()).decode()
-
-
-def cosine(first: str, second: str) -> float:
-    """The cosine of two vectors of ``packed``; 0 where their lengths differ."""
-    one, other = (
-        np.frombuffer(base64.b64decode(text), np.float16).astype(np.float64) for text in (first, second)
-    )
-    if one.shape != other.shape:
-        return 0.0
-    return float(one @ other / max(np.linalg.norm(one) * np.linalg.norm(other), 1e-12))
 
 
 def seconds(time: datetime.datetime) -> int:

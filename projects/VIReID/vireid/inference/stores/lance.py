@@ -21,21 +21,23 @@ from vireid.inference.records import EVERYTHING, About, Entry, Match, Where
 from vireid.inference.stores.lance_folder import TABLE, damaged, holds_table, in_words, one_writer
 from vireid.inference.stores.lance_rows import (
     COLUMNS,
+    as_matrix,
     condition,
     entry_of,
     held,
+    make_indexes,
     padded,
-    row_sum,
     rows,
     schema,
+    scored,
     written,
 )
 from vireid.inference.stores.protocol import check_model, check_rows, library, no_store, summary
 
 Found = TypeVar("Found")
 
-FORMAT = 2  # 1 was a store of tables of SQLite
-SUMMED = ("identity", "camera", "time", "modality")
+FORMAT = 3  # 1 was a store of tables of SQLite; 2 knew no tracks
+SUMMED = ("identity", "camera", "time", "modality", "track")
 EXACT_UP_TO = 5_000
 # The index; how many candidates are scored exactly: so many at least, and so often as many as are asked for.
 INDEX, BITS, CANDIDATES, CANDIDATES_FOR_EACH = "vector_idx", 2, 100, 5
@@ -63,14 +65,13 @@ class LanceStore:
         self._deleted = False
         with self._in_words():
             found = self._open(create)
+            self._made, self.calibration = found is not None, dict[str, Any]()
             if found is not None:
                 self._adopt(found, about)
-        self._made = found is not None
         if found is not None:
             if exact_up_to not in (None, self._exact_up_to):
                 self._exact_up_to = int(exact_up_to or 0)
-                with self.writing(), self._in_words():
-                    self._table.replace_field_metadata("vector", written(self.about, self._settings()))
+                self._keep_settings()
         elif create and about is not None:
             self.about, self._exact_up_to = about, EXACT_UP_TO if exact_up_to is None else exact_up_to
             self._table = self._create("memory://")
@@ -129,7 +130,7 @@ class LanceStore:
             at_once = datetime.timedelta(milliseconds=1)
             table.optimize(cleanup_older_than=at_once, delete_unverified=self._folder is not None)
             if wanted:
-                self._make_indexes()
+                make_indexes(table, self._lance.index, INDEX, BITS)
             self._deleted = False
 
     def search(self, vectors: np.ndarray, top: int, where: Where = EVERYTHING) -> list[list[Match]]:
@@ -142,6 +143,17 @@ class LanceStore:
         found = self._read(lambda table: [self._columns(table, COLUMNS, some) for some in parts])
         entries = [entry_of(row) for rows in found for row in rows.to_pylist()]
         return sorted(entries, key=lambda entry: entry.path)
+
+    def read(self, where: Where = EVERYTHING) -> tuple[list[Entry], np.ndarray]:
+        """See ``Store``."""
+        found = self._read(lambda table: self._columns(table, [*COLUMNS, "vector"], where)).sort_by("path")
+        entries = [entry_of(row) for row in found.select(COLUMNS).to_pylist()]
+        return entries, as_matrix(found)[:, : self.about.dimension]
+
+    def calibrate(self, calibration: dict[str, Any]) -> None:
+        """See ``Store``."""
+        self.calibration = calibration
+        self._keep_settings()
 
     def stamps(self) -> dict[str, str]:
         """See ``Store``."""
@@ -181,8 +193,7 @@ class LanceStore:
             return None
 
     def _create(self, address: str) -> Any:
-        columns = schema(self.about, self._settings())
-        return self._lance.connect(address).create_table(TABLE, schema=columns)
+        return self._lance.connect(address).create_table(TABLE, schema=schema(self.about, self._settings()))
 
     def _adopt(self, table: Any, used: About | None) -> None:
         """Take a table that was opened for the store's own.
@@ -196,27 +207,23 @@ class LanceStore:
                 f"{self.address} is a store of another form than this version reads ({FORMAT}); use the "
                 "version that made it, or index the gallery into another store"
             )
-        self.about, self._exact_up_to, self._table = about, settings["exact_up_to"], table
+        self.about, self._table = about, table
+        self._exact_up_to, self.calibration = settings["exact_up_to"], settings["calibration"]
         check_model(self.address, self.about, used)
 
     def _settings(self) -> dict[str, Any]:
-        return {"format": FORMAT, "exact_up_to": self._exact_up_to}
+        return {"format": FORMAT, "exact_up_to": self._exact_up_to, "calibration": self.calibration}
 
-    def _make_indexes(self) -> None:
-        kinds = self._lance.index
-        for name in ("camera", "modality"):
-            self._table.create_index(name, config=kinds.Bitmap())
-        for name in ("identity", "time", "path"):
-            self._table.create_index(name, config=kinds.BTree())
-        config = kinds.IvfRq(distance_type="dot", num_partitions=1, num_bits=BITS)
-        self._table.create_index("vector", config=config, name=INDEX)
+    def _keep_settings(self) -> None:
+        with self.writing(), self._in_words():
+            self._table.replace_field_metadata("vector", written(self.about, self._settings()))
 
     def _columns(self, table: Any, names: Sequence[str], where: Where = EVERYTHING) -> Any:
         return table.search().where(condition(where)).select(list(names)).to_arrow()
 
     def _nearest(self, table: Any, vector: np.ndarray, top: int, where: Where) -> list[Match]:
-        query = table.search(vector).distance_type("dot").limit(top)
-        query = query.select([*COLUMNS, "sum", "vector", "_distance"])
+        columns = [*COLUMNS, "sum", "vector", "_distance"]
+        query = table.search(vector).distance_type("dot").limit(top).select(columns)
         if where:
             query = query.where(condition(where))
         if table.count_rows() <= self._exact_up_to:
@@ -224,13 +231,7 @@ class LanceStore:
         else:
             query = query.refine_factor(max(CANDIDATES_FOR_EACH, -(-CANDIDATES // top)))
         found = query.to_arrow()
-        vectors = found["vector"].combine_chunks().flatten().to_numpy().reshape(-1, len(vector))
-        matches = []
-        for row, own in zip(found.select([*COLUMNS, "sum"]).to_pylist(), vectors):
-            if row_sum([row[name] for name in COLUMNS], own) != row["sum"]:
-                raise damaged(self.address, f"what it holds of {row['path']} is not what was written")
-            matches.append(Match.of(entry_of(row), float(own @ vector)))
-        return sorted(matches, key=lambda match: -match.score)
+        return scored(found, vector, self.address)
 
     def _read(self, act: Callable[[Any], Found]) -> Found:
         """What ``act`` reads of the newest version: again where a writer has removed its files meanwhile."""

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from vireid.inference.records import About, Entry, Where, from_seconds, seconds
+from vireid.inference.records import About, Entry, Match, Where, from_seconds, seconds
+from vireid.inference.stores.lance_folder import damaged
 
-COLUMNS = ["path", "identity", "camera", "time", "modality", "stamp"]
+COLUMNS = ["path", "identity", "camera", "time", "modality", "stamp", "track"]
 ABOUT = "vireid"  # among the metadata of the field of vectors
 
 
@@ -31,6 +32,7 @@ def schema(about: About, settings: dict[str, Any]) -> Any:
             pa.field("time", pa.int64()),
             pa.field("modality", pa.string(), nullable=False),
             pa.field("stamp", pa.string(), nullable=False),
+            pa.field("track", pa.string()),
             pa.field("sum", pa.int64(), nullable=False),
             pa.field("vector", vectors, nullable=False, metadata=written(about, settings)),
         ]
@@ -69,6 +71,40 @@ def rows(entries: Sequence[Entry], vectors: np.ndarray, columns: Any) -> Any:
     sums = [row_sum(row, vector) for row, vector in zip(zip(*values), vectors)]
     arrays = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), vectors.shape[1])
     return pa.table([*values, sums, arrays], schema=columns)
+
+
+def scored(found: Any, query: np.ndarray, address: str) -> list[Match]:
+    """What a search has found, with cosines, the nearest first.
+
+    Raises:
+        StoreError: a row is not what was written.
+    """
+    matches = []
+    for row, vector in zip(found.select([*COLUMNS, "sum"]).to_pylist(), as_matrix(found)):
+        if row_sum([row[name] for name in COLUMNS], vector) != row["sum"]:
+            raise damaged(address, f"what it holds of {row['path']} is not what was written")
+        matches.append(Match.of(entry_of(row), float(vector @ query)))
+    return sorted(matches, key=lambda match: -match.score)
+
+
+def as_matrix(found: Any) -> np.ndarray:
+    """The vectors of a table of Arrow, with their zeros at the end."""
+    column = found["vector"].combine_chunks()
+    return np.asarray(column.flatten().to_numpy().reshape(len(found), column.type.list_size))
+
+
+def make_indexes(table: Any, kinds: Any, name: str, bits: int) -> None:
+    """Make an index of the vectors, of so many bits for each number, and those of the conditions.
+
+    Args:
+        kinds: ``lancedb.index``.
+    """
+    for column in ("camera", "modality"):
+        table.create_index(column, config=kinds.Bitmap())
+    for column in ("identity", "time", "path", "track"):
+        table.create_index(column, config=kinds.BTree())
+    config = kinds.IvfRq(distance_type="dot", num_partitions=1, num_bits=bits)
+    table.create_index("vector", config=config, name=name)
 
 
 def entry_of(row: dict[str, Any]) -> Entry:

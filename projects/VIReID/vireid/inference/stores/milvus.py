@@ -16,7 +16,7 @@ from vireid.inference.records import EVERYTHING, About, Entry, Match, Where, fro
 from vireid.inference.stores.protocol import check_model, check_rows, library, no_store, summary
 
 COLLECTION = "vireid"
-FIELDS = ["path", "identity", "camera", "time", "modality", "stamp"]
+FIELDS = ["path", "identity", "camera", "time", "modality", "stamp", "track"]
 AT_ONCE = 1_000
 TIMEOUT = 30.0  # seconds
 STRONG = "Strong"  # what was written is found at once
@@ -41,7 +41,7 @@ class MilvusStore:
         if parts is None and not create and not os.path.exists(address):
             raise no_store(address)
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # its errors are raised, too
-        self.version = ""
+        self.version, self.calibration = "", dict[str, Any]()
         with self._in_words():
             self.client = self.library.MilvusClient(
                 f"{parts.scheme}://{parts.netloc}" if parts else address,
@@ -111,14 +111,25 @@ class MilvusStore:
         rows = [row for some in where.parts(AT_ONCE) for row in self._rows(_condition(some), FIELDS)]
         return sorted(map(_entry, rows), key=lambda entry: entry.path)
 
+    def read(self, where: Where = EVERYTHING) -> tuple[list[Entry], np.ndarray]:
+        """See ``Store``."""
+        rows = sorted(self._rows(_condition(where), [*FIELDS, "vector"]), key=lambda row: str(row["path"]))
+        vectors = np.array([row["vector"] for row in rows], np.float32).reshape(-1, self.about.dimension)
+        return [_entry(row) for row in rows], vectors
+
+    def calibrate(self, calibration: dict[str, Any]) -> None:
+        """See ``Store``."""
+        with self.writing(), self._in_words():
+            self.client.alter_collection_properties(self.name, {"calibration": json.dumps(calibration)})
+        self.calibration = calibration
+
     def stamps(self) -> dict[str, str]:
         """See ``Store``."""
         return {row["path"]: row["stamp"] for row in self._rows("", ["path", "stamp"])}
 
     def info(self) -> dict[str, Any]:
         """See ``Store``."""
-        names = ["identity", "camera", "time", "modality"]
-        rows = list(self._rows("", names))
+        rows, names = list(self._rows("", FIELDS)), {*FIELDS} - {"path", "stamp"}
         values = {name: [_known(row.get(name)) for row in rows] for name in names}
         return {
             "store": f"{self.address}, collection {self.name}",
@@ -141,6 +152,7 @@ class MilvusStore:
             self.client.load_collection(self.name)
         try:
             self.about = About(**json.loads(known["vireid"]))
+            self.calibration = json.loads(known.get("calibration", "{}"))
         except (KeyError, TypeError, ValueError):
             raise StoreError(
                 f"{self.address}: the collection {self.name} was not made by `vireid search index`; name "
@@ -154,7 +166,7 @@ class MilvusStore:
         schema = self.client.create_schema(auto_id=False)
         schema.add_field("key", kinds.VARCHAR, max_length=32, is_primary=True)
         schema.add_field("path", kinds.VARCHAR, max_length=4096)
-        for name in ("identity", "camera"):
+        for name in ("identity", "camera", "track"):
             schema.add_field(name, kinds.VARCHAR, max_length=256)
         schema.add_field("time", kinds.INT64)
         schema.add_field("modality", kinds.VARCHAR, max_length=16)
@@ -211,7 +223,7 @@ def key(path: str) -> str:
 
 def _row(entry: Entry) -> dict[str, Any]:
     time = NO_TIME if entry.time is None else seconds(entry.time)
-    known = {"identity": entry.identity or "", "camera": entry.camera or "", "time": time}
+    known = {name: getattr(entry, name) or "" for name in ("identity", "camera", "track")} | {"time": time}
     return {**vars(entry), **known, "key": key(entry.path)}
 
 

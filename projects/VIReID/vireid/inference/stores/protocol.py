@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from vireid.errors import ConfigError, StoreError
-from vireid.inference.records import EVERYTHING, About, Entry, Match, Where, cosine, from_seconds
+from vireid.inference.network import cosine
+from vireid.inference.records import EVERYTHING, About, Entry, Match, Where, from_seconds
 
 # The least cosine of two embeddings of the same image by the same model: on a GPU, in bfloat16, exported.
 SAME = 0.999
@@ -21,9 +22,11 @@ class Store(Protocol):
 
     Attributes:
         about: the model whose embeddings it holds.
+        calibration: what ``calibrate`` has kept; empty where nothing is.
     """
 
     about: About
+    calibration: dict[str, Any]
 
     def __len__(self) -> int:
         """Number of images."""
@@ -65,6 +68,14 @@ class Store(Protocol):
 
     def entries(self, where: Where = EVERYTHING) -> list[Entry]:
         """Images in the order of their paths."""
+        ...
+
+    def read(self, where: Where = EVERYTHING) -> tuple[list[Entry], np.ndarray]:
+        """As ``entries``, with their vectors: (N, D) float32."""
+        ...
+
+    def calibrate(self, calibration: dict[str, Any]) -> None:
+        """Keep thresholds, see ``vireid.inference.thresholds``, in place of those that it has."""
         ...
 
     def stamps(self) -> dict[str, str]:
@@ -133,6 +144,7 @@ def summary(
     camera: Sequence[str | None],
     time: Sequence[int | None],
     modality: Sequence[str],
+    track: Sequence[str | None],
 ) -> dict[str, Any]:
     """What ``Store.info`` says of the images, one value of each for an image, and of their model."""
     cameras = Counter(name or "unknown" for name in camera)
@@ -140,6 +152,7 @@ def summary(
     return {
         "images": len(modality),
         "identities": len({*identity} - {None}),
+        "tracks": len({*track} - {None}),
         "cameras": dict(sorted(cameras.items(), key=lambda pair: (len(pair[0]), pair[0]))),
         "modalities": dict(sorted(Counter(modality).items())),
         "first": str(from_seconds(min(times))) if times else "",
