@@ -28,7 +28,7 @@ PLACEHOLDER = "/path/to/datasets"
 # The pages that are run, in this order, in one folder; the words of the blocks that are not.
 RUN = {
     "README.md": ("make demo", "pip install", "Embedder.from_config"),
-    "docs/training.md": (),
+    "docs/training.md": ("vireid/visible",),
     "docs/evaluation.md": ("vireid convert",),
     "docs/gpus.md": ("--nnodes",),
     "docs/parts.md": (),

@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+from fastreid.data.datasets.market1501 import Market1501
 from scipy.io import loadmat
 
 from generated_data import content, id_list, make
@@ -123,3 +124,15 @@ def test_vcm_layout(tmp_path):
     (queries,) = lists["query_IDX"]
     infrared = [number for number, (_, side, _) in enumerate(identities["test"], start=1) if side == 1]
     assert [int(word) for word in queries.split(" ")] == infrared
+
+
+def test_market_layout_is_read_by_the_toolkit(tmp_path):
+    """Each camera sees each identity; the first image of each of a test identity is a query."""
+    make("market", tmp_path / "Market-1501-v15.09.15", identities=5, images=3, test_identities=2)
+    dataset = Market1501(root=str(tmp_path))
+    parts = {"train": (3, 3), "query": (2, 1), "gallery": (2, 2)}
+    for part, (identities, images) in parts.items():
+        seen = [(pid, camera) for _, pid, camera in getattr(dataset, part)]
+        assert len(set(seen)) == identities * 6 and len(seen) == identities * 6 * images
+    assert {pid for _, pid, _ in dataset.query} == {pid for _, pid, _ in dataset.gallery}
+    assert len(content(tmp_path)) == 5 * 6 * 3

@@ -4,13 +4,15 @@ from functools import partial
 
 from yacs.config import CfgNode
 
+from vireid.config import add_vireid_config
 from vireid.config.rules import add_key, number
 
 
 def add_caj_config(cfg: CfgNode) -> None:
-    """Add CAJ's keys to a config that ``add_vireid_config`` has extended, in place; twice does no harm."""
+    """Add CAJ's keys and those of ``add_vireid_config`` to a config, in place; twice does no harm."""
     if "ESD" in cfg.MODEL.LOSSES:
         return
+    add_vireid_config(cfg)
     add = partial(add_key, cfg)
 
     # Weight of the enhanced squared difference, which takes the place of the triplet loss.

@@ -4,13 +4,15 @@ from functools import partial
 
 from yacs.config import CfgNode
 
+from vireid.config import add_vireid_config
 from vireid.config.rules import add_key, integer, listing, number
 
 
 def add_deen_config(cfg: CfgNode) -> None:
-    """Add DEEN's keys to a config that ``add_vireid_config`` has extended, in place; twice does no harm."""
+    """Add DEEN's keys and those of ``add_vireid_config`` to a config, in place; twice does no harm."""
     if "DEE" in cfg.MODEL:
         return
+    add_vireid_config(cfg)
     add = partial(add_key, cfg)
 
     # The adapter DEE: after which stage of the backbone an image's two branches are added to the batch.

@@ -4,13 +4,15 @@ from functools import partial
 
 from yacs.config import CfgNode
 
+from vireid.config import add_vireid_config
 from vireid.config.rules import add_key, anything, bounds, integer, listing, number
 
 
 def add_mcja_config(cfg: CfgNode) -> None:
-    """Add MCJA's keys to a config that ``add_vireid_config`` has extended, in place; twice does no harm."""
+    """Add MCJA's keys and those of ``add_vireid_config`` to a config, in place; twice does no harm."""
     if "MDA" in cfg.MODEL:
         return
+    add_vireid_config(cfg)
     add = partial(add_key, cfg)
 
     # Number of attention maps of each adapter (the M of the paper: 2 on SYSU-MM01, 12 on RegDB).

@@ -4,13 +4,15 @@ from functools import partial
 
 from yacs.config import CfgNode
 
+from vireid.config import add_vireid_config
 from vireid.config.rules import add_key, choice, integer, number
 
 
 def add_pmcm_config(cfg: CfgNode) -> None:
-    """Add PMCM's keys to a config that ``add_vireid_config`` has extended, in place; twice does no harm."""
+    """Add PMCM's keys and those of ``add_vireid_config`` to a config, in place; twice does no harm."""
     if "PATCH_MIX" in cfg.MODEL:
         return
+    add_vireid_config(cfg)
     add = partial(add_key, cfg)
 
     # Share of patches taken from the visible image: 0 is the infrared image, 1 the visible one.

@@ -1,4 +1,4 @@
-"""Make a dataset of rendered persons, in the layout of SYSU-MM01, RegDB, LLCM or HITSZ-VCM."""
+"""Make a dataset of rendered persons, in the layout of SYSU-MM01, RegDB, LLCM, HITSZ-VCM or Market-1501."""
 
 import argparse
 import sys
@@ -19,12 +19,14 @@ images per identity (--images K):
   regdb   K visible and K infrared images (the real data has 10)
   llcm    K images from each of 9 visible and 8 infrared cameras
   vcm     tracks of K images, 12 or more, from each of 4 visible and 4 infrared cameras
+  market  K images, 2 or more, from each of 6 visible cameras
 
 identities for testing, where --test-identities is not given:
   sysu    96 of 491, as in the real data; of the others, 99 of 395 are in val_id.txt
   regdb   half, in each of ten random splits
   llcm    351 of 1064
   vcm     427 of 927
+  market  750 of 1501
 
 examples:
   vireid data make --layout sysu --output datasets/SYSU-MM01 --identities 360 --images 8 --seed 0 \\

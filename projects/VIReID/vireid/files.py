@@ -164,6 +164,8 @@ def clear_temporary_files(folder: Path) -> None:
 def _is_running(process: int) -> bool:
     if process == os.getpid():
         return False  # this process is not writing now: its number was another's before
+    if os.name == "nt":
+        return True  # there, a signal 0 would interrupt the process
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -158,3 +158,10 @@ def _gray_channel(image: Image.Image) -> Image.Image | None:
 def colorfulness(pixels: np.ndarray) -> float:
     """Mean difference of the largest and the smallest channel of (H, W, 3) uint8; 0 where all are equal."""
     return float(np.mean(pixels.max(axis=2).astype(np.int16) - pixels.min(axis=2)))
+
+
+def looks_infrared(images: torch.Tensor) -> torch.Tensor:
+    """(N, 3, H, W) of any type, in 0..255 -> (N,) bool on the host: whether the three channels are so equal
+    that their mean difference is below GRAY, as ``colorfulness`` has it."""
+    spread = images.amax(dim=1).float() - images.amin(dim=1)
+    return (spread.mean(dim=(1, 2)) < GRAY).cpu()

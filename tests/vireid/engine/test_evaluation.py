@@ -55,7 +55,8 @@ def test_a_flipped_image_is_averaged_with_the_image_and_each_is_normalized_once(
         found = extract_features(model, images, flip=True)["image"]
         torch.testing.assert_close(found, (plain + mirrored) / 2, rtol=1e-4, atol=1e-5)
     # The toolkit's normalization, in place, is what this would find: the mirror image of a normalized one.
-    monkeypatch.setattr(model, "preprocess_image", partial(Baseline.preprocess_image, model))
+    in_place = Baseline.preprocess_image.__wrapped__
+    monkeypatch.setattr(model, "preprocess_image", partial(in_place, model))
     twice = extract_features(model, batches, flip=True)["image"]
     assert (twice - (plain + mirrored) / 2).abs().max() > 0.01
 

@@ -231,7 +231,7 @@ def test_a_cpu_computes_in_bf16_where_it_says_so(monkeypatch):
 CONFIGS = sorted(
     str(path.relative_to(PROJECTS))
     for path in PROJECTS.glob("*/configs/*.yml")
-    if not path.name.startswith("_")
+    if not path.name.startswith("_") and path.stem != "visible"  # a recipe for the toolkit's trainer
 )
 
 

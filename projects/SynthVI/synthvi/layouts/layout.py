@@ -7,6 +7,7 @@ import numpy as np
 
 from synthvi.layouts.hitsz_vcm import plan_hitsz_vcm
 from synthvi.layouts.llcm import plan_llcm
+from synthvi.layouts.market1501 import plan_market1501
 from synthvi.layouts.plan import Draw, Plan
 from synthvi.layouts.regdb import plan_regdb
 from synthvi.layouts.sysu_mm01 import plan_sysu_mm01
@@ -21,6 +22,8 @@ class Layout:
         folder: its folder below $FASTREID_DATASETS.
         real_test, real_total: identities of the real dataset.
         minimum: identities; with fewer, a split would be empty.
+        most: identities; the toolkit's reader of the layout takes no more.
+        least_images: per person and camera; with fewer, a list would be empty.
         plan: makes the plan from training and test identities, images, seed and generators.
     """
 
@@ -29,6 +32,8 @@ class Layout:
     real_total: int
     minimum: int
     plan: Callable[[np.ndarray, np.ndarray, int, int, Draw], Plan]
+    most: int = 9999
+    least_images: int = 1
 
 
 LAYOUTS = {
@@ -36,6 +41,7 @@ LAYOUTS = {
     "regdb": Layout("RegDB", 206, 412, 2, plan_regdb),
     "llcm": Layout("LLCM", 351, 1064, 2, plan_llcm),
     "vcm": Layout("HITSZ-VCM", 427, 927, 2, plan_hitsz_vcm),
+    "market": Layout("Market-1501-v15.09.15", 750, 1501, 2, plan_market1501, most=1501, least_images=2),
 }
 
 
@@ -59,10 +65,10 @@ def make_plan(
     if layout not in LAYOUTS:
         raise UserError(f"layout is {layout!r}; expected one of {', '.join(LAYOUTS)}")
     real = LAYOUTS[layout]
-    if not real.minimum <= identities <= 9999:
-        raise UserError(f"identities is {identities}; layout {layout} needs {real.minimum} to 9999")
-    if not 1 <= images <= 999:
-        raise UserError(f"images is {images}; expected 1 to 999")
+    if not real.minimum <= identities <= real.most:
+        raise UserError(f"identities is {identities}; layout {layout} needs {real.minimum} to {real.most}")
+    if not real.least_images <= images <= 999:
+        raise UserError(f"images is {images}; layout {layout} needs {real.least_images} to 999")
     if seed < 0:
         raise UserError(f"seed is {seed}; expected 0 or more")
     most = identities - (real.minimum - 1)

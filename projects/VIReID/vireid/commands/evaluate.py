@@ -7,8 +7,10 @@ screen. results.json, in the folder eval of OUTPUT_DIR, has the figures of every
 import argparse
 import os
 
+from vireid import host
 from vireid.commands.arguments import add_config_arguments
 from vireid.commands.launch import add_launch_arguments, joined, relaunch
+from vireid.errors import ConfigError
 
 EXAMPLES = """
 examples:
@@ -38,8 +40,17 @@ def run(args: argparse.Namespace) -> None:
     """Evaluate, beside the run that is evaluated, not over it."""
     relaunch(args)
     from vireid.engine import evaluate_weights, full_config
+    from vireid.engine.toolkit_calls import evaluate_recipe
 
     args.eval_only = True  # the toolkit's setup asks
     cfg = full_config(args.config_file, args.opts)
     cfg.OUTPUT_DIR = os.path.join(cfg.OUTPUT_DIR, "eval")
-    evaluate_weights(joined(cfg, args), args.save_features)
+    cfg = joined(cfg, args)
+    if host.is_vireid(cfg):
+        evaluate_weights(cfg, args.save_features)
+    elif args.save_features:
+        raise ConfigError(
+            f"--save-features needs MODEL.META_ARCHITECTURE VIReID; it is {cfg.MODEL.META_ARCHITECTURE}"
+        )
+    else:
+        evaluate_recipe(cfg)

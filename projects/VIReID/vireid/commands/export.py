@@ -23,6 +23,9 @@ examples:
   the gallery's side alone, as ONNX that takes bytes:
     vireid export --config-file pmcm/sysu --output exported \\
         --format onnx --modality visible --input uint8 MODEL.WEIGHTS logs/sysu/pmcm/model_best.pth
+  the infrared stream of the baseline for FastReID's own calls:
+    vireid export --config-file vireid/sysu --output exported \\
+        --toolkit-checkpoint --modality infrared MODEL.WEIGHTS logs/sysu/agw/model_best.pth
 """
 
 
@@ -58,6 +61,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="T",
         help="largest difference from PyTorch, as a share of the largest value above 1 (default 1e-4)",
     )
+    parser.add_argument(
+        "--toolkit-checkpoint",
+        action="store_true",
+        help="write instead a checkpoint and a config of FastReID's own, of the stream of --modality",
+    )
     add_config_arguments(parser)
 
 
@@ -67,15 +75,22 @@ def run(args: argparse.Namespace) -> None:
     from vireid.engine.checkpoints.checkpoint import read_checkpoint
     from vireid.engine.checks import check_config
     from vireid.export.model import FORMATS, export_model, require_packages
+    from vireid.export.toolkit_checkpoint import write_toolkit_checkpoint
     from vireid.preprocessing import Preprocessing
 
     logging.basicConfig(level=logging.WARNING)
-    formats = tuple(args.format or FORMATS)
+    formats = () if args.toolkit_checkpoint else tuple(args.format or FORMATS)
     require_packages(formats, args.exporter)
     cfg = full_config(args.config_file, args.opts)
     cfg.MODEL.DEVICE = "cpu"
     cfg.DATASETS.TESTS = ()  # the checkpoint's own record of its split goes with the weights
     check_config(cfg)
+    if args.toolkit_checkpoint:
+        path, difference = write_toolkit_checkpoint(
+            cfg, load_for_evaluation(cfg).eval(), args.output, args.modality
+        )
+        print(f"{path} and {path.stem}.yml: max difference {difference:.2g}")
+        return
     about: dict[str, object] = {}
     if cfg.MODEL.WEIGHTS:
         checkpoint = read_checkpoint(cfg.MODEL.WEIGHTS)

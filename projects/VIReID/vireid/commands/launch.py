@@ -42,9 +42,7 @@ def relaunch(args: argparse.Namespace) -> None:
 def joined(cfg: "CfgNode", args: argparse.Namespace) -> "CfgNode":
     """Join the other processes, and set this one up: see ``vireid.engine.setup``."""
     from vireid import host
-    from vireid.config.files import find_config
     from vireid.engine import setup
 
-    args.config_file = str(find_config(args.config_file))  # the toolkit's setup opens it
     host.join_process_group(cfg.MODEL.DEVICE)
     return setup(cfg, args)

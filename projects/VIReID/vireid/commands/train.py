@@ -23,6 +23,8 @@ examples:
   two processes (GPUs, or CPU where there is none):
     vireid train --num-gpus 2 --config-file pmcm/sysu
     torchrun --nproc_per_node 2 -m vireid train --config-file pmcm/sysu
+  a recipe of the toolkit's own, by its trainer:
+    vireid train --config-file fast-reid/configs/Market1501/bagtricks_R50.yml
 """
 
 
@@ -50,10 +52,16 @@ def run(args: argparse.Namespace) -> None:
         evaluate.run(args)
         return
     relaunch(args)
+    from fastreid.engine import DefaultTrainer
+
     from vireid.engine import VIReIDTrainer, full_config
 
-    trainer = VIReIDTrainer(joined(full_config(args.config_file, args.opts), args))
-    trainer.resume_or_load(resume=args.resume or args.force_resume, force=args.force_resume)
+    cfg = joined(full_config(args.config_file, args.opts), args)
+    trainer, resume = DefaultTrainer(cfg), args.resume or args.force_resume
+    if isinstance(trainer, VIReIDTrainer):
+        trainer.resume_or_load(resume=resume, force=args.force_resume)
+    else:  # a recipe of the toolkit's
+        trainer.resume_or_load(resume=resume)
     trainer.train()
 
 

@@ -11,9 +11,11 @@ from fastreid.config import CfgNode as ToolkitCfgNode
 from fastreid.config import get_cfg
 from yacs.config import CfgNode
 
+from vireid import host
 from vireid.config import add_vireid_config
 from vireid.config.plugins import add_methods, load_plugins
 from vireid.config.rules import check_values, in_short, leaves
+from vireid.config.toolkit_recipes import ARCHITECTURE, adder_of, choose_defaults
 from vireid.config.yaml_files import read_yaml
 from vireid.errors import ConfigError, did_you_mean
 from vireid.files import fault_of_file
@@ -60,31 +62,23 @@ def merge_config(cfg: CfgNode, config_file: str, opts: list[str]) -> None:
             that cannot be imported.
     """
     if config_file:
-        path = find_config(config_file)
-        if path is None:
-            fault = fault_of_file(config_file)
-            if fault and fault != "does not exist":
-                raise ConfigError(f"the config file {config_file} {fault}")
-            raise ConfigError(
-                f"there is no file {config_file}, and no config of that name (such as pmcm/sysu)"
-            )
-        tree = load_tree(path)
-        load_plugins(cfg, tree.get("PLUGINS", ()), cfg.PLUGINS)
-        _check_keys(cfg, tree, str(path))
-        _merge(cfg, ToolkitCfgNode(tree), str(path))
+        merge_file(cfg, config_file)
     late = next((opt for opt in opts if opt.startswith("--")), None)
     if late:
         raise ConfigError(f"{late} stands after the first KEY VALUE setting; put it before them")
     if len(opts) % 2:
         raise ConfigError(f"the command line ends in {opts[-1]!r}: options are pairs KEY VALUE")
     pairs = list(zip(opts[::2], opts[1::2]))
-    pairs.sort(key=lambda pair: pair[0] != "PLUGINS")  # first, as they may add keys
+    # First what may add keys, then what decides about defaults.
+    pairs.sort(key=lambda pair: pair[0] != "PLUGINS" and 1 + (pair[0] != ARCHITECTURE))
     for key, value in pairs:
         keys = [key for key, _ in leaves(cfg)]
         if key not in keys:
             raise ConfigError(f"unknown config key {key} (value {in_short(value)}); {_advice(key, keys)}")
         if isinstance(_leaf(cfg, key), float) and re.fullmatch(r"[+-]?\d+", value):
             value += ".0"
+        if key == ARCHITECTURE:
+            choose_defaults(cfg, value, cfg.DATALOADER.SAMPLER_TRAIN)
         loaded = tuple(cfg.PLUGINS)
         _merge(cfg, [key, value], "the command line")
         if key == "PLUGINS":  # those of the file stay
@@ -93,7 +87,34 @@ def merge_config(cfg: CfgNode, config_file: str, opts: list[str]) -> None:
     for key, value in leaves(cfg):
         if value is None:
             raise ConfigError(f"{key} is None; every key needs a value")
-    check_values(cfg)
+    if host.is_vireid(cfg):
+        check_values(cfg)
+
+
+def merge_file(cfg: CfgNode, name: str) -> None:
+    """Merge a config file into ``cfg``, in place. A recipe of the toolkit's gets the toolkit's defaults back.
+
+    Args:
+        name: a path or a name, see ``find_config``.
+
+    Raises:
+        ConfigError: as ``merge_config``; of an unknown key, whose function adds it.
+    """
+    path = find_config(name)
+    if path is None:
+        fault = fault_of_file(name)
+        if fault and fault != "does not exist":
+            raise ConfigError(f"the config file {name} {fault}")
+        raise ConfigError(f"there is no file {name}, and no config of that name (such as pmcm/sysu)")
+    tree = load_tree(path)
+    if "PLUGINS" in cfg:
+        load_plugins(cfg, tree.get("PLUGINS", ()), cfg.PLUGINS)
+    _check_keys(cfg, tree, str(path))
+    stated = dict(leaves(tree))
+    if ARCHITECTURE in stated:
+        sampler = stated.get("DATALOADER.SAMPLER_TRAIN", cfg.DATALOADER.SAMPLER_TRAIN)
+        choose_defaults(cfg, stated[ARCHITECTURE], sampler)
+    _merge(cfg, ToolkitCfgNode(tree), str(path))
 
 
 def find_config(name: str, folder: Path = Path()) -> Path | None:
@@ -178,23 +199,23 @@ def _merge(cfg: CfgNode, change: Any, source: str) -> None:
 def _check_keys(cfg: CfgNode, tree: dict[str, Any], source: str, prefix: str = "") -> None:
     for key, value in tree.items():
         node = _node_at(cfg, prefix)
-        if key not in node:
+        if key not in node and not node.is_new_allowed():
             advice = _advice(f"{prefix}{key}", [key for key, _ in leaves(cfg)])
             raise ConfigError(
                 f"{source}: unknown config key {prefix}{key} (value {in_short(value)}); {advice}"
             )
-        if isinstance(node[key], CfgNode):
+        if isinstance(node.get(key), CfgNode):
             if not isinstance(value, dict):
                 raise ConfigError(f"{source}: {prefix}{key} is a group of keys; got {in_short(value)}")
             _check_keys(cfg, value, source, f"{prefix}{key}.")
-        elif isinstance(node[key], float) and type(value) is int and abs(value) < 2**53:
+        elif isinstance(node.get(key), float) and type(value) is int and abs(value) < 2**53:
             tree[key] = float(value)
 
 
 def _advice(key: str, known: list[str]) -> str:
     if key in REPLACED:
         return f"use {REPLACED[key]}"
-    return did_you_mean(key, known) or "no key is like it"
+    return adder_of(key) or did_you_mean(key, known) or "no key is like it"
 
 
 def _node_at(cfg: CfgNode, prefix: str) -> CfgNode:

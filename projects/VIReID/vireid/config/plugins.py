@@ -3,7 +3,7 @@
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from yacs.config import CfgNode
@@ -21,9 +21,15 @@ def add_methods(cfg: CfgNode) -> None:
     Raises:
         ConfigError: one cannot be imported.
     """
+    for _, add_config in adders():
+        add_config(cfg)
+
+
+def adders() -> Iterator[tuple[str, Callable[[CfgNode], object]]]:
+    """The function of each installed method that adds its keys, and its full name."""
     for point in find_entry_points(METHODS).values():
         add_config: Any = load_entry_point(point)
-        add_config(cfg)
+        yield point.value.replace(":", "."), add_config
 
 
 def load_plugins(cfg: CfgNode, names: Any, loaded: Sequence[str] = ()) -> None:

@@ -145,7 +145,8 @@ TOOLKIT_RULES: dict[str, Rule] = {
     "TEST.RERANK.K1": integer(1, 100_000),
     "TEST.RERANK.K2": integer(1, 100_000),
     "TEST.RERANK.LAMBDA": PROBABILITY,
-    # Adds the true accept rates of a verification to each row.
+    # Adds to each row the share of matched pairs that a threshold accepts at a share of mismatched pairs
+    # (TPR@FPR), and that threshold: a distance, which with METRIC cosine is minus the cosine.
     "TEST.ROC.ENABLED": flag(),
     "TEST.PRECISE_BN.NUM_ITER": integer(1, 10**6),
     "OUTPUT_DIR": text(empty=False),

@@ -7,7 +7,6 @@ that are half written, that are of a file that has changed since, or that a cras
 read again from the file.
 """
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -18,12 +17,13 @@ import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from multiprocessing.reduction import DupFd
+from multiprocessing import reduction
 from typing import Any, BinaryIO
 
 import numpy as np
 import PIL
 import torch
+from filelock import FileLock
 
 logger = logging.getLogger("fastreid.vireid.data")
 
@@ -105,7 +105,7 @@ class ImageCache:
 
     def __getstate__(self) -> dict[str, Any]:
         kept = {key: value for key, value in vars(self).items() if key not in ("file", "_marks", "_pixels")}
-        return {**kept, "descriptor": DupFd(self.file.fileno())}  # type: ignore[no-untyped-call]
+        return {**kept, "descriptor": reduction.DupFd(self.file.fileno())}  # type: ignore[no-untyped-call]
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         descriptor = state.pop("descriptor").detach()
@@ -172,8 +172,7 @@ def _fingerprints(paths: Sequence[str]) -> list[int]:
 @contextmanager
 def locked(folder: str) -> Iterator[None]:
     """Hold a folder's lock, which the system takes back from a process that dies."""
-    with open(os.path.join(folder, ".lock"), "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with FileLock(os.path.join(folder, ".lock")):
         yield
 
 

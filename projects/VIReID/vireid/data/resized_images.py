@@ -71,6 +71,10 @@ def check_cache(place: str) -> None:
     Raises:
         ConfigError: says why.
     """
+    if place and not hasattr(os, "pwrite"):
+        raise ConfigError(
+            f"DATALOADER.CACHE is {place!r}, and this system has no way to keep images; set it to ''"
+        )
     if place in ("", RAM):
         return
     try:

@@ -38,8 +38,13 @@ def check_config(cfg: CfgNode) -> None:
     Raises:
         ConfigError: names the key, its value and what is expected.
     """
+    if not host.is_vireid(cfg):
+        raise ConfigError(
+            f"MODEL.META_ARCHITECTURE is {cfg.MODEL.META_ARCHITECTURE}, a recipe of the toolkit's: it can be "
+            "trained and evaluated; anything else needs VIReID"
+        )
     check_values(cfg)
-    host.check_supported(cfg)
+    check_supported(cfg)
     check_model(cfg)
     check_transforms(cfg)
     build_reranker(cfg)
@@ -59,6 +64,32 @@ def check_config(cfg: CfgNode) -> None:
             f"MODEL.FREEZE_LAYERS is {cfg.MODEL.FREEZE_LAYERS}, but SOLVER.FREEZE_ITERS is 0, so that "
             "nothing would be frozen; set it to the number of updates to wait, or FREEZE_LAYERS to []"
         )
+
+
+def check_supported(cfg: CfgNode) -> None:
+    """Refuse, before anything is built, what the toolkit accepts and then fails at or ignores.
+
+    Raises:
+        ConfigError: names the key, its value and what to set instead.
+    """
+    backbone = cfg.MODEL.BACKBONE
+    if backbone.NAME == "build_resnext_backbone" and backbone.DEPTH == "152x":
+        raise ConfigError(
+            "MODEL.BACKBONE.DEPTH 152x: FastReID's ResNeXt has no non-local table for it; use 50x or 101x"
+        )
+    if backbone.NAME == "build_resnet_backbone" and backbone.WITH_NL and backbone.DEPTH in ("18x", "34x"):
+        raise ConfigError(
+            f"MODEL.BACKBONE.WITH_NL True has no effect in FastReID's ResNet {backbone.DEPTH}; "
+            "set it False, or DEPTH to 50x or 101x"
+        )
+    if cfg.SOLVER.OPT == "SGD" and cfg.SOLVER.NESTEROV and not cfg.SOLVER.MOMENTUM:
+        raise ConfigError("SOLVER.NESTEROV True needs SOLVER.MOMENTUM above 0; it is 0.0")
+    for key in ("NAMES", "TESTS"):
+        if "SYSU_mm" in cfg.DATASETS[key]:
+            raise ConfigError(
+                f"DATASETS.{key} names SYSU_mm: FastReID's class trains on visible images of all "
+                "identities, test ones included, and has no test set; use SYSUMM01"
+            )
 
 
 def check_run(cfg: CfgNode, train_set: TrainSet, test_sets: dict[str, Any]) -> None:

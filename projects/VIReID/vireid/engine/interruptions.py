@@ -2,7 +2,6 @@
 
 import errno
 import os
-import resource
 import signal
 import threading
 import time
@@ -105,7 +104,8 @@ def keep_working(worker: int) -> None:
     that the training process can finish its step."""
     end_lost_worker(worker)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(WORKER_SECONDS))
+    if hasattr(signal, "alarm"):  # on Windows, SIGTERM ends a process in any case
+        signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(WORKER_SECONDS))
 
 
 @contextmanager
@@ -154,8 +154,14 @@ def machine_errors(folder: str, advice: str = GOES_ON) -> Iterator[None]:
         if not str(error).startswith(LOST):  # an error within a worker is named otherwise
             raise
         reason = str(error).partition(".")[0]
-        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         raise MachineError(
-            f"{reason}. Out of memory? Lower DATALOADER.NUM_WORKERS; of open files? Raise ulimit -n, now "
-            f"{files}; {advice}"
+            f"{reason}. Out of memory? Lower DATALOADER.NUM_WORKERS{_of_open_files()}; {advice}"
         ) from None
+
+
+def _of_open_files() -> str:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return ""
+    return f"; of open files? Raise ulimit -n, now {resource.getrlimit(resource.RLIMIT_NOFILE)[0]}"

@@ -13,7 +13,7 @@ from fastreid.utils.logger import setup_logger
 from yacs.config import CfgNode
 
 from vireid import host
-from vireid.config.files import find_config
+from vireid.config.toolkit_recipes import refuse_our_keys
 from vireid.engine.agreement import compare_start
 from vireid.engine.checkpoints.resume import recorded_seed
 from vireid.engine.checkpoints.run_lock import lock_run
@@ -37,27 +37,18 @@ def setup(cfg: CfgNode, args: Namespace) -> CfgNode:
     Raises:
         ConfigError: see ``check_config``; or another run is in OUTPUT_DIR.
     """
-    fallback = cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available()
-    if fallback:
-        cfg.MODEL.DEVICE = "cpu"
-    resumes = getattr(args, "resume", False) or getattr(args, "force_resume", False)
-    seed = recorded_seed(cfg.OUTPUT_DIR) if resumes and cfg.SEED < 0 else None
-    compare_start(cfg, seed)
-    if cfg.SEED < 0:
-        cfg.SEED = comm.shared_random_seed() % 2**31 if seed is None else seed
-    check_config(cfg)
+    asked = cfg.MODEL.DEVICE
+    completed(cfg, resumes=getattr(args, "resume", False) or getattr(args, "force_resume", False))
     if comm.is_main_process():
         try:
             os.makedirs(cfg.OUTPUT_DIR, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"OUTPUT_DIR {cfg.OUTPUT_DIR!r} cannot be made: {error.strerror}") from None
     lock_run(cfg.OUTPUT_DIR)
-    if cfg.MODEL.DEVICE.startswith("cuda:"):  # it becomes the one whose generator and memory PyTorch means
-        torch.cuda.set_device(cfg.MODEL.DEVICE)
     cfg.freeze()
     _log_details(cfg, args)
     logger.info(f"FastReID {host.toolkit_version()}, PyTorch {torch.__version__}, seed {cfg.SEED}")
-    if fallback:
+    if asked != cfg.MODEL.DEVICE:
         logger.warning("MODEL.DEVICE asks for a GPU, and there is none")
     if cfg.MODEL.DEVICE == "cpu":
         found = "MODEL.DEVICE is cpu" if torch.cuda.is_available() else "No GPU found"
@@ -66,10 +57,31 @@ def setup(cfg: CfgNode, args: Namespace) -> CfgNode:
     return cfg
 
 
+def completed(cfg: CfgNode, *, resumes: bool = False) -> None:
+    """Check a config, and put the device and the seed that are used into it.
+
+    Args:
+        resumes: whether SEED -1 is the seed of the run in OUTPUT_DIR, if there is one.
+
+    Raises:
+        ConfigError: see ``check_config``; or a recipe of the toolkit's sets keys that it does not read.
+    """
+    if cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available():
+        cfg.MODEL.DEVICE = "cpu"
+    seed = recorded_seed(cfg.OUTPUT_DIR) if resumes and cfg.SEED < 0 else None
+    compare_start(cfg, seed)
+    if cfg.SEED < 0:
+        cfg.SEED = comm.shared_random_seed() % 2**31 if seed is None else seed
+    if host.is_vireid(cfg):
+        check_config(cfg)
+    else:
+        refuse_our_keys(cfg)
+    if cfg.MODEL.DEVICE.startswith("cuda:"):  # it becomes the one whose generator and memory PyTorch means
+        torch.cuda.set_device(cfg.MODEL.DEVICE)
+
+
 def _log_details(cfg: CfgNode, args: Namespace) -> None:
     """The toolkit's setup; environment and config go to log.txt, not to the screen."""
-    if args.config_file:  # the toolkit reads the file, which may be given as a name
-        args = Namespace(**{**vars(args), "config_file": str(find_config(args.config_file))})
     logging.raiseExceptions = False  # a full disk has one line of its own, not one for each of the log
     toolkit_logger = setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank())
     screens = [
@@ -82,8 +94,6 @@ def _log_details(cfg: CfgNode, args: Namespace) -> None:
             stream.reconfigure(errors="backslashreplace")
     for screen in screens:
         screen.setLevel(logging.WARNING)
-    # The toolkit would open the config file, which may be a name, in the encoding of the locale. Its keys are
-    # logged in any case.
-    default_setup(cfg, Namespace(**{**vars(args), "config_file": ""}))
+    default_setup(cfg, args)
     for screen in screens:
         screen.setLevel(logging.INFO)

@@ -17,7 +17,7 @@ from vireid.evaluation.features import prepared
 from vireid.evaluation.mixed import own_modality_first
 from vireid.evaluation.modality_norm import normalize_by_modality
 from vireid.evaluation.protocols import ProtocolResult, evaluate_settings, ranking_distance
-from vireid.evaluation.roc import verification_rates
+from vireid.evaluation.roc import THRESHOLD, verification_rates
 from vireid.evaluation.tracks import strip_positions
 from vireid.evaluation.trials import Setting, Trial
 
@@ -218,13 +218,13 @@ def embedded_images(
 def with_verification_rates(
     results: dict[str, ProtocolResult], pids: np.ndarray, settings: tuple[Setting, ...], distance: Distance
 ) -> dict[str, ProtocolResult]:
-    """The results with the rates of TEST.ROC beside the metrics, in percent."""
+    """The results with the rates of TEST.ROC beside the metrics, in percent, and their thresholds."""
     extended = {}
     for setting in settings:
         rates = []
         for trial in setting.trials:
             labels = pids[trial.query], pids[trial.gallery]
             found = verification_rates(distance(trial, setting), *labels, exclude=trial.exclude())
-            rates.append({name: 100 * rate for name, rate in found.items()})
+            rates.append({k: v if k.startswith(THRESHOLD) else 100 * v for k, v in found.items()})
         extended[setting.name] = results[setting.name].extended(rates)
     return extended

@@ -3,7 +3,7 @@
 import csv
 import datetime
 import logging
-import resource
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -120,10 +120,16 @@ class Printer(EventWriter):
 
 
 def peak_memory() -> int:
-    """The most memory that this process has held, in bytes: of its GPU; of the machine where it uses none."""
+    """The most memory that this process has held, in bytes: of its GPU; of the machine where it uses none; 0
+    where the system does not say."""
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         return torch.cuda.max_memory_allocated()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most << 10
 
 
 class ScalarWriter(EventWriter):

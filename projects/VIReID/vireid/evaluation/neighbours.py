@@ -1,6 +1,7 @@
 """Nearest neighbours by squared Euclidean distance, in blocks of rows: never all pairs at once."""
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 import numba
 import numpy as np
@@ -45,8 +46,8 @@ def smallest_columns(dist: torch.Tensor, count: int) -> np.ndarray:
 def neighbour_lists(features: torch.Tensor, count: int) -> np.ndarray:
     """Each item's nearest items, itself among them.
 
-    On the CPU, faiss searches, as the toolkit does: the lists are the same to the last bit. On a GPU, PyTorch
-    computes the distances: the faiss packages for GPUs cannot be installed beside the one for CPUs.
+    On the CPU, faiss searches, as the toolkit does, whichever package has it: the lists are the same to the
+    last bit. Without faiss and on a GPU, PyTorch computes the distances, which are the same but for rounding.
 
     Args:
         features: (N, D) float32.
@@ -55,12 +56,12 @@ def neighbour_lists(features: torch.Tensor, count: int) -> np.ndarray:
     Returns:
         (N, count) int32 positions, nearest first; -1 where there is none.
     """
-    if features.device.type == "cpu":
-        import faiss  # only where something is re-ranked: its import takes half a second
+    if features.device.type != "cpu" or find_spec("faiss") is None:
+        return lists_and_furthest(features, count)[0]
+    import faiss  # only where something is re-ranked: its import takes half a second
 
-        items = features.numpy()
-        return faiss.knn(items, items, count)[1].astype(np.int32)
-    return lists_and_furthest(features, count)[0]
+    items = features.numpy()
+    return faiss.knn(items, items, count)[1].astype(np.int32)
 
 
 def lists_and_furthest(features: torch.Tensor, count: int) -> tuple[np.ndarray, np.ndarray]:

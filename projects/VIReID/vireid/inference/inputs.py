@@ -1,7 +1,7 @@
 """Images as they are given (paths, Pillow images, arrays, tensors), made ready for a network."""
 
 import datetime
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any
@@ -12,11 +12,9 @@ from PIL import Image, ImageOps
 
 from vireid.errors import ImageError
 from vireid.images import COLORED, GRAY, colorfulness, decode_image, resize_image
-from vireid.modality import Modality
+from vireid.modality import AUTO, MODALITIES, Modality, one_modality_each  # noqa: F401 (also had from here)
 from vireid.preprocessing import Preprocessing
 
-MODALITIES = {"visible": Modality.VISIBLE, "infrared": Modality.INFRARED}
-AUTO = "auto"
 # A crop of a person has ten thousand pixels, a frame of a camera ten million.
 MAX_PIXELS = 64_000_000
 EXIF_FOLDER, EXIF_TAKEN = 0x8769, 0x9003
@@ -56,28 +54,6 @@ def one_by_one(images: AnyImage | Iterable[AnyImage]) -> Iterator[AnyImage]:
 def image_name(image: AnyImage) -> str:
     """What a message calls an image."""
     return str(image) if isinstance(image, (str, PathLike)) else f"an image given as {type(image).__name__}"
-
-
-def one_modality_each(modality: str | Modality | Sequence[str | Modality], count: int) -> list[str]:
-    """The modality of each of ``count`` images: one for all of them, or a sequence.
-
-    Raises:
-        ImageError: an unknown one, or another number than there are images.
-    """
-    if isinstance(modality, (str, int)):
-        return [_modality_name(modality)] * count
-    if len(modality) != count:
-        raise ImageError(
-            f"modality names {len(modality)} for {count} images; give one for all, or one for each"
-        )
-    return [_modality_name(entry) for entry in modality]
-
-
-def _modality_name(modality: str | Modality) -> str:
-    name = Modality(modality).name.lower() if isinstance(modality, int) else str(modality)
-    if name not in (*MODALITIES, AUTO):
-        raise ImageError(f"modality is {name!r}; expected visible, infrared or auto")
-    return name
 
 
 def make_ready(image: AnyImage, modality: str, preprocessing: Preprocessing) -> Ready:

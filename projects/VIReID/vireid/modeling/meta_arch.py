@@ -1,5 +1,6 @@
 """The meta-architecture: normalization, two streams, head and losses, each named by the config."""
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from vireid.errors import ConfigError
+from vireid.images import looks_infrared
+from vireid.modality import Modality
 from vireid.modeling.adapters import insert_adapters
 from vireid.modeling.backbones import FeatureMap, build_backbone, probe_feature_map
 from vireid.modeling.batch_layout import BatchLayout, of_each_image
@@ -22,6 +25,8 @@ from vireid.modeling.losses import WeightedLosses, build_losses
 from vireid.modeling.two_stream import split_streams
 from vireid.precision import autocast
 from vireid.registries import find
+
+logger = logging.getLogger("fastreid.vireid.model")
 
 
 @META_ARCH_REGISTRY.register()
@@ -61,6 +66,7 @@ class VIReID(Baseline):
         self.layout = layout
         self.modality_specific = modality_specific
         self.track_frames = track_frames
+        self.told = False  # that colors decide about modalities
         self.measured: dict[str, Tensor] = {}
         self.synchronized = any(isinstance(module, nn.SyncBatchNorm) for module in self.modules())
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
@@ -133,6 +139,8 @@ class VIReID(Baseline):
             layout = layout.with_branches()
         outputs = self.heads(features, batch["targets"])
         outputs = {name: value.float() for name, value in outputs.items()}
+        if not outputs["pred_class_logits"].shape[1]:
+            raise ConfigError("MODEL.HEADS.NUM_CLASSES is 0; set it to the number of training identities")
         self.measured["cls_accuracy"] = accuracy(outputs["pred_class_logits"].detach(), batch["targets"])
         outputs["logits"] = outputs.pop("cls_outputs")
         outputs["embeddings"] = outputs.pop("features")
@@ -141,6 +149,8 @@ class VIReID(Baseline):
 
     def preprocess(self, batched_inputs: dict[str, Any]) -> Batch:
         """Normalized images on the model's device; identities, cameras, modalities and views on the host."""
+        if not self.training:
+            batched_inputs = self._with_modalities(batched_inputs)
         if not isinstance(batched_inputs, dict) or "modalities" not in batched_inputs:
             got = list(batched_inputs) if isinstance(batched_inputs, dict) else type(batched_inputs)
             raise ValueError(
@@ -154,6 +164,16 @@ class VIReID(Baseline):
         }
         batch["images"] = self.preprocess_image(batched_inputs)
         return batch
+
+    def _with_modalities(self, given: Any) -> Any:
+        """A test batch; one of the toolkit's, which has no modalities, with those that its colors show."""
+        batch = {"images": given} if isinstance(given, Tensor) else given
+        if not isinstance(batch, dict) or "images" not in batch or "modalities" in batch:
+            return batch
+        if not self.told:
+            self.told = True
+            logger.info("A batch has no modalities: images whose three channels are equal count as infrared")
+        return {**batch, "modalities": looks_infrared(batch["images"]) * int(Modality.INFRARED)}
 
     def preprocess_image(self, batched_inputs: dict[str, Any]) -> Tensor:
         """Normalized images, the batch's own left as they are.

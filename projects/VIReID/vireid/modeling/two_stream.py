@@ -114,6 +114,24 @@ class ModalityRoute(nn.Module):
         return torch.where(places, features[sources[:, 0]], features[sources[:, 1]])
 
 
+def for_each_stream(model: nn.Module, weights: dict[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+    """The weights of a network of one stream as those of ``model``: each copy has what stands in its place.
+
+    Returns:
+        The weights; and the names of the modules whose copies were filled.
+    """
+    spread, filled = dict(weights), []
+    for name, route in model.named_modules():
+        if not isinstance(route, ModalityRoute):
+            continue
+        single = [key for key in route.visible.state_dict() if f"{name}.{key}" in weights]
+        for key in single:
+            value = spread.pop(f"{name}.{key}")
+            spread.update({f"{name}.{copy}.{key}": value for copy, _ in route.named_children()})
+        filled += [name] if single else []
+    return spread, filled
+
+
 def of_no_image(module: nn.Module, empty: Tensor) -> Tensor:
     """What a module makes of (0, ...), in float32.
 

@@ -5,6 +5,7 @@ import os
 import warnings
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def read_tensors(path: str | Path, key: str) -> Any:
         return read_safetensors(path, key)[0]
     try:
         _require_stored(path)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _numpy_numbers():
             warnings.simplefilter("ignore")  # of a damaged pickle: what it holds is looked at below
             with torch.serialization.safe_globals(NUMPY):
                 content = torch.load(path, map_location="cpu", weights_only=True)
@@ -61,6 +62,19 @@ def read_tensors(path: str | Path, key: str) -> Any:
         if fault:
             raise CheckpointError(f"{key}: {path}: the tensor {name} {fault}")
     return content
+
+
+@contextmanager
+def _numpy_numbers() -> Iterator[None]:
+    """Let numbers of NumPy, as in checkpoints of the toolkit's, count as plain ones."""
+    scalar: Any = np.float64(0).__reduce__()[0]
+    names = ["numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar"]  # of NumPy 1 and 2
+    kinds: list[Any] = [np.dtype, *{type(np.dtype(code)) for code in "?bhilqBHILQefd"}]
+    if not hasattr(torch.serialization, "safe_globals"):  # before PyTorch 2.5
+        yield
+        return
+    with torch.serialization.safe_globals([*kinds, *((scalar, name) for name in names)]):
+        yield
 
 
 def read_state_dict(path: str | Path, key: str) -> dict[str, torch.Tensor]:

@@ -17,6 +17,7 @@ from vireid.engine.checkpoints.digest import KEY as DIGEST
 from vireid.engine.checkpoints.digest import content_digest, safetensors_digest
 from vireid.errors import CheckpointError
 from vireid.files import clear_temporary_files, write_atomically
+from vireid.modeling.two_stream import for_each_stream
 from vireid.modeling.weight_files import read_safetensors, read_tensors
 
 logger = logging.getLogger("fastreid.vireid.checkpoint")
@@ -182,12 +183,14 @@ class AtomicCheckpointer(Checkpointer):
 
 
 def load_weights(model: torch.nn.Module, weights: dict[str, Tensor], source: str, *, strict: bool) -> None:
-    """Load a state dict.
+    """Load a state dict; one of one stream into every copy of a stem.
 
     Raises:
         CheckpointError: strict, and something is missing, extra or of another shape; or no weight fits.
     """
-    own = model.state_dict()
+    own, (weights, filled) = model.state_dict(), for_each_stream(model, weights)
+    if filled:
+        logger.info(f"{source} is of one stream: its {', '.join(filled)} fill the copies of every modality")
     missing = [name for name in own if name not in weights]
     extra = [name for name in weights if name not in own]
     reshaped = [

@@ -13,10 +13,12 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+    import msvcrt
 
 logger = logging.getLogger("fastreid.vireid.run_lock")
 
 NAME = ".lock"
+UNREAD = 1 << 20  # a place beyond what is written
 _held: dict[Path, int] = {}  # folder -> descriptor of its lock
 
 
@@ -47,11 +49,11 @@ def lock_folder(folder: str | Path) -> None:
         ConfigError: another process holds it; names the process and its machine.
     """
     place = Path(folder).resolve()
-    if place in _held or fcntl is None:
+    if place in _held:
         return
     file = os.open(place / NAME, os.O_RDWR | os.O_CREAT, 0o666)
     try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _take(file)
     except (BlockingIOError, PermissionError):
         holder = os.read(file, 200).decode(errors="replace").strip() or "unknown"
         os.close(file)
@@ -66,6 +68,22 @@ def lock_folder(folder: str | Path) -> None:
     os.ftruncate(file, 0)
     os.write(file, f"{os.getpid()} on {socket.gethostname()}\n".encode())
     _held[place] = file
+
+
+def _take(file: int) -> None:
+    """Lock an open file.
+
+    Raises:
+        OSError: another process has it, BlockingIOError or PermissionError; or the disk knows no locks.
+    """
+    if fcntl is not None:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return
+    os.lseek(file, UNREAD, os.SEEK_SET)  # a byte that is locked on Windows cannot be read
+    try:
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+    finally:
+        os.lseek(file, 0, os.SEEK_SET)
 
 
 def unlock_folder(folder: str | Path) -> None:
