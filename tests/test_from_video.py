@@ -68,7 +68,7 @@ def test_the_page_runs_from_a_video_to_figures(command, monkeypatch, tmp_path):
     status, printed, error = command(*crops)
     assert (status, error) == (0, "") and f"{2 * (FRAMES - 1)} visible crops of 2 tracks" in printed
     assert command(*index)[0] == 0
-    header, *found = command(*query)[1].splitlines()  # the other track, once
+    _, *found = command(*query)[1].splitlines()  # the other track, once
     assert len(found) == 1 and " gate_t0002 " in found[0]
     write_video(tmp_path / "gate.mp4", gray=True)
     night = [word.replace("crops/gate", "crops/night") for word in crops]

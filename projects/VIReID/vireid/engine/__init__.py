@@ -2,7 +2,7 @@
 
 import fastreid  # noqa: F401  isort: skip  (first of all: vireid mends it and registers its parts then)
 
-from vireid.config.files import full_config, merge_config
+from vireid.config.files import full_config, merge_config, packed_weights
 from vireid.engine.evaluation import evaluate_weights, load_for_evaluation
 from vireid.engine.run_setup import setup
 from vireid.engine.trainer import VIReIDTrainer
@@ -13,5 +13,6 @@ __all__ = [
     "full_config",
     "load_for_evaluation",
     "merge_config",
+    "packed_weights",
     "setup",
 ]
