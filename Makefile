@@ -8,7 +8,7 @@ BIN := .venv/bin
 
 help:
 	@echo "make demo      generate a small dataset, train PMCM on it, show what it learned (6 minutes on 2 cores)"
-	@echo "make page      search generated persons by an image in the browser (three minutes the first time)"
+	@echo "make page      search generated persons by an image in the browser"
 	@echo "make benchmark train baseline and PMCM anew on SynthVI, compare with the published table (40 minutes)"
 	@echo "make test      run the test suite"
 	@echo "make test-all  the same, every variant of every backbone, and the README's commands (more than half an hour)"

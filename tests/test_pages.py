@@ -87,7 +87,9 @@ with_settings() {
         fi
         words+=("$word")
     done
-    if [[ -z "$placed" && " $* " == *" --config-file "* ]]; then words+=("${settings[@]}"); fi
+    if [[ -z "$placed" && " $* " == *" --config-file "* && " $* " != *" synthvi/starter "* ]]; then
+        words+=("${settings[@]}")
+    fi
 }
 """
 # In front of docs/figures.md, which draws the model of make demo.

@@ -84,7 +84,7 @@ def test_too_few_persons_are_one_line(images, rates, said):
 
 def test_a_threshold_of_another_model_or_rate_is_refused():
     images = known_images()
-    calibration = kept("one", measure_thresholds(images, images, [0.1, 0.2]))
+    calibration = kept("one", measure_thresholds(images, images, [0.1, 0.2]), {})
     assert find_threshold(calibration, "one", "visible", None, None).asked == 0.1  # 5 % is not there
     assert find_threshold(calibration, "one", "infrared", "infrared", None) is None
     assert find_threshold({}, "one", "infrared", "infrared", None) is None
@@ -137,8 +137,11 @@ def test_a_store_says_who_is_nobody(calibrated, tmp_path):
 def test_queries_of_another_store(calibrated, tmp_path):
     with Gallery.open(tmp_path / "other", mean_colors()) as other:
         other.index(tmp_path / "photos/cam2", modality="infrared")
+        calibrated.calibrate()
         found = calibrated.calibrate([0.1], other)
         assert {(one.query, one.of) for one in found} == {("infrared", "any"), ("infrared", "visible")}
+        for modality in ("infrared", "visible"):  # those of the visible queries stay
+            assert calibrated.answer(tmp_path / "photos/cam1/0003/a.png", modality=modality).threshold
 
     class Second(MeanColors):
         name, fingerprint = "another", "f" * 16

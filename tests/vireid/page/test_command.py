@@ -4,9 +4,12 @@ import socket
 
 import pytest
 
+import vireid.engine
 from vireid.commands import page, page_starter
 from vireid.commands.main import main
-from vireid.errors import ConfigError
+from vireid.engine import load_for_evaluation
+from vireid.errors import CheckpointError, ConfigError
+from vireid.export.formats import write_safetensors
 
 
 @pytest.mark.parametrize(
@@ -48,6 +51,51 @@ def test_a_folder_of_other_files_is_left_alone(tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match="holds files that vireid page has not made"):
         page_starter.prepare(tmp_path)
     assert store.is_file()
+
+
+def use_packed(monkeypatch, weights):
+    """The model that comes with synthvi/starter, or None where none does."""
+    monkeypatch.setattr(vireid.engine, "packed_weights", lambda config: weights)
+
+
+def test_without_a_packed_model_one_is_trained(tmp_path, monkeypatch, capsys):
+    use_packed(monkeypatch, None)
+    asked = []
+
+    def run(starter, words):
+        asked.append(words[:2])
+        if words[0] == "train":
+            raise Stopped
+        (starter.datasets / "partial" / "exp").mkdir(parents=True)
+
+    monkeypatch.setattr(page_starter, "_run", run)
+    with pytest.raises(Stopped):
+        page_starter.prepare(tmp_path / "new")
+    assert asked == [("data", "make"), ("train", "--resume")]
+    assert "No model comes with synthvi/starter: training one, for two or three" in capsys.readouterr().out
+
+
+def test_with_a_packed_model_the_first_answer_needs_no_training(tmp_path, monkeypatch, capsys, caplog):
+    """Of a network that nobody has trained; damaged, it is refused."""
+    pytest.importorskip("lancedb")
+    cfg = vireid.engine.full_config("synthvi/starter", ["MODEL.DEVICE", "cpu", "DATASETS.TESTS", "()"])
+    packed = tmp_path / "starter.safetensors"
+    write_safetensors(load_for_evaluation(cfg), packed, {})
+    use_packed(monkeypatch, packed)
+    monkeypatch.setattr(page_starter, "TEST_IDENTITIES", 12)
+    monkeypatch.setattr(page_starter, "IMAGES", 1)
+    starter, gallery = page_starter.prepare(tmp_path / "new")
+    with gallery:
+        assert len(gallery) == 4 * 12 and len(starter.examples) == 8 and starter.run is None
+        assert gallery.info()["model"] == "starter.safetensors (knows generated persons only)"
+        answer = gallery.answer(starter.examples[0], 3)
+        assert answer.threshold.asked == 0.1 and answer.query.modality == "infrared"
+    assert "training" not in capsys.readouterr().out and "knows generated persons only" in caplog.text
+    content = bytearray(packed.read_bytes())
+    content[-9] ^= 1
+    packed.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"starter.safetensors.*is not what was"):
+        page_starter.prepare(tmp_path / "new")
 
 
 class Stopped(Exception):

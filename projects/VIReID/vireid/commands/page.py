@@ -1,7 +1,7 @@
 """Serve a page in the browser: search a gallery by an image, mix images, see the figures of a run.
 
-Without --store, a small gallery of generated persons is made and a model is trained on others, in a few
-minutes; both are kept in --folder and used again the next time. Only this machine can reach the page, unless
+Without --store, a small gallery of generated persons is made, kept in --folder, and used again the next time;
+its model knows generated persons only. Only this machine can reach the page, unless
 --host says otherwise: anyone who can reach it can search the gallery. It answers to the names localhost,
 --host and --allow-host.
 """
@@ -82,18 +82,18 @@ def run(args: argparse.Namespace) -> None:
     from vireid.page.uploads import Limits
 
     limits = Limits(args.max_megabytes, args.max_megapixels)
-    starter = None
+    starter = gallery = None
     # As a service is stopped: what visitors have uploaded is removed at exit.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     with closing(listen(args.host, args.port)) as listening:
         if args.host in EVERYWHERE and not args.allow_host:
             print("The page answers to localhost alone; --allow-host names this machine for others")
         if args.store is None:
-            starter = prepare(args.folder or cache_folder())
-            args.store, args.run = str(starter.store), starter.run
+            starter, gallery = prepare(args.folder or cache_folder())
+            args.run = args.run or starter.run
             args.config_file, args.opts = starter.config, ["MODEL.WEIGHTS", str(starter.weights)]
             os.environ["FASTREID_DATASETS"] = str(starter.datasets)
-        with gallery_with_model(args) as gallery:
+        with gallery_with_model(args) if gallery is None else gallery as gallery:
             content = Content(
                 Finder(gallery, limits),
                 gallery.embedder.network.preprocessing.size,

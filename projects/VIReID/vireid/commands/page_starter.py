@@ -4,8 +4,10 @@ import datetime
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,8 +15,12 @@ from vireid.errors import ConfigError, TrainingError
 from vireid.files import output_folder
 from vireid.runs.child_processes import child_environment, vireid_command
 
-CONFIG = "pmcm/demo"
-IDENTITIES, TEST_IDENTITIES, IMAGES = 240, 40, 4
+if TYPE_CHECKING:
+    from vireid.inference import Gallery
+
+PACKED, CONFIG = "synthvi/starter", "pmcm/demo"  # with a model, where it is installed; to train one
+IDENTITIES, TEST_IDENTITIES, IMAGES = 237, 40, 4
+FEWEST = 3  # persons for training, without whom there is no dataset
 EPOCHS = 4  # of 100 steps: two and a half minutes on two cores
 VISIBLE_CAMERAS, INFRARED_CAMERA = ("cam1", "cam2", "cam4", "cam5"), "cam6"
 FIRST = datetime.datetime(2026, 1, 5, 8, 0)  # generated images have no time of their own
@@ -23,20 +29,24 @@ PROGRESS = re.compile(r"(eta: \S+).*epoch/iter: (\d+)/(\d+)\s+(total_loss: \S+)"
 
 
 class Starter:
-    """Files that ``prepare`` makes.
+    """Files that ``prepare`` makes, and the model: the one that comes with PACKED, or one that it trains.
 
     Attributes:
         datasets: the folder for FASTREID_DATASETS; it holds ``dataset``.
         images, store: the gallery's.
-        run: the training's output; ``weights`` are its last.
+        run: the output of a training; None where the model comes with its config.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.config = folder.absolute(), CONFIG
+        from vireid.engine import packed_weights
+
+        self.folder, packed = folder.absolute(), packed_weights(PACKED)
         self.datasets, self.images = self.folder / "data", self.folder / "gallery"
-        self.dataset = self.datasets / "SYSU-MM01"
-        self.store, self.run = self.folder / "store", self.folder / "run"
-        self.weights = self.run / "model_final.pth"
+        self.dataset, self.store = self.datasets / "SYSU-MM01", self.folder / "store"
+        self.run = None if packed else self.folder / "run"
+        self.config = PACKED if packed else CONFIG
+        self.weights = packed or self.folder / "run" / "model_final.pth"
+        self.identities = (TEST_IDENTITIES if packed else IDENTITIES) + FEWEST
 
     @property
     def persons(self) -> list[str]:
@@ -56,7 +66,7 @@ class Starter:
         return [self.dataset / camera / person / "0001.jpg" for camera in ("cam1", INFRARED_CAMERA)]
 
 
-def prepare(folder: Path) -> Starter:
+def prepare(folder: Path) -> "tuple[Starter, Gallery]":
     """Generate, train and index what is not there yet; what was interrupted goes on.
 
     Raises:
@@ -73,28 +83,42 @@ def prepare(folder: Path) -> Starter:
         )
     marker.touch()
     if not (starter.dataset / "exp").is_dir():
-        print(f"Generating images of {IDENTITIES} persons (once; kept in {folder})", flush=True)
+        print(f"Generating images of {starter.identities} persons (once; kept in {folder})", flush=True)
         shutil.rmtree(starter.dataset, ignore_errors=True)
         partial = starter.datasets / "partial"
         shutil.rmtree(partial, ignore_errors=True)
-        numbers = ("--identities", IDENTITIES, "--test-identities", TEST_IDENTITIES, "--images", IMAGES)
-        words = ("data", "make", "--layout", "sysu", "--output", partial, "--size", "128x64", *numbers)
-        _run(starter, words)
+        numbers = ("--identities", starter.identities, "--test-identities", TEST_IDENTITIES)
+        words = ("data", "make", "--layout", "sysu", "--output", partial, "--size", "128x64")
+        _run(starter, (*words, *numbers, "--images", IMAGES))
         partial.rename(starter.dataset)
-    if not starter.weights.is_file():
-        print("Training a model on them, for two or three minutes", flush=True)
+    if starter.run and not starter.weights.is_file():
+        print(f"No model comes with {PACKED}: training one, for two or three minutes", flush=True)
         options = ("OUTPUT_DIR", starter.run, "SOLVER.MAX_EPOCH", EPOCHS, "SOLVER.CHECKPOINT_PERIOD", 1)
         _run(starter, ("train", "--resume", "--config-file", CONFIG, *options))
     if not starter.images.is_dir():
         _collect(starter)
+    return starter, _indexed(starter)
+
+
+def _indexed(starter: Starter) -> "Gallery":
+    """Open the store of the gallery's images; make it anew where another model has filled it."""
+    from vireid.inference import Embedder, Gallery
+
+    embedder = Embedder.from_config(starter.config, starter.weights)
     indexed = starter.folder / "indexed"
-    if not indexed.is_file():
+    if not indexed.is_file() or indexed.read_text() != embedder.fingerprint:
         print("Embedding the gallery", flush=True)
+        indexed.unlink(missing_ok=True)
         shutil.rmtree(starter.store, ignore_errors=True)
-        model = ("--config-file", CONFIG, "MODEL.WEIGHTS", starter.weights)
-        _run(starter, ("search", "index", "--gallery", starter.images, "--store", starter.store, *model))
-        indexed.touch()
-    return starter
+    gallery = Gallery.open(starter.store, embedder)
+    if not indexed.is_file():
+        gallery.index(starter.images)
+        gallery.calibrate()
+        with tempfile.TemporaryDirectory() as folder, Gallery.open(folder, embedder) as queries:
+            queries.index(starter.dataset / INFRARED_CAMERA)
+            gallery.calibrate(queries=queries)
+        indexed.write_text(embedder.fingerprint)
+    return gallery
 
 
 def _collect(starter: Starter) -> None:

@@ -142,6 +142,17 @@ def find_config(name: str, folder: Path = Path()) -> Path | None:
     return next((path for path in found if path.is_file()), None)
 
 
+def packed_weights(config_file: str) -> Path | None:
+    """The weights that come with a config: a file beside it, of its name; None where there is none.
+
+    Args:
+        config_file: as of ``find_config``.
+    """
+    config = find_config(config_file)
+    weights = None if config is None else config.with_suffix(".safetensors")
+    return weights if weights is not None and weights.is_file() else None
+
+
 def load_tree(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     """The keys of a YAML file on top of those of its ``_BASE_``: one file, or a list in which later ones win.
 

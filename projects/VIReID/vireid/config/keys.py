@@ -68,6 +68,9 @@ def add_vireid_config(cfg: CfgNode) -> None:
     # each track. A test averages embeddings instead.
     add("MODEL.TRACK_MEAN", False)
 
+    # What a model of this config knows alone, such as "generated persons": named wherever it is used.
+    add("MODEL.KNOWS_ONLY", "")
+
     # What is inserted into the backbone after its pretrained weights are loaded, by name: "MDA", ...
     add("MODEL.ADAPTERS", (), names())
 

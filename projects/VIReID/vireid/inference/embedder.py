@@ -1,6 +1,7 @@
 """Embedding images: from paths, pictures, arrays or tensors to vectors that are compared by their product."""
 
 import json
+import logging
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,6 +32,8 @@ from vireid.preprocessing import Preprocessing
 if TYPE_CHECKING:
     from yacs.config import CfgNode
 
+logger = logging.getLogger("fastreid.vireid.inference")
+
 BATCH_SIZE = 64
 
 
@@ -44,11 +47,9 @@ class Embedder:
     """
 
     def __init__(self, network: Network, batch_size: int = BATCH_SIZE, threads: int | None = None) -> None:
-        self.network = network
-        self.batch_size = batch_size
+        self.network, self.batch_size = network, batch_size
         self.threads = threads or min(8, os.cpu_count() or 1)
-        # What ``from_source`` takes; empty where the model was made in another way.
-        self.source: dict[str, Any] = {}
+        self.source: dict[str, Any] = {}  # what ``from_source`` takes, where there are such files
 
     @classmethod
     def from_config(
@@ -64,7 +65,7 @@ class Embedder:
 
         Args:
             config_file: a file, a name such as "pmcm/sysu", or a config.
-            weights: a checkpoint, or a safetensors file; None: MODEL.WEIGHTS.
+            weights: a checkpoint, or a safetensors file; None: MODEL.WEIGHTS, or those of the config.
             device: such as "cpu" or "cuda:1"; None: MODEL.DEVICE, where there is such a device.
             opts: settings that replace those of the config, keys and values in turn.
             batch_size: images that go through the network together.
@@ -73,7 +74,7 @@ class Embedder:
             ConfigError, CheckpointError: as for an evaluation; or ``device`` is a GPU, and there is none.
         """
         check_device(device)
-        from vireid.engine import full_config
+        from vireid.engine import full_config, packed_weights
 
         if isinstance(config_file, (str, Path)):
             cfg = full_config(str(config_file), list(opts))
@@ -83,9 +84,16 @@ class Embedder:
             cfg.merge_from_list(list(opts))
         if weights is not None:
             cfg.MODEL.WEIGHTS = str(weights)
+        packed = packed_weights(str(config_file)) if isinstance(config_file, (str, Path)) else None
+        cfg.MODEL.WEIGHTS = cfg.MODEL.WEIGHTS or str(packed or "")
         if not cfg.MODEL.WEIGHTS:
-            raise ConfigError("MODEL.WEIGHTS is empty; name the checkpoint of the model")
+            raise ConfigError(
+                "MODEL.WEIGHTS is empty, and no weights come with the config; name a checkpoint"
+            )
         self = cls(TrainedNetwork(cfg, device), batch_size)
+        if cfg.MODEL.KNOWS_ONLY:
+            self.network.name += f" (knows {cfg.MODEL.KNOWS_ONLY} only)"
+            logger.warning("the model %s", self.network.name)
         if isinstance(config_file, (str, Path)):
             config = os.path.abspath(config_file) if os.path.isfile(config_file) else str(config_file)
             weights = os.path.abspath(cfg.MODEL.WEIGHTS)
@@ -143,10 +151,8 @@ class Embedder:
 
     def about(self) -> About:
         """What a store keeps of the model."""
-        network = self.network
-        return About(
-            network.fingerprint, network.dimension, network.name, json.dumps(self.source), probe(network)
-        )
+        of, source = self.network, json.dumps(self.source)
+        return About(of.fingerprint, of.dimension, of.name, source, probe(of))
 
     def embed(
         self,
@@ -184,10 +190,9 @@ class Embedder:
             progress: see ``embed``.
         """
         vectors = np.empty((len(images), self.dimension), np.float32)
-        known: list[Ready] = []
-        counts = Counts()
-        many = len(images) > self.batch_size
-        with embedding_bar(len(images), progress if many else bool(progress)) as bar:
+        known, counts = list[Ready](), Counts()
+        shown = progress if len(images) > self.batch_size else bool(progress)
+        with embedding_bar(len(images), shown) as bar:
             for first, batch, found in self.stream(images, modalities):
                 for offset, ready in enumerate(batch):
                     if ready.fault:

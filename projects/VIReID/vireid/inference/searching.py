@@ -83,7 +83,8 @@ class Search:
     def calibrate(
         self, false_alarms: Sequence[float] | None = None, queries: "Search | None" = None
     ) -> list[Threshold]:
-        """Measure thresholds on the images whose persons are known, and keep them in the store.
+        """Measure thresholds on the images whose persons are known, and keep them in the store: in place of
+        those for the same modalities that it has.
 
         Args:
             false_alarms: rates, above 0 and below 1; None: 1, 5 and 10 %, as far as the persons allow.
@@ -98,7 +99,7 @@ class Search:
         check_model("the gallery of the queries", other.about, self.store.about)
         images = self.store.read()
         found = measure_thresholds(images, images if queries is None else other.read(), false_alarms)
-        self.store.calibrate(kept(self.store.about.fingerprint, found))
+        self.store.calibrate(kept(self.store.about.fingerprint, found, self.store.calibration))
         return found
 
     def present(self, **asked: Any) -> str:

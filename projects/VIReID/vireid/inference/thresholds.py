@@ -124,9 +124,16 @@ def _scores(
         yield from zip(asked[start : start + BLOCK], asking[start : start + BLOCK] @ vectors.T)
 
 
-def kept(fingerprint: str, thresholds: Sequence[Threshold]) -> dict[str, Any]:
-    """What a store keeps of thresholds, which hold for the model of this fingerprint alone."""
-    return {"fingerprint": fingerprint, "thresholds": [asdict(threshold) for threshold in thresholds]}
+def kept(fingerprint: str, found: Sequence[Threshold], before: dict[str, Any]) -> dict[str, Any]:
+    """What a store keeps of thresholds, which hold for the model of this fingerprint alone.
+
+    Args:
+        before: what it has; its thresholds for other modalities stay.
+    """
+    new = {(one.query, one.of) for one in found}
+    own = before.get("thresholds", ()) if before.get("fingerprint") == fingerprint else ()
+    others = [values for values in own if (values["query"], values["of"]) not in new]
+    return {"fingerprint": fingerprint, "thresholds": [*others, *map(asdict, found)]}
 
 
 def find_threshold(

@@ -73,7 +73,8 @@ class Finder:
             info = self.gallery.info()
         kinds = ", ".join(f"{count:,} {name}" for name, count in sorted(info["modalities"].items()))
         times = f", taken from {info['first']} to {info['last']}" if info.get("first") else ""
-        return f"{info['images']:,} images ({kinds}) of {len(self.cameras())} cameras{times}"
+        images = f"{info['images']:,} images ({kinds})"
+        return f"{images} of {len(self.cameras())} cameras{times}. Model: {info['model']}"
 
     def find(self, query: Image.Image, filters: Filters) -> Found:
         """Search.
