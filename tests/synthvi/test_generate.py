@@ -106,7 +106,8 @@ def test_refuses_a_folder_that_is_not_empty(tmp_path):
         ({"size": (20, 10)}, "size is 20x10"),
         ({"workers": 0}, "workers is 0"),
         ({"test_identities": 3}, "test_identities is 3; with 4 identities expected 1 to 2"),
-        ({"layout": "market"}, "layout is 'market'; expected one of sysu, regdb, llcm, vcm"),
+        ({"layout": "market", "images": 1}, "images is 1; layout market needs 2 to 999"),
+        ({"layout": "duke"}, "layout is 'duke'; expected one of sysu, regdb, llcm, vcm, market"),
     ],
 )
 def test_says_what_is_wrong_before_writing(options, message, tmp_path):

@@ -14,7 +14,6 @@ import pytest
 import torch
 from fastreid.config import get_cfg
 from fastreid.data import build_reid_test_loader
-from fastreid.data.build import fast_batch_collator
 from fastreid.data.data_utils import DataLoaderX
 from fastreid.engine import DefaultPredictor, DefaultTrainer, defaults, hooks, launch, train_loop
 from fastreid.evaluation import ReidEvaluator, evaluator, roc
@@ -33,7 +32,7 @@ from configs import tiny_config
 from training import SHORT
 from vireid import host
 from vireid.engine import VIReIDTrainer
-from vireid.errors import CheckpointError, ConfigError
+from vireid.errors import ConfigError
 from vireid.host.patching import CORRECTED, PROVIDED, REPLACED
 
 PAGE = Path(__file__).parents[2] / "docs" / "fastreid.md"
@@ -68,7 +67,6 @@ def test_a_replacement_is_needed(patch, cfg, tmp_path):
 NEEDS_NO_GPU = {
     "fastreid.data.data_utils:DataLoaderX.__init__",
     "fastreid.modeling.meta_arch.build:build_model",
-    "fastreid.utils.compute_dist:compute_jaccard_distance",
     "fastreid.engine.launch:_distributed_worker",
 }
 
@@ -111,15 +109,6 @@ def _(cfg, folder):
         ReidEvaluator(cfg, 1).evaluate()
 
 
-@checks("fastreid.engine.defaults:DefaultPredictor.__init__")
-def _(cfg, folder):
-    """Weights that do not fit are refused."""
-    torch.save({"model": {"heads.bottleneck.0.weight": torch.ones(64)}}, folder / "part.pth")
-    cfg.MODEL.WEIGHTS = str(folder / "part.pth")
-    with pytest.raises(CheckpointError):
-        DefaultPredictor(cfg)
-
-
 @checks("fastreid.engine.defaults:DefaultPredictor.__call__")
 def _(cfg, folder):
     assert DefaultPredictor(cfg)(torch.rand(1, 3, 64, 32), modality="infrared").shape == (1, 64)
@@ -148,11 +137,6 @@ def _(cfg, folder):
     with mock.patch.object(compute_dist, "compute_jaccard_distance", side_effect=MemoryError):
         features = torch.eye(4)
         assert compute_dist.build_dist(features[:1], features[1:], "jaccard", k1=2, k2=1).shape == (1, 3)
-
-
-@checks("fastreid.utils.compute_dist:compute_jaccard_distance")
-def _(cfg, folder):
-    assert compute_dist.compute_jaccard_distance(torch.eye(4), k1=2, k2=1).shape == (4, 4)
 
 
 @checks("fastreid.evaluation.roc:evaluate_roc")
@@ -212,11 +196,6 @@ def _(cfg, folder):
         torch.tensor([1]),
         torch.tensor([2]),
     ]
-
-
-@checks("fastreid.data.build:fast_batch_collator")
-def _(cfg, folder):
-    assert fast_batch_collator([{"pid": np.int64(3)}, {"pid": np.int64(4)}])["pid"].tolist() == [3, 4]
 
 
 @checks("fastreid.modeling.meta_arch.build:build_model")

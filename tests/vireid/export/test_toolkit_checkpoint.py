@@ -65,7 +65,7 @@ def test_the_toolkits_predictor_gives_the_embeddings_of_the_stream(tmp_path, fil
             "VIReID/configs/sysu.yml",
             "both",
             ConfigError,
-            "--modality is 'both'; a checkpoint of the toolkit's",
+            "--modality is 'both'; the toolkit's model has one",
         ),
         ("MCJA/configs/sysu.yml", "visible", UserError, r"or MODEL.ADAPTERS \[.*\] is none of the toolkit's"),
     ],

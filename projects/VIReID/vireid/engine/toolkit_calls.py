@@ -1,4 +1,8 @@
-"""What the toolkit's own calls do for a config of this plugin; ``vireid.host.calls`` brings them here."""
+"""What the toolkit's own calls do for a config of this plugin; ``vireid.host.calls`` brings them here.
+
+What is imported and not used here is called from there.
+"""
+# ruff: noqa: F401
 
 import sys
 from collections import OrderedDict
@@ -16,7 +20,7 @@ from vireid import host
 from vireid.config.files import merge_file
 from vireid.data.build import ImageLoader, build_dataset, build_test_loader, build_train_loader
 from vireid.engine.checkpoints.checkpoint import AtomicCheckpointer, load_weights, read_checkpoint
-from vireid.engine.evaluation import evaluate_dataset, evaluate_model, load_for_evaluation
+from vireid.engine.evaluation import evaluate_dataset, evaluate_model
 from vireid.engine.reports import best_metric, flat_means
 from vireid.engine.run_setup import completed
 from vireid.engine.seeds import endless_batches, seed_everything
@@ -25,26 +29,6 @@ from vireid.evaluation.jaccard import k_reciprocal_jaccard
 from vireid.evaluation.roc import accept_rates
 from vireid.images import looks_infrared
 from vireid.modality import AUTO, MODALITIES, one_modality_each
-from vireid.modeling.two_stream import ModalityRoute
-
-__all__ = [
-    "VIReIDTrainer",
-    "accept_rates",
-    "embeddings",
-    "evaluate_loader",
-    "evaluate_model",
-    "evaluate_recipe",
-    "for_prediction",
-    "is_two_stream",
-    "k_reciprocal_jaccard",
-    "load_weights",
-    "merge_file",
-    "read_checkpoint",
-    "ready",
-    "test_loader",
-    "train_loader",
-    "trainer_class",
-]
 
 
 @cache
@@ -112,15 +96,6 @@ def evaluate_loader(cfg: CfgNode, model: nn.Module, loader: Any) -> OrderedDict[
     return OrderedDict([*figures, ("metric", best_metric(means, cfg.TEST.BEST_METRIC))])
 
 
-def for_prediction(cfg: CfgNode) -> tuple[CfgNode, nn.Module]:
-    """The config of a predictor and its model: that of MODEL.WEIGHTS, in evaluation mode."""
-    cfg = cfg.clone()
-    cfg.defrost()
-    cfg.DATASETS.TESTS = ()  # which data a model was tested on does not matter here
-    completed(cfg)
-    return cfg, load_for_evaluation(cfg).eval()
-
-
 @torch.no_grad()
 def embeddings(model: nn.Module, images: Tensor, modality: Any = AUTO) -> Tensor:
     """Embeddings (N, D) on the CPU, not normalized.
@@ -136,11 +111,6 @@ def embeddings(model: nn.Module, images: Tensor, modality: Any = AUTO) -> Tensor
         batch["modalities"] = torch.tensor([int(MODALITIES.get(n, gray)) for n, gray in zip(names, found)])
     predicted: Tensor = model(batch)
     return predicted.cpu()
-
-
-def is_two_stream(model: nn.Module) -> bool:
-    """Whether some module of a model has a copy for each modality."""
-    return any(isinstance(module, ModalityRoute) for module in model.modules())
 
 
 def evaluate_recipe(cfg: CfgNode) -> Any:

@@ -144,7 +144,7 @@ def _evaluated(original: Any, model: Any, data_loader: Any, evaluator: Any, flip
     "fastreid.evaluation.reid_evaluation:ReidEvaluator.evaluate",
     "it would score our datasets under Market-1501's rule",
 )
-def _refused(original: Any, evaluator: Any) -> Any:
+def _scored(original: Any, evaluator: Any) -> Any:
     if is_vireid(evaluator.cfg):
         raise ConfigError(
             f"ReidEvaluator cannot score MODEL.META_ARCHITECTURE {VIREID} from features alone: use "
@@ -152,21 +152,8 @@ def _refused(original: Any, evaluator: Any) -> Any:
         )
     results = original(evaluator)
     if results and evaluator.cfg.TEST.ROC.ENABLED:
-        results.update(
-            _accept_rates
-        )  # of two thresholds with one share of false accepts, the toolkit takes any
+        results.update(_accept_rates)  # where two thresholds accept as many false ones, the toolkit takes any
     return results
-
-
-@replaces(
-    "fastreid.engine.defaults:DefaultPredictor.__init__",
-    "it takes what fits of any checkpoint, be it nothing",
-)
-def _predictor(original: Any, predictor: Any, cfg: CfgNode) -> None:
-    if not is_vireid(cfg):
-        original(predictor, cfg)
-        return
-    predictor.cfg, predictor.model = ours.for_prediction(cfg)
 
 
 @replaces("fastreid.engine.defaults:DefaultPredictor.__call__", "it has no modality")
@@ -189,7 +176,7 @@ def _read(original: Any, checkpointer: Any, f: str) -> Any:
     "with weights of one stream, it leaves stems as they are",
 )
 def _loaded(original: Any, checkpointer: Any, checkpoint: Any) -> Any:
-    if not ours.is_two_stream(checkpointer.model):
+    if not hasattr(checkpointer.model, "modality_specific"):
         return original(checkpointer, checkpoint)
     ours.load_weights(checkpointer.model, checkpoint.pop("model"), "the checkpoint", strict=False)
     return None

@@ -50,30 +50,20 @@ class Patch:
         return type(raw)(replacement) if isinstance(raw, classmethod | staticmethod) else replacement
 
 
-PROVIDED: list[Patch] = []  # before the toolkit is imported
-CORRECTED: list[Patch] = []  # once it is
+def _decorator(patches: list[Patch]) -> Callable[[str, str], Callable[[Function], Function]]:
+    def patch(target: str, cause: str) -> Callable[[Function], Function]:
+        def add(function: Function) -> Function:
+            patches.append(Patch(target, cause, function))
+            return function
+
+        return add
+
+    return patch
+
+
+PROVIDED: list[Patch] = []
+CORRECTED: list[Patch] = []
 REPLACED: list[Patch] = []
-
-
-def provides(target: str, cause: str) -> Callable[[Function], Function]:
-    """Decorate a function that makes ``target``, without which the toolkit cannot be imported."""
-    return _added_to(PROVIDED, target, cause)
-
-
-def corrects(target: str, cause: str) -> Callable[[Function], Function]:
-    """Decorate a function that changes the value ``target`` of the toolkit in place."""
-    return _added_to(CORRECTED, target, cause)
-
-
-def replaces(target: str, cause: str) -> Callable[[Function], Function]:
-    """Decorate a function that stands in for ``target`` of the toolkit: it gets the original, then the
-    arguments."""
-    return _added_to(REPLACED, target, cause)
-
-
-def _added_to(patches: list[Patch], target: str, cause: str) -> Callable[[Function], Function]:
-    def add(function: Function) -> Function:
-        patches.append(Patch(target, cause, function))
-        return function
-
-    return add
+provides = _decorator(PROVIDED)  # makes the target, without which the toolkit cannot be imported
+corrects = _decorator(CORRECTED)  # changes the target in place, once the toolkit is imported
+replaces = _decorator(REPLACED)  # stands in for the target: takes the original, then the arguments

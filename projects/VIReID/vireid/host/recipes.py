@@ -114,14 +114,6 @@ def _loader_anywhere(original: Any, loader: Any, local_rank: int, **settings: An
         loader.__init__(**{**settings, "pin_memory": False})
 
 
-@replaces("fastreid.data.build:fast_batch_collator", "it gives None for integers of NumPy, without a word")
-def _collated(original: Any, values: list[Any]) -> Any:
-    import numpy as np
-    import torch
-
-    return torch.as_tensor(np.array(values)) if isinstance(values[0], np.generic) else original(values)
-
-
 @replaces(
     "fastreid.modeling.meta_arch.build:build_model",
     "MODEL.DEVICE cuda, the default, fails where there is no GPU; now the CPU is taken, with a warning",
@@ -214,14 +206,3 @@ def _setup_without_the_file(original: Any, cfg: CfgNode, args: Any) -> None:
 )
 def _nothing_compiled(original: Any, evaluator: Any) -> None:
     pass
-
-
-@replaces(
-    "fastreid.utils.compute_dist:compute_jaccard_distance", "it moves the features to a GPU in any case"
-)
-def _jaccard_anywhere(
-    original: Any, features: Any, k1: int = 20, k2: int = 6, search_option: int = 0, **rest: Any
-) -> Any:
-    import torch
-
-    return original(features, k1, k2, search_option if torch.cuda.is_available() else 3, **rest)
