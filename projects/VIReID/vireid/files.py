@@ -56,6 +56,22 @@ def open_regular(path: str | PathLike[str], buffering: int = -1) -> BinaryIO:
     return cast(BinaryIO, file)
 
 
+# What a file cannot help: the machine is short of something, or its disk or network fails.
+_MACHINE = (
+    *("EMFILE", "ENFILE", "ENOMEM", "EIO", "ENOSPC", "EDQUOT"),
+    *("ESTALE", "ETIMEDOUT", "EAGAIN", "EHOSTDOWN", "ENOTCONN"),
+)
+
+
+def refuse_machine_fault(error: BaseException, file: object) -> None:
+    """Raise MachineError where reading a file failed for no fault of the file's."""
+    number = getattr(error, "errno", None) or 0
+    short = isinstance(error, MemoryError) or "can't allocate memory" in str(error)  # as PyTorch says it
+    if short or errno.errorcode.get(number) in _MACHINE:
+        reason = "too little memory" if short else getattr(error, "strerror", None)
+        raise MachineError(f"{file} cannot be read now: {reason}") from error
+
+
 _TEMPORARY = re.compile(r"\..+\.(\d+)\.tmp")  # of whole_file: ".<name>.<process>.tmp"
 
 

@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageOps
 
 from vireid.errors import DatasetError, ImageError
-from vireid.files import open_regular
+from vireid.files import open_regular, refuse_machine_fault
 
 FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -36,6 +36,7 @@ OTHERS = {
     "a web page": (b"<!DOCTYPE", b"<!doctype", b"<html", b"<HTML"),
 }
 
+LEAST_SIDE = 4  # pixels
 REPLACE = "replace it"  # what to do about an image that cannot be read
 
 
@@ -46,7 +47,7 @@ def read_image(path: str | PathLike[str], advice: str = REPLACE) -> Image.Image:
         advice: the end of the error's message: what to do about a file that cannot be read.
 
     Raises:
-        DatasetError: missing, empty, truncated, not of FORMATS, or not 8 bits a channel.
+        DatasetError: see ``decode_image``.
     """
     try:
         return decode_image(path)
@@ -65,7 +66,8 @@ def decode_image(
         max_pixels: a larger image is refused before its pixels are read; 0: Pillow's limit, 179 million.
 
     Raises:
-        ImageError: missing, empty, truncated, not of FORMATS, too large, or not 8 bits a channel.
+        ImageError: missing, empty, truncated, not of FORMATS, or what ``as_rgb`` refuses.
+        MachineError: the machine cannot read it now: too little memory, too many open files, a broken disk.
     """
     try:
         if isinstance(file, str | PathLike):
@@ -80,9 +82,31 @@ def decode_image(
                 )
             if image.getexif():
                 ImageOps.exif_transpose(image, in_place=True)
-            return image.convert("RGB")
+            return as_rgb(image)
     except Exception as error:  # Pillow's decoders raise many types for a damaged file
+        refuse_machine_fault(error, name or file)
         raise ImageError(f"{name or file}: {_reason(error)}") from error
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    """An image as 8-bit RGB.
+
+    Raises:
+        ValueError: its channels have other bits, a side is shorter than LEAST_SIDE, or a part is transparent:
+            its hidden colors would count.
+    """
+    if image.mode.startswith(("I", "F")):
+        raise ValueError(f"its pixels are not 8 bits a channel (Pillow mode {image.mode})")
+    if min(image.size) < LEAST_SIDE:
+        raise ValueError(
+            f"it has {image.width} x {image.height} pixels; expected {LEAST_SIDE} or more on each side"
+        )
+    if image.has_transparency_data:
+        alpha = image.getbands()[-1]
+        opaque = image.getchannel(alpha) if alpha in "Aa" else image.convert("RGBA").getchannel("A")
+        if opaque.getextrema()[0] != 255:
+            raise ValueError("parts of it are transparent; save it on a background, without transparency")
+    return image.convert("RGB")
 
 
 def open_image(content: bytes) -> Image.Image:
@@ -91,11 +115,10 @@ def open_image(content: bytes) -> Image.Image:
     Raises:
         ValueError: empty, not of FORMATS, or not 8 bits a channel; Pillow's own errors for a damaged header.
     """
-    check_format(content)
-    image = Image.open(io.BytesIO(content), formats=tuple(FORMATS))
-    if image.mode.startswith(("I", "F")):
-        raise ValueError(f"its pixels are not 8 bits a channel (Pillow mode {image.mode})")
-    return image
+    kind = check_format(content)
+    if kind == "PNG" and content[24:25] == b"\x10":  # Pillow cuts most of them to 8 bits
+        raise ValueError("its pixels are not 8 bits a channel, but 16; convert it, by a rule of your own")
+    return Image.open(io.BytesIO(content), formats=tuple(FORMATS))
 
 
 def check_format(content: bytes) -> str:

@@ -89,7 +89,7 @@ def real_shape(tmp_path_factory):
     golden = np.load(CHECKOUT / "tests" / "golden" / "sysu_protocol.npz")
     images = {}
     for modality, color in ((VISIBLE, "red"), (INFRARED, "gray")):
-        Image.new("RGB", (2, 4), color).save(root / "tiny.bmp")
+        Image.new("RGB", (4, 8), color).save(root / "tiny.bmp")
         images[modality] = (root / "tiny.bmp").read_bytes()
     rows = [(int(c), int(p), int(n)) for c, p, n in zip(golden["camids"], golden["pids"], golden["numbers"])]
     train, val = sorted(set(range(1, 500)) - {pid for _, pid, _ in rows})[:2]

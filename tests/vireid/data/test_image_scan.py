@@ -85,9 +85,9 @@ def test_a_truncated_image_is_found_where_it_is_decoded(tmp_path):
 
 
 def test_sizes_are_height_by_width(tmp_path):
-    looks = [look_at(write(tmp_path / "a.bmp", "red", size), False) for size in ((4, 8), (6, 2))]
+    looks = [look_at(write(tmp_path / "a.bmp", "red", size), False) for size in ((4, 8), (6, 5))]
     assert sizes(looks[:1]) == "8x4"
-    assert sizes(looks) == "from 2x4 to 8x6"
+    assert sizes(looks) == "from 5x4 to 8x6"
     assert sizes([look_at(str(tmp_path / "none.bmp"), False)]) == "unknown"
 
 

@@ -296,7 +296,7 @@ def test_an_image_that_cannot_be_read_is_named(kind, tmp_path):
 
 
 def test_images_become_upright_8_bit_rgb(tmp_path):
-    gray = Image.fromarray(np.arange(6, dtype=np.uint8).reshape(2, 3))
+    gray = Image.fromarray(np.arange(20, dtype=np.uint8).reshape(4, 5))
     gray.save(tmp_path / "gray.png")
     assert np.array_equal(
         np.asarray(read_image(tmp_path / "gray.png")), np.asarray(gray)[..., None].repeat(3, 2)
@@ -308,7 +308,7 @@ def test_images_become_upright_8_bit_rgb(tmp_path):
     (tmp_path / "turned.png").write_bytes(buffer.getvalue())
     turned = np.asarray(read_image(tmp_path / "turned.png"))[..., 0]
     assert np.array_equal(turned, np.rot90(np.asarray(gray), -1))
-    Image.fromarray(np.full((2, 3), 4000, dtype=np.uint16)).save(tmp_path / "deep.png")
+    Image.fromarray(np.full((4, 5), 4000, dtype=np.uint16)).save(tmp_path / "deep.png")
     with pytest.raises(DatasetError, match="not 8 bits a channel"):
         read_image(tmp_path / "deep.png")
 

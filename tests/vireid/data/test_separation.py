@@ -11,6 +11,7 @@ from vireid.data import TrainSet
 from vireid.data.datasets import LLCM, SYSUMM01, ImageItem, RegDB
 from vireid.data.datasets.list_faults import check_separation, shared_fault
 from vireid.engine.checks import check_run
+from vireid.engine.evaluation_sets import EvaluationSet
 from vireid.errors import DatasetError
 
 from .layouts import write_image, write_list, write_llcm, write_regdb, write_sysu
@@ -91,4 +92,4 @@ def test_a_run_with_such_lists_stops_before_training(tmp_path, cfg):
     write_list(folder / "exp/val_id.txt", ["4"])
     dataset = SYSUMM01(str(tmp_path))
     with pytest.raises(DatasetError, match=r"SYSUMM01: 1 of the test identities \(identity 4\)"):
-        check_run(cfg, TrainSet([dataset], (8, 4), {}), {"SYSUMM01": (dataset, (), "")})
+        check_run(cfg, TrainSet([dataset], (8, 4), {}), {"SYSUMM01": EvaluationSet(dataset, (), {})})

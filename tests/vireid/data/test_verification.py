@@ -142,7 +142,7 @@ FAULTS = {
     "sixteen bits": (
         LLCM,
         lambda f: Image.fromarray(np.zeros((4, 4), np.uint16)).save(first(f, "nir/*/*"), "png"),
-        ["its pixels are not 8 bits a channel (Pillow mode I;16)"],
+        ["its pixels are not 8 bits a channel, but 16"],
     ),
     "color in an infrared camera": (
         SYSUMM01,

@@ -266,6 +266,5 @@ def test_queries_without_a_match_are_counted_beside_the_figures(cfg, model, tmp_
     row = json.loads((tmp_path / "results.json").read_text())["results"]["List"]["infrared-to-visible"]
     assert row["counts"] == {"queries": [8, 8], "with a match": [1, 1], "gallery": [8, 8]}
     found = verify(build_dataset(cfg, "List"), progress=False)
-    assert found.faults[0] == (
-        "infrared-to-visible: 7 of 8 queries have no match among 8 gallery images, and count in no figure"
-    )
+    told = "infrared-to-visible: 7 of 8 queries have no match among 8 gallery images, and count in no figure"
+    assert told in found.faults

@@ -1,5 +1,6 @@
 """Files of weights that are none, or would harm who reads them."""
 
+import errno
 import os
 import zipfile
 
@@ -7,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from vireid.errors import CheckpointError
+from vireid.engine.checkpoints.resume import checkpoints_of_run
+from vireid.errors import CheckpointError, MachineError
 from vireid.modeling.weight_files import read_safetensors, read_state_dict, read_tensors
 
 
@@ -130,3 +132,18 @@ def test_what_numpy_could_run_is_refused(tmp_path):
         CheckpointError, match="not a checkpoint of plain tensors, or is damaged; it was not executed"
     ):
         read_tensors(tmp_path / "a.t", "checkpoint")
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), MemoryError()])
+def test_a_failing_machine_is_not_a_damaged_file(error, tmp_path, monkeypatch):
+    """A resumed run would pass over its newest checkpoint, and go on from an older one."""
+    path = tmp_path / "model_0003.pth"
+    torch.save({"epoch": 3}, path)
+
+    def fail(*arguments, **keywords):
+        raise error
+
+    monkeypatch.setattr(torch, "load", fail)
+    for read in (lambda: read_tensors(path, "MODEL.WEIGHTS"), lambda: checkpoints_of_run(tmp_path)):
+        with pytest.raises(MachineError, match=r"model_0003.pth cannot be read now: (Input|too little)"):
+            read()

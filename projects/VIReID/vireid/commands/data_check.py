@@ -19,8 +19,10 @@ faults:
             labels, or outside the dataset's folder; an identity with two labels; a modality's list whose
             images are in the folder of the other; a rand_perm_cam.mat that does not permute the images
   split     identities or images in both training and test
-  images    empty, unreadable or not 8 bits a channel; the same content in training and test, under two
-            identities or in both modalities; infrared images with color, and visible cameras without
+  images    empty, unreadable, not 8 bits a channel, transparent in part, or fewer than 4 pixels high or
+            wide; the same content in training and test, under two identities or in both modalities;
+            infrared images with color, and visible cameras without
+  queries   more than half of a setting's without a match in its gallery; fewer are a note
   counts    other than published, where the training or the test identities are as many as published, or
             --published is given
 

@@ -1,7 +1,7 @@
 """A short look at every listed image file before a training, so that a damaged one is named at once.
 
 A few bytes of each file are read: the first say which format it has, the last whether it is whole. Where the
-end is missing, or a channel has 16 bits, the image is decoded.
+end is missing, or the image may be transparent, of 16 bits or very small, it is decoded.
 """
 
 import logging
@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from vireid.data.samples import TEST_ADVICE, TRAIN_ADVICE, TrainSet
 from vireid.errors import DatasetError
-from vireid.files import open_regular
+from vireid.files import open_regular, refuse_machine_fault
 from vireid.images import REPLACE, check_format, read_image, unreadable
 from vireid.meeting import meet
 
@@ -25,6 +25,7 @@ THREADS = 16  # a network disk answers many questions at once
 TOGETHER = 64  # files that a thread looks at before it asks for more
 PATIENCE = 3.0  # seconds before a bar is shown
 END = 64  # bytes in which the mark of a file's end is expected
+START = 2048  # bytes that hold what a PNG says of transparency; a smaller file is read as a whole
 SHOWN = 3
 
 
@@ -94,11 +95,12 @@ def file_fault(path: str, advice: str = REPLACE) -> str:
     try:
         with open_regular(path, buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
-            start = file.read(END)
+            start = file.read(START)
             file.seek(max(0, size - END))
             kind = check_format(start)
-            sound = _is_whole(kind, start, file.read(END), size) and not _is_deep(kind, start)
-    except (OSError, ValueError) as error:
+            sound = size > START and _is_whole(kind, start, file.read(END), size) and _is_plain(kind, start)
+    except (OSError, ValueError, MemoryError) as error:
+        refuse_machine_fault(error, path)
         return str(unreadable(path, error, advice))
     if not sound:
         try:
@@ -115,9 +117,11 @@ def _is_whole(kind: str, start: bytes, end: bytes, size: int) -> bool:
     return {"JPEG": b"\xff\xd9", "PNG": b"IEND"}[kind] in end
 
 
-def _is_deep(kind: str, start: bytes) -> bool:
-    """Whether a PNG has 16 bits a channel, by its header: of one channel, that cannot be read."""
-    return kind == "PNG" and start[24:25] == b"\x10"
+def _is_plain(kind: str, start: bytes) -> bool:
+    """Whether the header says that there is no transparency, and that a channel has 8 bits or fewer."""
+    if kind == "PNG":
+        return start[24] <= 8 and start[25] in (0, 2) and b"tRNS" not in start
+    return kind == "JPEG" or start[28] <= 24
 
 
 def _summary(faults: Mapping[int, str], paths: Sequence[str], subset: str) -> str:

@@ -9,9 +9,17 @@ import numpy as np
 from tqdm import tqdm
 
 from vireid.data.datasets.base import ImageItem
-from vireid.errors import DatasetError
-from vireid.files import open_regular
-from vireid.images import COLORED, GRAY, colorfulness, open_image, read_image, unreadable
+from vireid.errors import DatasetError, MachineError
+from vireid.files import open_regular, refuse_machine_fault
+from vireid.images import (
+    COLORED,
+    GRAY,
+    LEAST_SIDE,
+    colorfulness,
+    open_image,
+    read_image,
+    unreadable,
+)
 from vireid.modality import Modality
 
 
@@ -53,10 +61,14 @@ def look_at(path: str, decode: bool) -> Look:
             content = file.read()
         with open_image(content) as image:
             width, height = image.size
+            decode = decode or image.has_transparency_data or min(image.size) < LEAST_SIDE
         color = colorfulness(np.asarray(read_image(path))) if decode else None
     except DatasetError as error:
         return Look(b"", (0, 0), None, str(error))
+    except MachineError:
+        raise
     except Exception as error:  # Pillow's decoders raise many types for a damaged file
+        refuse_machine_fault(error, path)
         return Look(b"", (0, 0), None, str(unreadable(path, error)))
     return Look(hashlib.blake2b(content, digest_size=16).digest(), (height, width), color, "")
 

@@ -11,7 +11,7 @@ import torch
 from PIL import Image, ImageOps
 
 from vireid.errors import ImageError
-from vireid.images import COLORED, GRAY, colorfulness, decode_image, resize_image
+from vireid.images import COLORED, GRAY, as_rgb, colorfulness, decode_image, resize_image
 from vireid.modality import AUTO, MODALITIES, Modality, one_modality_each  # noqa: F401 (also had from here)
 from vireid.preprocessing import Preprocessing
 
@@ -94,18 +94,25 @@ def as_pillow(image: AnyImage) -> Image.Image:
     if isinstance(image, Image.Image):
         if image.mode.startswith(("I", "F")):
             raise ImageError(f"a Pillow image of mode {image.mode}; expected 8 bits a channel")
-        return ImageOps.exif_transpose(image).convert("RGB")
+        return _as_rgb(ImageOps.exif_transpose(image))
     if isinstance(image, torch.Tensor):
         if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] != 3:
             raise ImageError(
                 f"a tensor {tuple(image.shape)} of {image.dtype}; expected (3, H, W) of torch.uint8, RGB"
             )
-        return Image.fromarray(image.permute(1, 2, 0).cpu().numpy())
+        return _as_rgb(Image.fromarray(image.permute(1, 2, 0).cpu().numpy()))
     if not isinstance(image, np.ndarray):
         raise ImageError(f"an image is a {type(image).__name__}; expected a path, an image or an array")
     if image.dtype != np.uint8 or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3)):
         raise ImageError(f"an array {image.shape} of {image.dtype}; expected (H, W, 3) of uint8, RGB")
-    return Image.fromarray(image).convert("RGB")
+    return _as_rgb(Image.fromarray(image))
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    try:
+        return as_rgb(image)
+    except ValueError as error:
+        raise ImageError(f"an image cannot be taken: {error}") from None
 
 
 def time_taken(image: Image.Image) -> datetime.datetime | None:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from vireid.errors import CheckpointError
-from vireid.files import fault_of_file
+from vireid.files import fault_of_file, refuse_machine_fault
 
 # Keys under which published checkpoints hold their state dict.
 WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state", "model", "net")
@@ -52,6 +52,7 @@ def read_tensors(path: str | Path, key: str) -> Any:
             with torch.serialization.safe_globals(NUMPY):
                 content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the unpickler fails on garbage in any way there is
+        refuse_machine_fault(error, path)
         reason = str(error).split("(1)")[0].strip().splitlines() or [type(error).__name__]
         raise CheckpointError(
             f"{key}: {path} is not a checkpoint of plain tensors, or is damaged; it was not executed "
@@ -115,7 +116,8 @@ def read_safetensors(path: str | Path, key: str) -> tuple[dict[str, torch.Tensor
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             metadata = dict(file.metadata() or {})
-    except (SafetensorError, ValueError, KeyError, RuntimeError, OSError) as error:
+    except (SafetensorError, ValueError, KeyError, RuntimeError, OSError, MemoryError) as error:
+        refuse_machine_fault(error, path)
         raise CheckpointError(f"{key}: {path} is no safetensors file, or is damaged ({error})") from None
     for name, value in metadata.items():
         try:

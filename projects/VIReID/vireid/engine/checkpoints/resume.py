@@ -13,6 +13,7 @@ from vireid.config.changes import changed_keys
 from vireid.engine.checkpoints.checkpoint import WITHIN_EPOCH, check_tags, read_checkpoint
 from vireid.engine.checkpoints.digest import content_digest
 from vireid.errors import CheckpointError, ConfigError
+from vireid.files import refuse_machine_fault
 from vireid.meeting import require_agreement
 from vireid.runs import BEST, FINAL
 
@@ -40,7 +41,8 @@ def place_of(path: Path) -> Place | None:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         epoch, step = content.get("epoch"), content.get("step")
         return Place(epoch + 1) if step is None else Place(epoch, int(step))
-    except Exception:  # whatever a damaged file gives; it is said by read_newest
+    except Exception as error:  # whatever a damaged file gives; it is said by read_newest
+        refuse_machine_fault(error, path)
         return None
 
 

@@ -16,6 +16,7 @@ from vireid.engine.checkpoints.checkpoint import WITHIN_EPOCH, AtomicCheckpointe
 from vireid.engine.checkpoints.resume import Place, generator_states, place_of
 from vireid.engine.reports import last_and_best, write_results
 from vireid.errors import TrainingError
+from vireid.files import refuse_machine_fault
 from vireid.runs import BEST, BEST_RESULTS, FINAL, RESULTS
 
 logger = logging.getLogger("fastreid.vireid.saving")
@@ -62,7 +63,8 @@ class RunCheckpoints:
         path, results = self.folder / f"{BEST}.pth", self.folder / BEST_RESULTS
         try:
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        except Exception:  # it is not there, or is damaged in some way
+        except Exception as error:  # it is not there, or is damaged in some way
+            refuse_machine_fault(error, path)
             results.unlink(missing_ok=True)
             return
         chosen_by = content.get("figure") or {}
