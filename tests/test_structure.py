@@ -39,13 +39,14 @@ LAYERS = [
     {"vireid.export"},
     {"synthvi"},  # the generator
     {*METHODS, "vireid.visualize", "vireid.inference"},
-    {"synthvi.ablation"},
+    {"synthvi.ablation", "synthvi.gpu_check"},
     {"vireid.page"},
     {"vireid.commands"},
     {"tools", "vireid.__main__"},
 ]
+PARTS_OF_SYNTHVI = {"synthvi.ablation", "synthvi.gpu_check"}
 # What vireid finds by entry points and never by name.
-NEVER_NAMED = METHODS | {"synthvi", "synthvi.ablation"}
+NEVER_NAMED = METHODS | {"synthvi"} | PARTS_OF_SYNTHVI
 LAYER_OF = {part: number for number, parts in enumerate(LAYERS) for part in parts}
 ON_DEMAND = {"vireid.data", "vireid.modeling", "vireid.engine"}
 # Narrower than its layer: this and nothing else of the project.
@@ -71,8 +72,8 @@ def part_of(module: str) -> str:
         return ".".join(names[:2])
     if f"tools.{names[0]}" in MODULES:
         return "tools"
-    if names[:2] == ["synthvi", "ablation"]:
-        return "synthvi.ablation"
+    if ".".join(names[:2]) in PARTS_OF_SYNTHVI:
+        return ".".join(names[:2])
     return names[0] if names[0] in LAYER_OF else ""
 
 

@@ -6,9 +6,10 @@ FastReID's own pipeline reads the same images: its resize, padding with crop, fl
 erases, and collation. Seconds are of CPU time, the median of the rounds. The limit of a cached image is one
 copy of its pixels.
 
-Then a small network trains on the CPU, with one worker process that reads the files: how much of a step is
-spent waiting for the batch. The first batch of an epoch is left out and given by itself, because the epochs
-here have nine batches, and those of SYSU-MM01 hundreds. All of it takes one to three minutes on two cores.
+Then a network trains, by default a small one on the CPU, while worker processes read the files: how much of a
+step is spent waiting for the batch. The first batch of an epoch is left out and given by itself, because the
+epochs here have nine batches, and those of SYSU-MM01 hundreds. All of it takes one to three minutes on two
+cores.
 """
 
 import argparse
@@ -34,6 +35,7 @@ examples:
   python tools/benchmark.py data --json data.json
   python tools/benchmark.py data --only MCJA --size 288 144 --rounds 20
   python tools/benchmark.py data INPUT.INTERPOLATION bicubic    # the filter of FastReID, for all recipes
+  python tools/benchmark.py data --training pmcm/sysu --device cuda --workers 8
 """
 
 
@@ -58,6 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--rounds", type=int, default=12, metavar="N", help=f"of {BATCH} images (default 12)")
     parser.add_argument("--steps", type=int, default=60, metavar="N", help="of the training (default 60)")
+    parser.add_argument("--training", default="pmcm/demo", metavar="CONFIG", help="default: pmcm/demo")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="of the training")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="of the training (default 1)")
     parser.add_argument("opts", nargs=argparse.REMAINDER, help="KEY VALUE pairs of the configs")
 
 
@@ -90,7 +95,7 @@ def run(arguments: argparse.Namespace) -> None:
         if not arguments.only:
             figures["training"] = waited = _training(arguments)
             print(
-                f"a training step of {waited['images']} images with one worker: "
+                f"a training step of {waited['images']} images with {arguments.workers} workers: "
                 f"{1000 * waited['step']:.0f} ms, of which {100 * waited['waiting']:.2f} % wait for data; "
                 f"an epoch's first batch takes {1000 * waited['first_batch']:.0f} ms"
             )
@@ -167,7 +172,7 @@ def _toolkit(cfg: Any, items: list[Any]) -> Callable[[list[Any]], Any]:
 
 
 def _training(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The median step of a small network, and the share of all steps that waits for a batch."""
+    """The median step of a training, and the share of all steps that waits for a batch."""
     import torch
 
     from vireid.data import build_train_loader
@@ -176,12 +181,14 @@ def _training(arguments: argparse.Namespace) -> dict[str, Any]:
     from vireid.engine.step import OptimizationStep, build_optimizer
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    opts = ["MODEL.DEVICE", "cpu", "DATALOADER.NUM_WORKERS", "1", *arguments.opts]
-    cfg = full_config("pmcm/demo", opts)
+    opts = ["MODEL.DEVICE", arguments.device, "MODEL.BACKBONE.PRETRAIN", "False"]
+    opts += ["DATALOADER.NUM_WORKERS", str(arguments.workers), *arguments.opts]
+    cfg = full_config(arguments.training, opts)
     loader = build_train_loader(cfg)
     cfg.MODEL.HEADS.NUM_CLASSES = loader.dataset.num_classes
     model = build_model(cfg).train()
     step = OptimizationStep(model, loader, build_optimizer(cfg, model), cfg)
+    finish = torch.cuda.synchronize if arguments.device == "cuda" else lambda: None
     epochs = _endless_batches(loader)
     waits, steps, firsts = [], [], []
     for number in range(WARM_UP + arguments.steps):
@@ -189,6 +196,7 @@ def _training(arguments: argparse.Namespace) -> dict[str, Any]:
         batch = next(epochs)
         waited = time.perf_counter()
         step(batch)
+        finish()
         if number % len(loader) == 0:  # the worker has only begun to read
             firsts.append(waited - started)
         elif number >= WARM_UP:
