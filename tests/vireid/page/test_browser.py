@@ -46,7 +46,7 @@ def open_tab(browser, address):
     """A function that opens the page: options of a browser's context -> its tab."""
     contexts, outside = [], []
 
-    def open_(**options):
+    def open_(address=address, **options):
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
         context.set_default_timeout(WAIT)
 
@@ -133,7 +133,7 @@ def test_an_uploaded_image_is_searched_for_and_results_are_filtered(open_tab, co
     assert captions(tab) == []
 
 
-def test_a_click_searches_by_a_result(open_tab, content):
+def test_a_click_opens_a_result_beside_the_query_and_searches_by_it(open_tab, content):
     tab = open_tab()
     tab.locator("#examples button").first.click()
     with Image.open(content.examples[0]) as example:
@@ -142,10 +142,70 @@ def test_a_click_searches_by_a_result(open_tab, content):
     last = gallery.search(content.examples[0], 12)[11]
     assert [f"id {last.identity}"] == found[11][2:3]
     tab.locator("#results button").nth(11).click()
+    tab.get_by_text(f"12. score {last.score:.3f} · camera {last.camera}").wait_for()
+    for place, path in (("opened-query", content.examples[0]), ("opened-result", last.path)):
+        with Image.open(path) as image:
+            large = image.convert("RGB").resize((5 * image.width, 5 * image.height), Image.Resampling.LANCZOS)
+        tab.locator(f"#{place} img").wait_for()
+        assert (shown_image(tab, place) == np.asarray(large)).all()
+    tab.get_by_role("button", name="Close").click()
+    tab.locator("#opened").wait_for(state="hidden")
+    tab.locator("#results button").nth(11).click()
+    tab.get_by_role("button", name="Search by this result").click()
     found = wait_for_captions(tab, expected(content, last.path))
     assert found[0][0] == "1. score 1.000"
     with Image.open(last.path) as image:
         assert (shown_image(tab, "query") == np.asarray(image)).all()
+    assert not tab.locator("#opened").is_visible()
+
+
+def test_several_images_are_one_query(open_tab, content):
+    tab, first = open_tab(), picture((60, 150, 70), 9)
+    others = [picture((200, 60, 60), seed) for seed in (1, 2)]
+    upload(tab, "first.png", png(first))
+    wait_for_captions(tab, expected(content, first))
+    files = [{"name": f"{n}.png", "mimeType": "image/png", "buffer": png(o)} for n, o in enumerate(others)]
+    tab.set_input_files("#more input[type=file]", files)
+    wait_for_captions(tab, expected(content, [first, *others]))
+    tab.locator("#query button[aria-label^=Remove], #query button[aria-label^=Clear]").first.click()
+    wait_for_captions(tab, expected(content, others))
+
+
+@pytest.fixture(scope="module")
+def calibrated(tmp_path_factory):
+    """What a page shows that has a threshold, and a track for each person before each camera."""
+    content = make_content(tmp_path_factory.mktemp("calibrated"))
+    gallery = content.finder.gallery
+    folder = content.pair[0].parents[2]
+    paths = sorted(path.relative_to(folder) for path in folder.rglob("*.png"))
+    table = folder.parent / "table.csv"
+    rows = [f"{path},{path.parts[0]}_t{path.parts[1]}" for path in paths]
+    table.write_text("\n".join(["path,track", *rows]))
+    gallery.index(folder, table=table)
+    gallery.calibrate([0.3])
+    with served(content) as address:
+        yield content, address
+
+
+def test_the_threshold_is_a_line_and_a_track_is_one_card(open_tab, calibrated):
+    (content, address), query = calibrated, picture((60, 150, 70), 9)
+    tab = open_tab(address)
+    tab.locator("#by").get_by_text("track").click()
+    tab.locator("#rate").get_by_text("30 %").click()
+    upload(tab, "query.png", png(query))
+    answer = content.finder.gallery.answer(query, 12, by="track", false_alarms=0.3)
+    above = [match.track for match in answer.matches if not match.nobody]
+    below = [match.track for match in answer.matches if match.nobody]
+    assert len(above) >= 3 and len(below) >= 3 and len({*above, *below}) == 12
+    tab.get_by_text(str(answer.threshold)).wait_for()
+    for place, tracks in (("results", above), ("below", below)):
+        tab.locator(f"#{place} .caption-label").nth(len(tracks) - 1).wait_for()
+        texts = tab.locator(f"#{place} .caption-label").all_inner_texts()
+        assert [text.split("track ")[1].split("\n")[0] for text in texts] == tracks
+    top, line, bottom = (tab.locator(place).bounding_box()["y"] for place in ("#results", ".line", "#below"))
+    assert top < line < bottom
+    tab.locator("#below button").first.click()
+    tab.get_by_text(f"{len(above) + 1}. score ").last.wait_for()
 
 
 def test_the_slider_mixes_two_images(open_tab):
@@ -206,6 +266,12 @@ def test_a_phone_and_the_dark_theme(open_tab):
     boxes = [tab.locator(f"#{place}").bounding_box() for place in ("query", "results")]
     assert all(box["x"] >= 0 and box["x"] + box["width"] <= 390 for box in boxes)
     assert boxes[1]["y"] >= boxes[0]["y"] + boxes[0]["height"]
+
+    tab.locator("#results button").first.click()
+    tab.locator("#opened-result img").wait_for()
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    box = tab.locator("#opened").bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= 390
 
     def brightness(property_):
         color = tab.evaluate(f"getComputedStyle(document.querySelector('.gradio-container')).{property_}")

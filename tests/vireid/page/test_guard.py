@@ -91,12 +91,20 @@ def upload(address, content, name="query.png"):
     return json.loads(ask(address, "POST", "/gradio_api/upload", *form(content, name))[1])[0]
 
 
-PLAIN = {"image": None, "state": None, "slider": 1, "dropdown": [], "textbox": "", "radio": "visible"}
+PLAIN = {
+    "image": None,
+    "file": None,
+    "state": None,
+    "slider": 1,
+    "dropdown": [],
+    "textbox": "",
+    "radio": "visible",
+}
 
 
-FILTERS = ["slider", "dropdown", "textbox", "textbox", "radio", "radio"]
+FILTERS = ["slider", "dropdown", "textbox", "textbox", "radio", "radio", "radio", "radio"]
 MIXED = ["image", "image", "slider", "state"]
-VALUES = [5, [], "", "", "any", "auto"]
+VALUES = [5, [], "", "", "any", "auto", "image", "auto"]
 
 
 def number_of(functions, kinds):
@@ -146,11 +154,20 @@ def test_no_input_of_any_kind_takes_a_file(address, functions, tmp_path, asked):
 
 
 def test_an_uploaded_file_is_searched_for_by_hand(address, functions, content):
-    number = number_of(functions, ["image", *FILTERS])
+    number = number_of(functions, ["image", "file", *FILTERS])
     file = {"path": upload(address, content.examples[0].read_bytes()), "orig_name": "q.png", "meta": META}
-    assert "5 of 24 images, best first" in call(address, number, [file, *VALUES], event_data=None)[1]
+    assert "5 of 24 images, best first" in call(address, number, [file, None, *VALUES], event_data=None)[1]
+    other = {**file, "path": upload(address, content.pair[0].read_bytes()), "size": 1}
+    assert "5 of 24 images" in call(address, number, [None, [other], *VALUES])[1]
+    assert "of two modalities" in call(address, number, [file, [other], *VALUES])[1]
+    several = [None, [file] * 21, *VALUES]
+    assert "a query has at most 20 images, and these are 21" in call(address, number, several)[1]
+    for wrong, status in ((["x", file], 400), ([file, "x"], 400), ([file, {"path": "/etc/passwd"}], 403)):
+        assert call(address, number, [None, wrong, *VALUES])[0] == status
     file["path"] = upload(address, b"no image", "a.txt")
-    assert "q.png: the image cannot be read (it is no image" in call(address, number, [file, *VALUES])[1]
+    assert (
+        "q.png: the image cannot be read (it is no image" in call(address, number, [file, None, *VALUES])[1]
+    )
 
 
 def test_what_else_a_call_holds_is_left_out(address, functions, tmp_path):
@@ -183,16 +200,17 @@ def test_values_that_no_input_offers_are_refused(address, functions, content):
     """Gradio does not check the values beside an upload; the answer is never a result."""
     path = upload(address, content.examples[0].read_bytes())
     file = {"path": path, "orig_name": "q.png", "meta": META}
-    search, mix = (number_of(functions, kinds) for kinds in (["image", *FILTERS], MIXED))
-    for place, value in enumerate(["x", "' OR 1=1 --", "x", "x", "x", "x"]):
+    search, mix = (number_of(functions, kinds) for kinds in (["image", "file", *FILTERS], MIXED))
+    for place, value in enumerate(["x", "' OR 1=1 --", *"xxxxxx"]):
         values = [*VALUES[:place], [value] if place == 1 else value, *VALUES[place + 1 :]]
-        text = call(address, search, [file, *values])[1]
+        text = call(address, search, [file, None, *values])[1]
         assert "images, best first" not in text and "Traceback" not in text
     for share in (7, -1, "x", [], float("nan")):
         assert "of the patches" not in call(address, mix, [file, file, share, None])[1]
     assert "50% of the patches" in call(address, mix, [file, file, 0.5, None])[1]
     assert (
-        "100 of 24" not in (text := call(address, search, [file, 1e9, *VALUES[1:]])[1]) and "24 of 24" in text
+        "100 of 24" not in (text := call(address, search, [file, None, 1e9, *VALUES[1:]])[1])
+        and "24 of 24" in text
     )
 
 

@@ -88,7 +88,7 @@ class Embedder:
         cfg.MODEL.WEIGHTS = cfg.MODEL.WEIGHTS or str(packed or "")
         if not cfg.MODEL.WEIGHTS:
             raise ConfigError(
-                "MODEL.WEIGHTS is empty, and no weights come with the config; name a checkpoint"
+                "MODEL.WEIGHTS is empty, and none come with the config; name a checkpoint"
             )
         self = cls(TrainedNetwork(cfg, device), batch_size)
         if cfg.MODEL.KNOWS_ONLY:

@@ -151,6 +151,8 @@ def find_threshold(
     Raises:
         StoreError: the thresholds are another model's, or there is none for the rate.
     """
+    if not isinstance(rate, int | float | None):
+        raise UserError(f"a false alarm rate is {rate!r}; expected a number, such as 0.05")
     how = "`vireid search calibrate` measures it"
     if calibration and calibration["fingerprint"] != fingerprint:
         raise StoreError(

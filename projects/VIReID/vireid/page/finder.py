@@ -13,6 +13,7 @@ from vireid.page.uploads import Limits
 
 THUMBNAIL = (192, 256)  # width, height at most
 MOST = 100  # results
+AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Filters:
         after, before: text of a time; empty: any.
         of: "visible" or "infrared" results only; "any": both.
         modality: of the query: "auto", "visible" or "infrared".
+        by: of what each result is the best image: "image", "track" or "identity".
+        false_alarms: a rate for which the store has a threshold; "auto": the usual one, if any.
     """
 
     top: int = 12
@@ -32,7 +35,18 @@ class Filters:
     after: str = ""
     before: str = ""
     of: str = "any"
-    modality: str = "auto"
+    modality: str = AUTO
+    by: str = "image"
+    false_alarms: float | str = AUTO
+
+
+@dataclass(frozen=True, eq=False)
+class Card:
+    """A result, with a thumbnail."""
+
+    match: Match
+    picture: Image.Image
+    caption: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,13 +54,15 @@ class Found:
     """The answer of a search.
 
     Attributes:
-        matches: best first, those alone whose file can be read.
-        pictures: of each a thumbnail and a caption.
+        cards: best first, those alone whose file can be read.
+        above: how many of them are above the threshold; all where there is none.
+        line: the threshold in words.
         said: a line about the search.
     """
 
-    matches: list[Match]
-    pictures: list[tuple[Image.Image, str]]
+    cards: list[Card]
+    above: int
+    line: str
     said: str
 
 
@@ -76,8 +92,13 @@ class Finder:
         images = f"{info['images']:,} images ({kinds})"
         return f"{images} of {len(self.cameras())} cameras{times}. Model: {info['model']}"
 
-    def find(self, query: Image.Image, filters: Filters) -> Found:
-        """Search.
+    def rates(self) -> list[float]:
+        """List the rates of false alarms for which the store has thresholds."""
+        kept = self.gallery.store.calibration.get("thresholds", ())
+        return sorted({float(one["asked"]) for one in kept})
+
+    def find(self, query: Sequence[Image.Image], filters: Filters) -> Found:
+        """Search by one or several images of a person.
 
         Raises:
             UserError: a time of another form, or a store that does not answer.
@@ -87,24 +108,28 @@ class Finder:
             "after": filters.after.strip() or None,
             "before": filters.before.strip() or None,
             "of": None if filters.of == "any" else filters.of,
+            "by": filters.by,
+            "false_alarms": None if filters.false_alarms == AUTO else filters.false_alarms,
         }
         top = min(max(1, int(filters.top)), MOST)
         with self._lock:
-            matches = self.gallery.search(query, top, modality=filters.modality, **conditions)
-        kept, pictures = [], []
-        for match in matches:
+            answer = self.gallery.answer(query, top, modality=filters.modality, **conditions)
+        cards: list[Card] = []
+        for match in answer.matches:
             picture = self.thumbnail(match)
             if picture is not None:
-                kept.append(match)
-                pictures.append((picture, caption(len(kept), match)))
-        gone = len(matches) - len(kept)
-        if not matches:
+                cards.append(Card(match, picture, caption(len(cards) + 1, match)))
+        gone = len(answer.matches) - len(cards)
+        if not answer.matches:
             said = "No image of the gallery meets the conditions."
         else:
-            said = f"{len(kept)} of {len(self.gallery):,} images, best first. Click one to search by it."
+            said = f"{len(cards)} of {len(self.gallery):,} images, best first. Click one to open it."
+            if answer.matches[0].nobody:
+                said = f"Nobody. {said}"
             if gone:
                 said += f" {gone} could not be shown: their files are gone or damaged."
-        return Found(kept, pictures, said)
+        above = sum(not card.match.nobody for card in cards)
+        return Found(cards, above, str(answer.threshold or ""), said)
 
     def picture(self, path: str) -> Image.Image:
         """Read an image of the gallery in full.
@@ -129,9 +154,10 @@ class Finder:
 
 
 def caption(rank: int, match: Match) -> str:
-    """Write rank, score, camera, identity and time of a result, as far as they are known, a line each."""
+    """Write rank, score, camera, identity, track and time of a result, as far as they are known."""
     lines = [f"{rank}. score {match.score:.3f}"]
     lines += [f"camera {match.camera}"] if match.camera is not None else []
     lines += [f"id {match.identity}"] if match.identity is not None else []
+    lines += [f"track {match.track}"] if match.track is not None else []
     lines += [f"{match.time:%Y-%m-%d %H:%M}"] if match.time else []
     return "\n".join(lines)

@@ -137,7 +137,7 @@ class Guard:
         return json.dumps(checked).encode()
 
     def _checked_value(self, value: Any) -> Any:
-        """Keep a plain value, a list of texts, or an uploaded file under whatever name it had."""
+        """Keep a plain value, a list of texts or of uploaded files, or such a file, under the name it had."""
         if isinstance(value, dict):
             name = value.get("orig_name")
             return {
@@ -145,8 +145,11 @@ class Guard:
                 "orig_name": name if isinstance(name, str) else None,
                 "meta": {"_type": "gradio.FileData"},
             }
-        if isinstance(value, list) and not all(isinstance(item, str) for item in value):
-            raise TypeError
+        if isinstance(value, list):
+            if value and all(isinstance(item, dict) for item in value):
+                return [self._checked_value(item) for item in value]
+            if not all(isinstance(item, str) for item in value):
+                raise TypeError
         return value
 
 

@@ -36,6 +36,7 @@ footer { display: none !important; }
 .results .thumbnail-lg img { height: 11rem; width: 100%; object-fit: contain; }
 .results .caption-label { position: static !important; display: block; max-width: none !important;
     white-space: pre-line !important; text-align: left; opacity: 1; border: none; line-height: 1.35; }
+.line { border-top: 2px solid var(--primary-500); padding-top: 0.2rem; }
 @media (max-width: 40rem) {
     .results .grid-container { grid-template-columns: repeat(auto-fill, minmax(6.5rem, 1fr)) !important; }
     .results .thumbnail-lg img { height: 9rem; }
