@@ -16,7 +16,7 @@ from synthvi.ablation.scores import score_weights
 config, folder, *options = sys.argv[1:]
 assert main(["train", "--config-file", config, *options, "OUTPUT_DIR", folder]) == 0
 score_weights(full_config(config, options), f"{folder}/model_final.pth", ["test"])
-packages = ("vireid", "pmcm", "mcja", "synthvi")
+packages = ("vireid", "pmcm", "mcja", "caj", "deen", "synthvi")
 print("modules:", *(name for name in sys.modules if name.split(".")[0] in packages))
 """
 SHORT = {

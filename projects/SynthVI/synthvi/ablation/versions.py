@@ -16,7 +16,10 @@ RECIPES = {"small": "synthvi-1.0-small", "full": "synthvi-1.0"}
 _SHOWN = 12  # digits of a hash
 # Where a training and its scoring begin. Commands are not among them: they parse arguments and print.
 # vireid.data and vireid.modeling are imported by their names in a list, which no import statement shows.
-ROOTS = ("vireid.engine", "vireid.data", "vireid.modeling", "synthvi.ablation.scores", "pmcm", "mcja")
+ROOTS = (
+    *("vireid.engine", "vireid.data", "vireid.modeling", "synthvi.ablation.scores"),
+    *("pmcm", "mcja", "caj", "deen"),
+)
 LEFT_OUT = ("synthvi",)  # its __init__ imports the generator, whose images have a version of their own
 
 
