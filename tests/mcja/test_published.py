@@ -14,7 +14,7 @@ from vireid.data import TrainSet
 from vireid.data.datasets import SYSUMM01
 from vireid.engine import load_for_evaluation
 from vireid.errors import CheckpointError, DatasetError
-from vireid.export.published import with_own_classes, with_published_classes
+from vireid.modeling.published import with_own_classes, with_published_classes
 
 IDENTITIES, MAPS = 7, 3
 

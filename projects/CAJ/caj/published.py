@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from vireid.export.published import AGW
+from vireid.modeling.published import AGW
 from vireid.registries import PUBLISHED_REGISTRY
 
 

@@ -4,7 +4,7 @@ import re
 
 from torch import Tensor
 
-from vireid.export.published import AGW
+from vireid.modeling.published import AGW
 from vireid.registries import PUBLISHED_REGISTRY
 
 

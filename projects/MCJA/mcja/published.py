@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vireid.data.datasets.reading import name_some, read_id_list
 from vireid.errors import DatasetError
-from vireid.export.published import CLASSIFIER, OWN_CLASSIFIER, PublishedCode
+from vireid.modeling.published import CLASSIFIER, OWN_CLASSIFIER, PublishedCode
 from vireid.registries import PUBLISHED_REGISTRY
 
 # The block behind which the first adapter of a stage of ResNet-50 stands.

@@ -49,8 +49,8 @@ def run(args: argparse.Namespace) -> None:
     import torch
 
     from vireid.engine import full_config
-    from vireid.export import published
     from vireid.files import write_atomically
+    from vireid.modeling import published
     from vireid.modeling.weight_files import read_state_dict
     from vireid.registries import PUBLISHED_REGISTRY
 

@@ -5,12 +5,14 @@ A class in PUBLISHED_REGISTRY says how a code names them; ``vireid convert --fro
 
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
+from fastreid.modeling import build_model
 from torch import Tensor
 from yacs.config import CfgNode
 
+from vireid.config.files import full_config
 from vireid.errors import CheckpointError, UserError
 from vireid.registries import PUBLISHED_REGISTRY
 
@@ -93,9 +95,6 @@ def model_state(code: PublishedCode, weights: Weights, source: str) -> Weights:
     Raises:
         CheckpointError: there is no classifier in them.
     """
-    from vireid.config.files import full_config
-    from vireid.engine.models import build_model
-
     classifier = weights.get(CLASSIFIER, weights.get(OWN_CLASSIFIER))
     if classifier is None or classifier.ndim != 2:
         raise CheckpointError(
@@ -106,8 +105,7 @@ def model_state(code: PublishedCode, weights: Weights, source: str) -> Weights:
     cfg: CfgNode = full_config(config_file, opts)
     cfg.MODEL.DEVICE, cfg.MODEL.BACKBONE.PRETRAIN = "cpu", False
     cfg.MODEL.HEADS.NUM_CLASSES = len(classifier)
-    model: Any = build_model(cfg)
-    return dict(model.state_dict())
+    return dict(build_model(cfg).state_dict())
 
 
 def from_published(code: PublishedCode, weights: Weights, own: Weights, source: str) -> Weights:

@@ -16,7 +16,7 @@ from torchvision.models import resnet50
 from configs import tiny_config
 from deen import DiverseEmbeddingExpansion, MultistageAggregation
 from vireid.engine import load_for_evaluation
-from vireid.export.published import model_state
+from vireid.modeling.published import model_state
 from vireid.registries import PUBLISHED_REGISTRY
 
 IDENTITIES = 7
