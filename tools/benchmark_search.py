@@ -1,11 +1,12 @@
-"""The ``search`` subject of benchmark.py: a gallery of 100,000 and of 1,000,000 images, and embedding them.
+"""The ``search`` subject of benchmark.py: galleries of 10,000 to 1,000,000 images, and embedding them.
 
 Vectors are drawn by the rule of benchmark_vectors.py, because no public gallery of persons is that large: a
-gallery of visible images, and infrared queries.
+gallery of visible images, and infrared queries. Recall is the share of the exact ten best that are found.
 
-Each figure is of a process of its own that opens the store, after ten queries that are not counted. Memory is
-what the process holds beyond what it held before it opened the store; most of it is files that are mapped,
-which the system may drop. Recall is the share of the exact ten best that are found.
+Each row is of a process of its own that opens the store, after ten queries that are not counted. "Newest
+outside" is the same store after the last images were replaced, which its index does not have then. "Of a
+scan" is the time as a share of that of one core that multiplies a query with all vectors in memory, by NumPy,
+timed just before and just after.
 """
 
 import argparse
@@ -21,19 +22,35 @@ from typing import Any
 import numpy as np
 
 from benchmark_embedding import embedding_figures
-from benchmark_indexes import index_rows
 from benchmark_vectors import DIMENSION, PER_PERSON, blocks, queried_persons, queries
 
 ROOT = Path(__file__).resolve().parents[1]
-QUERIES, TOP = 200, 10
-CAMERAS = 6
-EXACT, APPROXIMATE = 10**9, 0  # as exact_up_to
+QUERIES, WARM, TOP = 200, 10, 10
+CAMERAS, AT_ONCE, NEWEST_SHARE = 6, 10_000, 0.005
+# The store before LanceDB (tables of SQLite, vectors in mapped files, 4-bit codes of faiss), on two cores that
+# nothing else used. Its exact search was a scan of all vectors: 9.5 and 83.4 ms.
+BEFORE = {
+    100_000: {"ms": 2.3, "ms_95": 2.8, "ms_one_camera": 2.8, "recall": 1.0, "share": 0.24},
+    1_000_000: {"ms": 9.2, "ms_95": 9.8, "ms_one_camera": 13.4, "recall": 0.997, "share": 0.11},
+}
+COLUMNS = {
+    "search": ("search", "{}"),
+    "build_s": ("build s", "{:.0f}"),
+    "open_s": ("open s", "{:.2f}"),
+    "ms": ("ms a query", "{:.1f}"),
+    "ms_95": ("95 % below", "{:.1f}"),
+    "ms_one_camera": ("one camera, ms", "{:.1f}"),
+    "recall": ("recall@10", "{:.3f}"),
+    "share": ("of a scan", "{:.2f}"),
+    "rank_1": ("Rank-1", "{:.0%}"),
+    "memory_mib": ("memory MiB", "{:.0f}"),
+    "disk_mib": ("disk MiB", "{:.0f}"),
+}
 
 EXAMPLES = """
 examples:
   python tools/benchmark.py search
   python tools/benchmark.py search --images 100000 --no-embedding --json search.json
-  python tools/benchmark.py search --images 1000000 --factory IVF4096,SQ8 PQ128x4fs
   OMP_NUM_THREADS=2 python tools/benchmark.py search --folder /mnt/fast    # where the stores are made
 """
 
@@ -44,9 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--images",
         nargs="+",
         type=int,
-        default=[100_000, 1_000_000],
+        default=[10_000, 100_000, 1_000_000],
         metavar="N",
-        help="sizes of the gallery (default 100000 1000000: 2 GB on disk, 5 minutes)",
+        help="sizes of the gallery (default 10000 100000 1000000: 5 GB on disk and in memory, 5 minutes)",
     )
     parser.add_argument(
         "--folder", type=Path, metavar="DIR", help="where the stores are made (default: /tmp)"
@@ -55,23 +72,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config-file", default="vireid/sysu", metavar="CONFIG", help="what embeds (default vireid/sysu)"
     )
-    parser.add_argument(
-        "--factory", nargs="+", metavar="NAME", help="instead, measure these indexes of faiss in memory"
-    )
     parser.add_argument("--measure", metavar="STORE", help=argparse.SUPPRESS)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Measure and print tables, or, in a child process, one figure."""
+    """Measure and print tables, or, in a child process, one row."""
     if arguments.measure:
         print(json.dumps(measure(Path(arguments.measure), arguments.images[0])))
-        return
-    if arguments.factory:
-        indexes = [
-            row for count in arguments.images for row in index_rows(count, arguments.factory, QUERIES, TOP)
-        ]
-        if arguments.json:
-            write_json(arguments.json, indexes=indexes)
         return
     rows = []
     for count in arguments.images:
@@ -80,41 +87,60 @@ def run(arguments: argparse.Namespace) -> None:
     embedding = None if arguments.no_embedding else embedding_figures(arguments.config_file)
     report(rows, embedding)
     if arguments.json:
-        write_json(arguments.json, search=rows, embedding=embedding)
+        figures = {"machine": machine(), "search": rows, "embedding": embedding}
+        arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
 
 
 def search_rows(folder: Path, count: int) -> list[dict[str, Any]]:
-    """Figures of an exact and of an approximate search."""
+    """Figures of a gallery, and of the same where the index does not have the newest images."""
     from vireid.inference.records import About, Entry
-    from vireid.inference.store import open_store
+    from vireid.inference.stores import open_store
 
-    about = About("benchmark", DIMENSION)
-    store = open_store(folder, about, create=True, exact_up_to=EXACT)
-    started, first = time.perf_counter(), 0
-    with store.writing():
-        for vectors in blocks(count):
-            numbers = range(first, first + len(vectors))
-            store.add([Entry(f"/{n}", camera=str(n % CAMERAS)) for n in numbers], vectors)
-            first += len(vectors)
-    rows = [
-        {"images": count, "search": "exact", "build_s": time.perf_counter() - started, **child(folder, count)}
-    ]
+    vectors, asked = np.concatenate(list(blocks(count))), queries(count, QUERIES)
+    exact = np.stack([np.argsort(-(vectors @ query))[:TOP] for query in asked])
+    store = open_store(folder, About("benchmark", DIMENSION), create=True)
+
+    def add(first: int, last: int) -> None:
+        for start in range(first, last, AT_ONCE):
+            some = range(start, min(start + AT_ONCE, last))
+            entries = [Entry(f"/{n}", camera=str(n % CAMERAS), identity=str(n // PER_PERSON)) for n in some]
+            store.add(entries, vectors[some.start : some.stop])
+
+    rows = []
+    for name in ("all indexed", "newest outside"):
+        started = time.perf_counter()
+        with store.writing():
+            if not rows:
+                add(0, count)
+                store.optimize()
+            else:
+                add(count - int(count * NEWEST_SHARE), count)
+        row = {"images": count, "search": name, "build_s": time.perf_counter() - started}
+        scans = scan_ms(vectors, asked)
+        row |= child(folder, count)
+        row["share"] = row["ms"] / np.median([*scans, *scan_ms(vectors, asked)])
+        found = np.array([[int(path.removeprefix("/")) for path in paths] for paths in row.pop("found")])
+        row["recall"] = float(np.mean([len({*a} & {*b}) / TOP for a, b in zip(found, exact)]))
+        row["rank_1"] = float(
+            np.mean(found[:, 0] % max(1, count // PER_PERSON) == queried_persons(count, QUERIES))
+        )
+        row["disk_mib"] = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 2**20
+        print(f"{count} images, {name}: {row['ms']:.1f} ms a query", file=sys.stderr)
+        rows.append(row)
+        if store.info()["search"] == "exact":
+            break
     store.close()
-    started = time.perf_counter()
-    store = open_store(folder, about, exact_up_to=APPROXIMATE)
-    with store.writing():
-        store.optimize()
-    store.close()
-    build = time.perf_counter() - started
-    rows.append({"images": count, "search": "approximate", "build_s": build, **child(folder, count)})
-    exact, found = (row.pop("found") for row in rows)
-    persons = queried_persons(count, QUERIES)
-    for row, own in zip(rows, (exact, found)):
-        ranked = np.array([int(paths[0].removeprefix("/")) for paths in own])
-        row["rank_1"] = float(np.mean(ranked % max(1, count // PER_PERSON) == persons))
-        row["recall_at_10"] = float(np.mean([len({*a} & {*b}) / TOP for a, b in zip(own, exact)]))
-        print(f"{count} images, {row['search']}: {row['ms']:.1f} ms a query", file=sys.stderr)
     return rows
+
+
+def scan_ms(vectors: np.ndarray, asked: np.ndarray) -> list[float]:
+    """Milliseconds of the products of all vectors with each of some queries, on one core."""
+    found = []
+    for query in asked[:WARM]:
+        started = time.perf_counter()
+        np.einsum("nd,d->n", vectors, query)
+        found.append(1e3 * (time.perf_counter() - started))
+    return found
 
 
 def child(folder: Path, count: int) -> dict[str, Any]:
@@ -131,88 +157,65 @@ def child(folder: Path, count: int) -> dict[str, Any]:
 
 
 def measure(folder: Path, count: int) -> dict[str, Any]:
-    """Milliseconds of a query, and memory."""
-    import faiss  # noqa: F401  (held before the store is opened)
+    """Milliseconds of a query, and memory beyond that of the libraries."""
+    import lancedb  # noqa: F401  (held before the store is opened)
 
     from vireid.inference.records import EVERYTHING, Where
-    from vireid.inference.store import open_store
+    from vireid.inference.stores import open_store
 
-    vectors = queries(count, QUERIES)
-    held = memory("VmRSS")
+    asked, held = queries(count, QUERIES), memory_mib()
     started = time.perf_counter()
     store = open_store(folder)
     len(store)
     opened = time.perf_counter() - started
-    found = []
-    times: dict[str, list[float]] = {"": [], "camera": []}
-    for name, where in (("", EVERYTHING), ("camera", Where(cameras=("1",)))):
-        for number, vector in enumerate(
-            np.concatenate([vectors[-10:], vectors if not name else vectors[:20]])
-        ):
+    found: list[list[str]] = []
+
+    def times(where: Where, vectors: np.ndarray) -> list[float]:
+        taken = []
+        for number, vector in enumerate(np.concatenate([asked[-WARM:], vectors])):
             started = time.perf_counter()
             (matches,) = store.search(vector[None], TOP, where)
-            if number >= 10:
-                times[name].append(time.perf_counter() - started)
-                if not name:
-                    found.append([match.path for match in matches])
-        if not name:
-            used = memory("VmRSS") - held
-            own = memory("RssAnon")
+            if number >= WARM:
+                taken.append(1e3 * (time.perf_counter() - started))
+                found.append([match.path for match in matches])
+        return taken
+
+    everything = times(EVERYTHING, asked)
+    used = memory_mib() - held
     return {
         "open_s": opened,
-        "ms": 1e3 * float(np.median(times[""])),
-        "ms_95": 1e3 * float(np.quantile(times[""], 0.95)),
-        "ms_one_camera": 1e3 * float(np.median(times["camera"])),
-        "memory_of_vectors": used * 2**20 / (4 * count * DIMENSION),
-        "anonymous_mib": own,
-        "found": found,
+        "ms": float(np.median(everything)),
+        "ms_95": float(np.quantile(everything, 0.95)),
+        "found": found[:QUERIES],
+        "ms_one_camera": float(np.median(times(Where(cameras=("1",)), asked[:50]))),
+        "memory_mib": used,
     }
 
 
-def memory(field: str) -> float:
-    """MiB of a field of /proc/self/status."""
+def memory_mib() -> float:
+    """What this process holds in memory."""
     lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field + ":"))
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:"))
 
 
 def report(rows: list[dict[str, Any]], embedding: dict[str, Any] | None) -> None:
     """Print tables."""
     from tabulate import tabulate
 
+    shown = [*rows]
+    for count, before in BEFORE.items():
+        if any(row["images"] == count for row in rows):
+            shown.append({"images": count, "search": "before", **before})
     table = [
         [
             f"{row['images']:,}",
-            row["search"],
-            f"{row['build_s']:.0f}",
-            f"{row['open_s']:.2f}",
-            f"{row['ms']:.1f}",
-            f"{row['ms_95']:.1f}",
-            f"{row['ms_one_camera']:.1f}",
-            f"{row['recall_at_10']:.3f}",
-            f"{100 * row['rank_1']:.0f}",
-            f"{row['memory_of_vectors']:.2f}",
-            f"{row['anonymous_mib']:.0f}",
+            *(form.format(row[key]) if key in row else "" for key, (_, form) in COLUMNS.items()),
         ]
-        for row in rows
+        for row in sorted(shown, key=lambda row: row["images"])
     ]
-    headers = [
-        "images",
-        "search",
-        "build s",
-        "open s",
-        "ms a query",
-        "95 % below",
-        "one camera, ms",
-        "recall@10",
-        "Rank-1",
-    ]
-    headers += ["memory / vectors", "of its own, MiB"]
+    headers = ["images", *(title for title, _ in COLUMNS.values())]
     print(tabulate(table, headers, tablefmt="github", disable_numparse=True))
-    print(
-        f"\n{machine()}. {DIMENSION} numbers an image. Build: writing vectors and tables; for the "
-        "approximate search, its codes beside "
-        "that. Open: once, in each process that searches."
-    )
+    print(f"\n{machine()}. {DIMENSION} numbers an image. Open: once, in each process that searches.")
     if embedding:
         of_network, of_backbone = (100 * embedding[f"share_of_{name}"] for name in ("network", "backbone"))
         print(
@@ -223,16 +226,12 @@ def report(rows: list[dict[str, Any]], embedding: dict[str, Any] | None) -> None
         )
 
 
-def write_json(file: Path, **figures: Any) -> None:
-    """Write figures, and on which machine they were measured."""
-    file.write_text(json.dumps({"machine": machine(), **figures}, indent=2) + "\n")
-
-
 def machine() -> str:
-    """Cores, processor and threads."""
+    """Cores, processor, threads, and how busy it is."""
     models = [
         line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")
     ]
     model = models[0].split(":")[1].strip() if models else "unknown processor"
     threads = os.environ.get("OMP_NUM_THREADS", "all")
-    return f"{len(os.sched_getaffinity(0))} cores of {model}, OMP_NUM_THREADS {threads}"
+    cores = len(os.sched_getaffinity(0))
+    return f"{cores} cores of {model}, OMP_NUM_THREADS {threads}, load {os.getloadavg()[1]:.0f}"

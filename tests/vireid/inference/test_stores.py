@@ -1,6 +1,8 @@
 """Each kind of store beside a dictionary that does the same in plain loops."""
 
 import datetime
+import shutil
+import uuid
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +14,7 @@ from vireid.inference.records import About, Where
 from vireid.inference.stores import lance, open_store
 
 ABOUT = About("0123456789abcdef", 16, "a model")
-KINDS = ["folder", "approximate", "milvus"]
+KINDS = ["folder", "approximate", "milvus lite", pytest.param("milvus", marks=pytest.mark.full)]
 NOON = datetime.datetime(2026, 1, 2, 12)
 CONDITIONS = [
     Where(),
@@ -32,15 +34,29 @@ CONDITIONS = [
 @pytest.fixture(params=KINDS)
 def kind(request, monkeypatch):
     """Approximate: every search is, with an index, outside of which some images lie."""
-    if request.param == "milvus":
+    if request.param == "milvus lite":
         pytest.importorskip("milvus_lite")
     monkeypatch.setattr(lance, "NEWEST", 20)
     return request.param
 
 
+@pytest.fixture(scope="session")
+def milvus_server(tmp_path_factory):
+    """The address of a Milvus server that PyPI's package holds, for the tests' time."""
+    milvus = pytest.importorskip("milvus", reason="a server: pip install milvus==2.3.5 (Linux, x86-64)")
+    folder = tmp_path_factory.mktemp("milvus")
+    server = milvus.MilvusServer(milvus.MilvusServerConfig(data_dir=str(folder)))
+    server.start()
+    yield f"http://{server.server_address}:{server.listen_port}"
+    server.stop()
+    shutil.rmtree(folder)  # 300 MB
+
+
 @pytest.fixture
-def address(kind, tmp_path):
-    return tmp_path / ("store.db" if kind == "milvus" else "store")
+def address(kind, tmp_path, request):
+    if kind == "milvus":
+        return f"{request.getfixturevalue('milvus_server')}/of_{uuid.uuid4().hex}"
+    return tmp_path / ("store.db" if kind == "milvus lite" else "store")
 
 
 @pytest.fixture
@@ -184,4 +200,25 @@ def test_a_store_of_another_model_is_refused(store, address, other):
 def test_what_is_no_store_is_refused(kind, address):
     with pytest.raises(StoreError, match="is no store; `vireid search index` makes one"):
         open_store(address, ABOUT)
-    assert not address.exists()
+    assert kind == "milvus" or not address.exists()
+
+
+def test_a_store_is_made_when_it_is_written_to_and_not_before(kind, store, address):
+    with pytest.raises(StoreError, match="is no store"):
+        open_store(address)
+    with pytest.raises(StoreError, match="is zero, NaN or infinite"), store.writing():
+        store.add(some_entries(0, 1), np.zeros((1, 16), np.float32))
+    with store.writing():
+        store.add(some_entries(0, 1), person_vectors(1, 16))
+    assert len(open_store(address)) == len(store) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS[2:], indirect=True)
+def test_an_error_of_milvus_says_its_version_and_the_earliest_one(store):
+    long = replace(some_entries(0, 1)[0], identity="x" * 1000)
+    with (
+        pytest.raises(StoreError, match=r"its version is \S+; servers from 2\.3 on can be used") as caught,
+        store.writing(),
+    ):
+        store.add([long], person_vectors(1, 16))
+    assert "\n" not in str(caught.value) and len(store) == 0

@@ -210,7 +210,7 @@ class MilvusStore:
             reason = str(error.message).strip().splitlines()[0][:200]
             how = "is it running, and is the address right?"
             if self.version:
-                how = f"it is version {self.version}, and {LEAST} is the earliest that can be used"
+                how = f"its version is {self.version}; servers from {LEAST} on can be used"
             raise StoreError(
                 f"{self.address}: Milvus does not do what it is asked for ({reason}); {how}"
             ) from None
