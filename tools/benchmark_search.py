@@ -5,7 +5,7 @@ gallery of visible images, and infrared queries. Recall is the share of the exac
 
 Each row is of a process of its own that opens the store, after ten queries that are not counted. "Newest
 outside" is the same store after the last images were replaced, which its index does not have then. "Of a
-scan" is the time as a share of that of one core that multiplies a query with all vectors in memory, by NumPy,
+scan" is the time as a share of that in which one core multiplies a query with all vectors in memory (NumPy),
 timed just before and just after.
 """
 
@@ -25,10 +25,10 @@ from benchmark_embedding import embedding_figures
 from benchmark_vectors import DIMENSION, PER_PERSON, blocks, queried_persons, queries
 
 ROOT = Path(__file__).resolve().parents[1]
-QUERIES, WARM, TOP = 200, 10, 10
+QUERIES, WARM, TOP = 100, 10, 10
 CAMERAS, AT_ONCE, NEWEST_SHARE = 6, 10_000, 0.005
-# The store before LanceDB (tables of SQLite, vectors in mapped files, 4-bit codes of faiss), on two cores that
 # nothing else used. Its exact search was a scan of all vectors: 9.5 and 83.4 ms.
+# nothing else used. Its exact search was a scan of all vectors, 9.5 and 83.4 ms.
 BEFORE = {
     100_000: {"ms": 2.3, "ms_95": 2.8, "ms_one_camera": 2.8, "recall": 1.0, "share": 0.24},
     1_000_000: {"ms": 9.2, "ms_95": 9.8, "ms_one_camera": 13.4, "recall": 0.997, "share": 0.11},
