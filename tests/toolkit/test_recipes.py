@@ -2,6 +2,8 @@
 
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +114,42 @@ def test_a_step_of_each_recipe_of_its_repository_moves_every_trainable_weight(re
     if file is None:
         pytest.skip("FASTREID_CONFIGS does not name the folder configs/ of FastReID's repository")
     assert unmoved(recipe(file, SOLVER__FREEZE_ITERS=0), 1) == []
+
+
+TWO_PROCESSES = """
+import sys
+import vireid
+from fastreid.config import get_cfg
+from fastreid.engine import DefaultTrainer, launch
+from fastreid.utils import comm
+
+def main():
+    cfg = get_cfg()
+    cfg.merge_from_file(sys.argv[1])
+    cfg.merge_from_list(sys.argv[2:])
+    trainer = DefaultTrainer(cfg)
+    assert comm.get_world_size() == 2
+    results = trainer.train()
+    print(comm.get_rank(), results and results["mAP"] > 0)
+
+if __name__ == "__main__":
+    launch(main, 2, dist_url="auto")
+"""
+
+
+@pytest.mark.full
+def test_the_toolkits_launcher_trains_in_two_processes(market, folder, tmp_path):
+    (tmp_path / "two.py").write_text(TWO_PROCESSES)
+    options = [str(item) for pair in {**SMALL, "OUTPUT_DIR": tmp_path / "two"}.items() for item in pair]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "OMP_NUM_THREADS": "1",
+    }
+    command = [sys.executable, str(tmp_path / "two.py"), str(folder / "bagtricks.yml"), *options]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert {"0 True", "1 None"} <= set(run.stdout.splitlines())
 
 
 LEARNING = {
