@@ -12,6 +12,7 @@ import torch
 
 import vireid  # noqa: F401  (before any module of the toolkit: it is mended on import)
 from fresh_interpreter import FreshInterpreters
+from gpu_device import DEVICE, make_convolutions_exact, skip_without_device
 from synthvi import generate_dataset
 from vireid.commands.main import main
 
@@ -45,6 +46,21 @@ def toolkit_logger():
     level, propagate, handlers = logger.level, logger.propagate, list(logger.handlers)
     yield
     logger.level, logger.propagate, logger.handlers = level, propagate, handlers
+
+
+def pytest_runtest_setup(item):
+    """Skip tests marked ``gpu`` where there is none."""
+    if item.get_closest_marker("gpu"):
+        skip_without_device()
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """The device of a test marked ``gpu``, whose convolutions are exact meanwhile."""
+    for flag in ("allow_tf32", "deterministic"):  # so that they are set back
+        monkeypatch.setattr(torch.backends.cudnn, flag, getattr(torch.backends.cudnn, flag))
+    make_convolutions_exact()
+    return DEVICE
 
 
 @pytest.fixture

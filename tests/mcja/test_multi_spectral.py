@@ -94,13 +94,13 @@ def test_equal_images_everywhere_are_equally_near(query_neighbours_only):
     assert np.ptp(found) < 1e-6
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.gpu
 @pytest.mark.parametrize("query_neighbours_only", [True, False])
-def test_features_on_a_gpu(query_neighbours_only):
+def test_features_on_a_gpu(query_neighbours_only, gpu):
     queries, galleries = both_sides("i2v", 60, 20)
     options = {"query_neighbours_only": query_neighbours_only}
     expected = multi_spectral_rerank(queries, galleries, 10, 4, 0.3, **options)
-    on_gpu = [[torch.from_numpy(part).cuda() for part in side] for side in (queries, galleries)]
+    on_gpu = [[torch.from_numpy(part).to(gpu) for part in side] for side in (queries, galleries)]
     np.testing.assert_allclose(multi_spectral_rerank(*on_gpu, 10, 4, 0.3, **options), expected, atol=1e-4)
 
 

@@ -132,11 +132,11 @@ def test_the_min_max_formula_keeps_its_tables_small(monkeypatch):
     assert torch.equal(ranks_module.min_max_blocks(targets), expected)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_equal_on_a_gpu():
+@pytest.mark.gpu
+def test_equal_on_a_gpu(gpu):
     values = torch.rand(64, 64, generator=torch.Generator().manual_seed(0)) * 60
     weights = torch.rand(64, 64, generator=torch.Generator().manual_seed(1))
-    here, there = with_gradient(values, 0.5, weights), with_gradient(values.cuda(), 0.5, weights.cuda())
+    here, there = with_gradient(values, 0.5, weights), with_gradient(values.to(gpu), 0.5, weights.to(gpu))
     for ours, theirs in zip(here, there):
         torch.testing.assert_close(ours, theirs.cpu())
 

@@ -114,11 +114,11 @@ def test_tensors_of_other_dtypes(dtype):
         np.testing.assert_allclose(result.mean["mAP"], expected[name][:, 4].mean(), atol=1e-9)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_features_on_a_gpu():
+@pytest.mark.gpu
+def test_features_on_a_gpu(gpu):
     settings = random_settings(1)
     features, pids = features_and_pids(2)
-    found = evaluate_settings(torch.from_numpy(features).cuda(), pids, settings)
+    found = evaluate_settings(torch.from_numpy(features).to(gpu), pids, settings)
     for name, result in evaluate_settings(features, pids, settings).items():
         assert found[name].mean["mAP"] == pytest.approx(result.mean["mAP"], abs=0.05)
 

@@ -82,11 +82,11 @@ def test_other_input_types():
     np.testing.assert_allclose(k_reciprocal_jaccard(track, features[20:], 10, 4), expected, atol=1e-5)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_features_on_a_gpu():
+@pytest.mark.gpu
+def test_features_on_a_gpu(gpu):
     features = torch.from_numpy(unit_features(500))
     expected = k_reciprocal_jaccard(features[:200], features[200:])
-    found = k_reciprocal_jaccard(features[:200].cuda(), features[200:].cuda())
+    found = k_reciprocal_jaccard(features[:200].to(gpu), features[200:].to(gpu))
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
