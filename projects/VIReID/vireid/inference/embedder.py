@@ -87,9 +87,7 @@ class Embedder:
         packed = packed_weights(str(config_file)) if isinstance(config_file, (str, Path)) else None
         cfg.MODEL.WEIGHTS = cfg.MODEL.WEIGHTS or str(packed or "")
         if not cfg.MODEL.WEIGHTS:
-            raise ConfigError(
-                "MODEL.WEIGHTS is empty, and none come with the config; name a checkpoint"
-            )
+            raise ConfigError("MODEL.WEIGHTS is empty, and none come with the config; name a checkpoint")
         self = cls(TrainedNetwork(cfg, device), batch_size)
         if cfg.MODEL.KNOWS_ONLY:
             self.network.name += f" (knows {cfg.MODEL.KNOWS_ONLY} only)"
