@@ -270,8 +270,10 @@ def test_a_phone_and_the_dark_theme(open_tab):
     tab.locator("#results button").first.click()
     tab.locator("#opened-result img").wait_for()
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
-    box = tab.locator("#opened").bounding_box()
-    assert box["x"] >= 0 and box["x"] + box["width"] <= 390
+    boxes = [tab.locator(f"#opened-{name}").bounding_box() for name in ("query", "result")]
+    assert boxes[0]["y"] == boxes[1]["y"] and boxes[0]["x"] + boxes[0]["width"] <= boxes[1]["x"]
+    assert boxes[0]["x"] >= 0 and boxes[1]["x"] + boxes[1]["width"] <= 390
+    assert tab.locator("button[aria-label*=hare], button[title*=hare]").count() == 0  # to another server
 
     def brightness(property_):
         color = tab.evaluate(f"getComputedStyle(document.querySelector('.gradio-container')).{property_}")

@@ -5,6 +5,7 @@ import socket
 import pytest
 
 import vireid.engine
+from vireid import Embedder
 from vireid.commands import page, page_starter
 from vireid.commands.main import main
 from vireid.engine import load_for_evaluation
@@ -58,6 +59,14 @@ def use_packed(monkeypatch, weights):
     monkeypatch.setattr(vireid.engine, "packed_weights", lambda config: weights)
 
 
+def test_weights_come_with_a_config_that_has_them_beside_it(tmp_path):
+    (tmp_path / "own.yml").write_text("SEED: 1")
+    assert vireid.engine.packed_weights(str(tmp_path / "own.yml")) is None
+    (tmp_path / "own.safetensors").touch()
+    assert vireid.engine.packed_weights(str(tmp_path / "own.yml")) == tmp_path / "own.safetensors"
+    assert vireid.engine.packed_weights("nowhere/own") is None
+
+
 def test_without_a_packed_model_one_is_trained(tmp_path, monkeypatch, capsys):
     use_packed(monkeypatch, None)
     asked = []
@@ -88,6 +97,8 @@ def test_with_a_packed_model_the_first_answer_needs_no_training(tmp_path, monkey
     with gallery:
         assert len(gallery) == 4 * 12 and len(starter.examples) == 8 and starter.run is None
         assert gallery.info()["model"] == "starter.safetensors (knows generated persons only)"
+        named = Embedder.from_config("synthvi/starter", device="cpu")  # without weights
+        assert named.fingerprint == gallery.embedder.fingerprint
         answer = gallery.answer(starter.examples[0], 3)
         assert answer.threshold.asked == 0.1 and answer.query.modality == "infrared"
     assert "training" not in capsys.readouterr().out and "knows generated persons only" in caplog.text

@@ -31,7 +31,7 @@ class SearchTab:
                     label="More images of the same person",
                     file_count="multiple",
                     file_types=["image"],
-                    height=120,
+                    height=150,
                     elem_id="more",
                 )
                 if examples:
@@ -44,7 +44,11 @@ class SearchTab:
                 said = gr.HTML(EMPTY, elem_id="said", elem_classes="said")
                 with gr.Column(visible=False, elem_id="opened") as opened:
                     with gr.Row():
-                        pair = [made_picture(name, f"opened-{name.lower()}") for name in ("Query", "Result")]
+                        options: dict[str, Any] = {"height": 380, "min_width": 120, "buttons": ["fullscreen"]}
+                        pair = [
+                            made_picture(name, f"opened-{name.lower()}", **options)
+                            for name in ("Query", "Result")
+                        ]
                     caption = gr.HTML(elem_id="opened-said", elem_classes="said")
                     with gr.Row():
                         again = gr.Button("Search by this result")
