@@ -70,7 +70,7 @@ def score(features, members, setting: Setting, pids, numbers: tuple[int, int], s
     def distance(trial: Trial, _: Setting) -> np.ndarray:
         return scored(*images(trial.query, numbers[0]), *images(trial.gallery, numbers[1]))
 
-    return evaluate_settings(np.zeros((len(pids), 1)), pids, [setting], distance=distance)[setting.name].mean
+    return evaluate_settings(np.ones((len(pids), 1)), pids, [setting], distance=distance)[setting.name].mean
 
 
 def mean_distance(query, query_tracks, gallery, gallery_tracks) -> np.ndarray:
