@@ -106,7 +106,7 @@ def search_rows(folder: Path, count: int) -> list[dict[str, Any]]:
             entries = [Entry(f"/{n}", camera=str(n % CAMERAS), identity=str(n // PER_PERSON)) for n in some]
             store.add(entries, vectors[some.start : some.stop])
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in ("all indexed", "newest outside"):
         started = time.perf_counter()
         with store.writing():
@@ -118,8 +118,9 @@ def search_rows(folder: Path, count: int) -> list[dict[str, Any]]:
         row = {"images": count, "search": name, "build_s": time.perf_counter() - started}
         scans = scan_ms(vectors, asked)
         row |= child(folder, count)
+        found_paths: Any = row.pop("found")
         row["share"] = row["ms"] / np.median([*scans, *scan_ms(vectors, asked)])
-        found = np.array([[int(path.removeprefix("/")) for path in paths] for paths in row.pop("found")])
+        found = np.array([[int(path.removeprefix("/")) for path in paths] for paths in found_paths])
         row["recall"] = float(np.mean([len({*a} & {*b}) / TOP for a, b in zip(found, exact)]))
         row["rank_1"] = float(
             np.mean(found[:, 0] % max(1, count // PER_PERSON) == queried_persons(count, QUERIES))

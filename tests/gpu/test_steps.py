@@ -228,7 +228,8 @@ def test_no_step_waits_for_the_device(method, dtype, gpu, record_property):
             if ON_GPU:
                 torch.cuda.set_sync_debug_mode("default")
     events = profiler.events()
-    (steps,) = (event.time_range for event in events if event.name == STEPS and event.device_type.name == "CPU")
+    on_cpu = [event for event in events if event.device_type.name == "CPU"]
+    (steps,) = (event.time_range for event in on_cpu if event.name == STEPS)
     waits = [
         event.name
         for event in events

@@ -305,7 +305,7 @@ def test_blocks_of_tokens_are_no_place_for_mda():
 
 
 def test_stages_that_timm_does_not_name_are_asked_for():
-    with pytest.raises(ConfigError, match="name its containers"):
+    with pytest.raises(ConfigError, match="has no blocks there that are known; name other places"):
         VIReIDTrainer.build_model(timm_config("levit_128s", "MCJA", MODEL__ADAPTERS=["MDA"]))
 
 
