@@ -73,8 +73,11 @@ RECIPES = {
 IDENTITIES = 8
 
 
-def run_processes(function, world_size, folder, *arguments):
-    """Call ``function(folder, *arguments)`` in each of ``world_size`` processes of one group."""
+def run_processes(function, world_size, folder, *arguments, device="cpu"):
+    """Call ``function(folder, *arguments)`` in each of ``world_size`` processes of one group.
+
+    On "cuda" they talk by NCCL, where each can have a GPU of its own; else by gloo, on one GPU.
+    """
     store = Path(folder) / f"store_{world_size}"
     # Forked from a process that has imported this module and has done nothing else.
     multiprocessing.set_forkserver_preload([__name__])
@@ -82,16 +85,20 @@ def run_processes(function, world_size, folder, *arguments):
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
         torch.multiprocessing.start_processes(
             _start,
-            (dict(os.environ), world_size, store, function, folder, arguments),
+            (dict(os.environ), world_size, store, device, function, folder, arguments),
             nprocs=world_size,
-            start_method="forkserver",
+            start_method="forkserver" if device == "cpu" else "spawn",
         )
 
 
-def _start(rank, environment, world_size, store, function, folder, arguments):
+def _start(rank, environment, world_size, store, device, function, folder, arguments):
     os.environ.update(environment)
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=world_size)
+    with_own = device == "cuda" and torch.cuda.device_count() >= world_size
+    if device == "cuda":
+        torch.cuda.set_device(rank if with_own else 0)
+    backend = "nccl" if with_own else "gloo"
+    dist.init_process_group(backend, init_method=f"file://{store}", rank=rank, world_size=world_size)
     try:
         function(folder, *arguments)
     finally:
@@ -109,7 +116,7 @@ class TrainLosses(nn.Module):
         return self.model.train_losses(dict(batch))
 
 
-def model_and_batch(recipe):
+def model_and_batch(recipe, **changes):
     """A model and the joined batch, the same in every process, normalized and mixed.
 
     Statistics of batch norm are those of a process's own share, so its layers are in evaluation mode.
@@ -117,7 +124,8 @@ def model_and_batch(recipe):
     """
     file, overrides = RECIPES[recipe]
     torch.manual_seed(0)
-    model = build_model(tiny_config(file, MODEL__HEADS__NUM_CLASSES=IDENTITIES, **overrides)).train()
+    cfg = tiny_config(file, MODEL__HEADS__NUM_CLASSES=IDENTITIES, **overrides, **changes)
+    model = build_model(cfg).train()
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.eval()

@@ -176,6 +176,8 @@ def test_an_overflow_in_fp16_leaves_the_weights_and_halves_the_loss_scale(name, 
     assert step.grad_scaler.get_scale() == 2.0**59
     weights = [key for key, parameter in step.model.named_parameters() if parameter.requires_grad]
     assert all(torch.equal(step.model.state_dict()[key], before[key]) for key in weights)
+    kept = [state.get("momentum_buffer") for state in step.optimizer.state.values()]
+    assert not any(bool(buffer.any()) for buffer in kept if buffer is not None)
     resumed = torch.amp.GradScaler(gpu)
     resumed.load_state_dict(step.grad_scaler.state_dict())
     assert resumed.get_scale() == 2.0**59
@@ -184,9 +186,9 @@ def test_an_overflow_in_fp16_leaves_the_weights_and_halves_the_loss_scale(name, 
         step(batch_of(cfg))
     after = step.model.state_dict()
     assert step.grad_scaler.get_scale() == 2.0**7
-    assert all(not torch.equal(after[key], before[key]) for key in weights)
-    # Where the momentum were what the memory held, the weights would be far away.
-    assert max(float((after[key] - before[key]).abs().max()) for key in weights) < 1
+    assert all(bool(after[key].isfinite().all()) for key in weights)
+    still = [key for key in weights if torch.equal(after[key], before[key])]
+    assert len(still) < len(weights) / 20, still  # gradients of 0, as behind an adapter that begins at 0
 
 
 def test_a_loss_that_is_not_finite_is_found_when_it_is_read(gpu):
@@ -228,8 +230,9 @@ def test_no_step_waits_for_the_device(method, dtype, gpu, record_property):
             if ON_GPU:
                 torch.cuda.set_sync_debug_mode("default")
     events = profiler.events()
-    on_cpu = [event for event in events if event.device_type.name == "CPU"]
-    (steps,) = (event.time_range for event in on_cpu if event.name == STEPS)
+    (steps,) = (
+        event.time_range for event in events if event.name == STEPS and event.device_type.name == "CPU"
+    )
     waits = [
         event.name
         for event in events
