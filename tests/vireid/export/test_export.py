@@ -82,6 +82,7 @@ MODELS = {
     },
     "mcja": {"file": "MCJA/configs/sysu.yml"},
     "mcja-two-stream": {"file": "MCJA/configs/sysu.yml", "MODEL__TWO_STREAM__SPECIFIC": ["auto"]},
+    "caj": {"file": "CAJ/configs/sysu.yml"},
     "deen": {"file": "DEEN/configs/sysu.yml"},
     "deen-two-stages": {
         "file": "DEEN/configs/sysu.yml",
