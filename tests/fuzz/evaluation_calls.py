@@ -120,7 +120,9 @@ def call_rank_metrics(**arguments: Any) -> None:
 
 
 def call_roc(**arguments: Any) -> None:
-    whole(**verification_rates(**arguments))
+    rates = verification_rates(**arguments)
+    assert np.isfinite(list(rates.values())).all(), rates
+    whole(**{name: value for name, value in rates.items() if not name.startswith("threshold@")})
 
 
 def settings_arguments(generator: np.random.Generator) -> dict[str, Any]:

@@ -126,7 +126,7 @@ def test_a_store_says_who_is_nobody(calibrated, tmp_path):
         found = again.search(person, 24)
         assert [match.nobody for match in found] == [match.score <= threshold.score for match in found]
         assert [match.identity for match in found if not match.nobody][:2] == ["0003", "0003"]
-        strangers = np.random.default_rng(8).integers(0, 256, (10, 4, 2, 3), dtype=np.uint8)
+        strangers = np.random.default_rng(8).integers(0, 256, (10, 4, 4, 3), dtype=np.uint8)
         answers = [
             again.answer(one, 1, modality="visible", false_alarms=0.1) for one in strangers.repeat(4, 1)
         ]

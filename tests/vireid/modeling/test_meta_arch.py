@@ -108,9 +108,17 @@ def test_a_loss_that_lacks_its_input_says_so():
 
 
 def test_a_batch_without_modalities_is_refused():
-    model = build_model(tiny_config()).eval()
-    with pytest.raises(ValueError, match="a batch is a dict with images"):
-        model(torch.zeros(1, 3, 64, 32))
+    """In training; in a test, colors say what an image is (tests/toolkit/test_calls.py)."""
+    images = torch.zeros(1, 3, 64, 32)
+    model = build_model(tiny_config())
+    for mode, given in (
+        (True, images),
+        (True, {"images": images}),
+        (False, {"targets": [0]}),
+        (False, [images]),
+    ):
+        with pytest.raises(ValueError, match="a batch is a dict with images"):
+            model.train(mode)(given)
 
 
 def test_no_channels_last_where_the_cpu_would_write_past_its_memory():
