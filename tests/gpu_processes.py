@@ -8,7 +8,7 @@ import torch
 from fastreid.utils import comm
 
 from gpu_device import make_convolutions_exact
-from vireid.engine.processes import distributed
+from vireid.engine.models import distributed
 
 
 def save_step(folder, recipe, norm, device):

@@ -19,7 +19,7 @@ from torch import nn
 from configs import tiny_config
 from vireid.data import build_dataset, build_test_loader
 from vireid.engine.extraction import extract_features
-from vireid.engine.processes import distributed
+from vireid.engine.models import distributed
 from vireid.engine.step import OptimizationStep, build_optimizer
 
 RECIPES = {

@@ -83,8 +83,7 @@ def _measure(arguments: argparse.Namespace) -> dict[str, float]:
 
     from vireid import host
     from vireid.engine import full_config
-    from vireid.engine.models import build_model
-    from vireid.engine.processes import distributed
+    from vireid.engine.models import build_model, distributed
     from vireid.engine.seeds import seed_everything
     from vireid.engine.step import OptimizationStep, build_optimizer
 

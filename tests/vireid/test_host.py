@@ -10,7 +10,7 @@ from fastreid.modeling.backbones import build_backbone as build_toolkit_backbone
 
 from configs import tiny_config
 from vireid import host
-from vireid.engine.processes import distributed
+from vireid.engine.models import distributed
 from vireid.errors import ConfigError
 
 
@@ -129,7 +129,7 @@ def test_averaging_gradients_leaves_the_batch_where_the_step_put_it(monkeypatch)
     given = {}
     monkeypatch.setattr("fastreid.utils.comm.get_world_size", lambda: 4)
     monkeypatch.setattr(
-        "vireid.engine.processes.DistributedDataParallel", lambda model, **settings: given.update(settings)
+        "vireid.engine.models.DistributedDataParallel", lambda model, **settings: given.update(settings)
     )
     distributed(torch.nn.Linear(1, 1))
     # With device_ids, DDP would copy the batch itself, and wait for the copy.

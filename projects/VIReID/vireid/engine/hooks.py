@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from vireid.engine.checkpoints.resume import Place
 from vireid.engine.extraction import NotFiniteFeaturesError
 from vireid.engine.interruptions import Interrupted, StopSignals
-from vireid.engine.processes import share_buffers
+from vireid.engine.models import share_buffers
 from vireid.engine.seeds import endless_batches
 from vireid.engine.step import OptimizationStep
 from vireid.engine.writers import reporting_hooks

@@ -24,14 +24,19 @@ from vireid.engine.evaluation_sets import figure_record, read_evaluation_sets
 from vireid.engine.hooks import training_hooks
 from vireid.engine.interruptions import StopSignals, end_with_launcher, keep_working, machine_errors
 from vireid.engine.loss_log import NotFiniteError
-from vireid.engine.models import build_model, uncounted
-from vireid.engine.processes import distributed, share_buffers
+from vireid.engine.models import (
+    build_model,
+    compile_backbone,
+    compiler_errors,
+    distributed,
+    share_buffers,
+    uncounted,
+)
 from vireid.engine.rehearsal import rehearse_evaluation
 from vireid.engine.reports import best_metric, listed
 from vireid.engine.schedule import build_schedule, fast_forward
 from vireid.engine.seeds import endless_batches, seed_everything
 from vireid.engine.step import OptimizationStep, averaged_model, build_optimizer
-from vireid.engine.torch_compile import compile_backbone, compiler_errors
 from vireid.engine.writers import LOG_PERIOD
 from vireid.meeting import meet
 

@@ -5,8 +5,8 @@ import torch
 from fastreid.modeling import build_model
 
 from configs import tiny_config
+from vireid.engine.models import compile_backbone, compiler_errors
 from vireid.engine.step import OptimizationStep, build_optimizer
-from vireid.engine.torch_compile import compile_backbone, compiler_errors
 from vireid.errors import ConfigError
 
 
