@@ -13,6 +13,7 @@ from torch import nn
 from yacs.config import CfgNode
 
 from vireid.data.build import ImageLoader, build_train_loader
+from vireid.engine import models
 from vireid.engine.agreement import compare_lists
 from vireid.engine.checkpoints.checkpoint import SCALER, AtomicCheckpointer, check_tags
 from vireid.engine.checkpoints.resume import Place, newest_state, refuse_other_run, restore_generators
@@ -24,14 +25,6 @@ from vireid.engine.evaluation_sets import figure_record, read_evaluation_sets
 from vireid.engine.hooks import training_hooks
 from vireid.engine.interruptions import StopSignals, end_with_launcher, keep_working, machine_errors
 from vireid.engine.loss_log import NotFiniteError
-from vireid.engine.models import (
-    build_model,
-    compile_backbone,
-    compiler_errors,
-    distributed,
-    share_buffers,
-    uncounted,
-)
 from vireid.engine.rehearsal import rehearse_evaluation
 from vireid.engine.reports import best_metric, listed
 from vireid.engine.schedule import build_schedule, fast_forward
@@ -64,7 +57,7 @@ class VIReIDTrainer(DefaultTrainer):
         if comm.is_main_process():
             rehearse_evaluation(cfg, self.test_sets)
         meet()
-        cfg = self.auto_scale_hyperparams(uncounted(cfg), train_set.num_classes)
+        cfg = self.auto_scale_hyperparams(models.uncounted(cfg), train_set.num_classes)
         seed_everything(cfg.SEED)  # the same weights whatever was drawn before, on every process
         model = self.build_model(cfg)
         optimizer = build_optimizer(cfg, model)
@@ -76,8 +69,8 @@ class VIReIDTrainer(DefaultTrainer):
         self.checkpoints = RunCheckpoints(
             self.checkpointer, run_record(cfg, train_set), figure_record(cfg, self.test_sets)
         )
-        compile_backbone(cfg, model)
-        model = distributed(model)
+        models.compile_backbone(cfg, model)
+        model = models.distributed(model)
         model.train()
         self._trainer = OptimizationStep(model, data_loader, optimizer, cfg, averaged)
         self.iters_per_epoch = len(data_loader)
@@ -192,7 +185,7 @@ class VIReIDTrainer(DefaultTrainer):
                         self.iter += 1
                     step = 0
                     for model in self.checkpointer.models:
-                        share_buffers(model)
+                        models.share_buffers(model)
                     self.checkpoints.check_finite(epoch, "after its last iteration")
                     self.after_epoch()
             finally:
@@ -206,7 +199,7 @@ class VIReIDTrainer(DefaultTrainer):
         group = self._trainer.group_of(self.iter % self.iters_per_epoch, self.iters_per_epoch)
         self.updated = group[0] == group[1] - 1
         try:
-            with compiler_errors():
+            with models.compiler_errors():
                 self._trainer(batch, group)
             done = self.iter + 1
             if self._trainer.waits or done % LOG_PERIOD == 0 or done % self.iters_per_epoch == 0:
@@ -241,7 +234,7 @@ class VIReIDTrainer(DefaultTrainer):
     @classmethod
     def build_model(cls, cfg: CfgNode) -> nn.Module:
         """MODEL.META_ARCHITECTURE on MODEL.DEVICE."""
-        return build_model(cfg)
+        return models.build_model(cfg)
 
     @classmethod
     def build_train_loader(cls, cfg: CfgNode) -> ImageLoader:
