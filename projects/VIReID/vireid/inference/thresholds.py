@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from vireid.errors import StoreError, UserError
-from vireid.evaluation.open_set import FALSE_ALARMS, operating_points, queries_needed
 from vireid.inference.inputs import MODALITIES
 from vireid.inference.records import Entry
 
@@ -57,6 +56,8 @@ def measure_thresholds(gallery: Images, queries: Images, rates: Sequence[float] 
     Raises:
         UserError: nobody is seen twice, or there are too few persons for a rate: says how many are needed.
     """
+    from vireid.evaluation.open_set import FALSE_ALARMS, operating_points, queries_needed
+
     wanted = rates or FALSE_ALARMS
     needed = {rate: queries_needed(rate) for rate in wanted}
     found, most = [], -1
