@@ -56,11 +56,7 @@ def measure_thresholds(gallery: Images, queries: Images, rates: Sequence[float] 
     Raises:
         UserError: nobody is seen twice, or there are too few persons for a rate: says how many are needed.
     """
-    from vireid.evaluation.open_set import (  # here, because a search needs no compiled loops
-        FALSE_ALARMS,
-        operating_points,
-        queries_needed,
-    )
+    from vireid.evaluation.open_set import FALSE_ALARMS, operating_points, queries_needed
 
     wanted = rates or FALSE_ALARMS
     needed = {rate: queries_needed(rate) for rate in wanted}

@@ -77,7 +77,7 @@ def in_words(address: str) -> Iterator[None]:
     """
     try:
         yield
-    except (UserError, MemoryError):
+    except (UserError, MemoryError, AttributeError, NameError, TypeError):  # no fault of the store's
         raise
     except Exception as error:
         text = re.split(r", /\S+\.rs:", " ".join(str(error).split()))[0][:300]

@@ -45,9 +45,16 @@ def written(about: About, settings: dict[str, Any]) -> dict[str, str]:
 
 
 def held(table: Any) -> tuple[About, dict[str, Any]]:
-    """Whose vectors a table holds, and the settings of its store."""
-    settings = json.loads(table.schema.field("vector").metadata[ABOUT.encode()])
-    return About(**settings.pop("about")), settings
+    """Whose vectors a table holds, and the settings of its store.
+
+    Raises:
+        ValueError: the table does not say it.
+    """
+    try:
+        settings = json.loads(table.schema.field("vector").metadata[ABOUT.encode()])
+        return About(**settings.pop("about")), settings
+    except (KeyError, TypeError):
+        raise ValueError("it does not say whose vectors it holds") from None
 
 
 def padded(vectors: np.ndarray) -> np.ndarray:
