@@ -15,7 +15,8 @@ from PIL import Image
 from configs import TINY, tiny_config
 
 PAGE = (Path(__file__).parents[1] / "docs" / "from_video.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```(python|bash)\n(.*?)```", PAGE, re.DOTALL)
+STEPS = PAGE.partition("## What several images are worth")[0]  # what follows is a measurement
+BLOCKS = re.findall(r"```(python|bash)\n(.*?)```", STEPS, re.DOTALL)
 SHORT = {key: value for key, value in TINY.items() if key not in ("MODEL.HEADS.NUM_CLASSES", "LOGGERS")}
 FRAMES = 8
 BOXES = {1: (4, 4, 16, 36), 2: (30, 8, 44, 40)}  # left, top, right, bottom
