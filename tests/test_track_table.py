@@ -62,7 +62,7 @@ def test_a_packed_model_is_half_as_large_and_has_a_digest_of_its_own(run_tool, t
     tensors = {"heads.weight": torch.randn(5, 300), "count": torch.tensor([3])}
     (tmp_path / "a.safetensors").write_bytes(save(tensors, metadata={"format": "pt", "epoch": "4"}))
     _, printed, _ = run_tool("pack_model", tmp_path / "a.safetensors", tmp_path / "b.safetensors")
-    assert "b.safetensors: 0.00 MB, sha256 " in printed
+    assert "b.safetensors: 0.00 MB, digest " in printed
     packed = load_file(tmp_path / "b.safetensors")
     assert torch.equal(packed["heads.weight"], tensors["heads.weight"].half()) and packed["count"] == 3
     assert read_checkpoint(str(tmp_path / "b.safetensors"))["epoch"] == 4

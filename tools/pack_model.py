@@ -4,7 +4,6 @@
 import _checkout  # noqa: F401  isort: skip  (finds the packages in a checkout)
 
 import argparse
-import hashlib
 import json
 from pathlib import Path
 
@@ -24,12 +23,13 @@ def main() -> None:
     tensors, metadata = read_safetensors(args.model, "the model")
     halved = {name: value.half() if value.is_floating_point() else value for name, value in tensors.items()}
     metadata = {key: value for key, value in metadata.items() if key != KEY}
-    metadata[KEY] = json.dumps(safetensors_digest(halved, metadata))
+    digest = safetensors_digest(halved, metadata)
+    metadata[KEY] = json.dumps(digest)
     if not all(torch.isfinite(value).all() for value in halved.values()):
         parser.error(f"{args.model} holds a weight that is too large for half precision")
     content = save(halved, metadata=metadata)
     args.output.write_bytes(content)
-    print(f"{args.output}: {len(content) / 1e6:.2f} MB, sha256 {hashlib.sha256(content).hexdigest()}")
+    print(f"{args.output}: {len(content) / 1e6:.2f} MB, digest {digest}")
 
 
 if __name__ == "__main__":
