@@ -2,6 +2,7 @@
 
 import csv
 import json
+import pickle
 import random
 
 import pytest
@@ -122,6 +123,22 @@ def test_galleries_are_drawn_by_seed(make_list):
             "line 3: ./1.png stands in line 2",
         ),
         (("1.png,1,1,vis,test",), HEADER, False, "line 2: there is no image 1.png"),
+        (("", "1.png,1,1,vis,test"), HEADER, False, "line 3: there is no image 1.png"),
+        (
+            ("1.png;1;1;vis;test",),
+            HEADER.replace(",", ";"),
+            False,
+            "separated by commas, not by semicolons",
+        ),
+        (("1.png\t1\t1\tvis\ttest",), HEADER.replace(",", "\t"), False, "separated by commas, not by tabs"),
+        (
+            ("1.png,1,1,vis,test",),
+            HEADER.title(),
+            True,
+            "its columns are Path, Identity,",
+        ),
+        (("1.png,1,1,vis,test",), f"{HEADER},path", True, "subset, track, each once"),
+        (("1.png,1,1,vis,test,a,b",), HEADER, True, "line 2: it has 7 values for 5 columns"),
         (("1.png,1,1,vis,test",), HEADER, True, "no test is possible; expected images of subset test"),
     ],
 )
@@ -220,3 +237,72 @@ def test_a_listed_folder_is_checked_and_evaluated(command, generated_root, tmp_p
     assert command("evaluate", *config, *options, *tests, *file)[0] == 0
     results = json.loads((tmp_path / "eval" / "results.json").read_text())["results"]["List"]
     assert list(results) == ["infrared-to-visible", "visible-to-infrared"]
+
+
+TWO = [f"{kind}/000{n}/{name}.jpg" for kind in ("rgb", "ir") for n in (1, 2) for name in "ab"]
+
+
+@pytest.mark.parametrize(
+    ("paths", "options", "message"),
+    [
+        (
+            [f"rgb/0001/{name}.jpg" for name in "abcd"],
+            [],
+            "all 4 images are of one identity, 0001; --identity-level",
+        ),
+        ([f"{kind}/{n}.jpg" for kind in ("rgb/7", "ir/8") for n in range(2)], [], None),
+        ([f"rgb/{n}/a.jpg" for n in range(4)], [], "all 4 images are of an identity of its own each"),
+        ([f"rgb/{n}/a.jpg" for n in range(4)], ["--identity-level", 2], None),
+        ([f"camA/{path}" for path in TWO], [], "all 8 images are of one camera, A"),
+        ([f"camA/{path}" for path in TWO], ["--camera-level", 1], None),
+        (["rgb/1/a_ir.jpg", *TWO], [], "it names the modalities infrared and visible (1 of 9 images)"),
+        (["train/rgb/1/a.jpg", *TWO], [], "its path does not say its subset, as others do"),
+        (["cam1/rgb/0001/c.jpg", *TWO], [], "its path does not say its camera, as others do"),
+    ],
+)
+def test_lists_that_were_probably_not_meant(command, tmp_path, paths, options, message):
+    for path in paths:
+        picture(tmp_path / "photos" / path)
+    status, _, error = command(
+        "data", "list", tmp_path / "photos", "--output", tmp_path / "list.csv", *options
+    )
+    assert (status == 0) == (message is None), error
+    assert (tmp_path / "list.csv").exists() == (message is None)
+    assert message is None or message in error
+
+
+def test_what_a_list_leaves_out_is_counted(command, tmp_path):
+    for path in TWO:
+        for subset in ("train", "val", "test"):
+            picture(tmp_path / subset / path)
+    for name in (
+        "test/rgb/0001/c.tif",
+        "train/ir/0001/c.webp",
+        "notes.txt",
+        "train/rgb/x/-1_c1s1_000001_00.jpg",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    status, printed, _ = command("data", "list", tmp_path)
+    assert status == 0
+    told = [line for line in printed.splitlines() if line.startswith("left out")]
+    assert told == [
+        "left out, formats that are not read: 2 images, such as test/rgb/0001/c.tif, train/ir/0001/c.webp",
+        "left out, no person: 1 images, such as train/rgb/x/-1_c1s1_000001_00.jpg",
+        "left out, the subset val: 8 images, such as val/ir/0001/a.jpg, val/ir/0001/b.jpg, val/ir/0002/a.jpg",
+        "left out, other files: 1",
+    ]
+    assert {row[4] for row in rows_of(tmp_path / "list.csv")} == {"train", "test"}
+
+
+def test_faults_name_identities_and_cameras_as_the_list_does(command, make_list):
+    lines = [f"{kind}_1.png,P-0001,gate,{kind},train" for kind in ("vis", "ir")]
+    lines += [f"{kind}_2.png,P-0002,gate,{kind},test" for kind in ("vis", "ir")]
+    file = make_list(*lines, "x.png,P-0001,yard,vis,test")
+    status, printed, _ = command("data", "check", "--dataset", "List", "DATASETS.LIST.FILE", file)
+    assert status == 1
+    assert "fault: 1 of the test identities (identity P-0001) are also in the training set" in printed
+    assert "visible images of camera gate: 2 of 2 that were looked at have no color" in printed
+    assert "| yard " in printed
+    item = pickle.loads(pickle.dumps(List(str(file)).train[0]))
+    assert (f"{item.pid} {item.pid:03d}", item.pid + 1, json.dumps(item.pid)) == ("P-0001 000", 1, "0")

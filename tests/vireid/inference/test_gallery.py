@@ -90,7 +90,14 @@ def test_indexing_again_embeds_what_is_new_or_changed_alone(gallery, photos, mon
         return embed(self, images, modalities)
 
     monkeypatch.setattr(MeanColors, "__call__", counted)
-    assert vars(gallery.index(photos)) == {"added": 0, "replaced": 0, "kept": 13, "skipped": [], "others": 0}
+    assert vars(gallery.index(photos)) == {
+        "added": 0,
+        "replaced": 0,
+        "kept": 13,
+        "skipped": [],
+        "others": 0,
+        "levels": [],
+    }
     assert embedded == []
     changed = photos / "cam3" / "0001" / "20260105_230000.png"
     write(changed)

@@ -2,17 +2,16 @@
 
 import datetime
 import os
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import Any
 
 from vireid.errors import UserError
+from vireid.image_names import camera_name
 from vireid.inference.inputs import MODALITIES
 
 EPOCH = datetime.datetime(1970, 1, 1)
-CAMERA_FOLDER = re.compile(r"^cam(?:era)?(?:[-_ ](\w+)|(\d+))$", re.IGNORECASE)
 
 Time = str | datetime.date  # of which datetime.datetime is one
 Names = str | int | PathLike[str] | Iterable[str | int | PathLike[str]]
@@ -215,15 +214,6 @@ def as_names(names: Names | None, argument: str) -> tuple[str, ...] | None:
     if "" in found:
         raise UserError(f"{argument} holds an empty name; leave it out, or name one")
     return found
-
-
-def camera_name(text: str) -> str:
-    """A camera as a store names it, from what a folder, a table or a person writes: cam03, 03 and 3 are "3",
-    camera_gate and gate are "gate"."""
-    match = CAMERA_FOLDER.match(text)
-    if match:
-        return camera_name(match[1] or match[2])
-    return str(int(text)) if text.isascii() and text.isdigit() else text
 
 
 def real_paths(paths: Iterable[str | PathLike[str]]) -> list[str]:

@@ -5,9 +5,10 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from vireid.errors import ImageError, StoreError, UserError
+from vireid.image_layouts import Choices, contradictions, read_paths
 from vireid.inference.inputs import AUTO
 from vireid.inference.labels import Labels, image_files
 from vireid.inference.records import real_paths
@@ -30,6 +31,7 @@ class Indexed:
         kept: images that the store had as they are.
         skipped: path and reason of each file that is no image, or cannot be read.
         others: files that are not named like images.
+        levels: what the names of the folders were taken for, and what contradicts itself; one line each.
     """
 
     added: int = 0
@@ -37,6 +39,7 @@ class Indexed:
     kept: int = 0
     skipped: list[tuple[str, str]] = field(default_factory=list)
     others: int = 0
+    levels: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,9 @@ def find_tasks(
             tasks.append(task)
         else:
             counts.kept += 1
+    below = [PurePath(task.named).relative_to(os.path.abspath(folder)) for task in tasks]
+    found_names, counts.levels = read_paths(below, Choices(persons=False))
+    counts.levels += contradictions(below, found_names)
     return tasks
 
 

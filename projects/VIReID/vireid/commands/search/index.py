@@ -6,6 +6,7 @@ file that is no image is named, skipped and counted.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from vireid.commands.search.arguments import add_modality, add_model, add_store, gallery_with_model
@@ -54,6 +55,7 @@ def run(args: argparse.Namespace) -> None:
         found = gallery.index(args.gallery, table=args.table, modality=args.modality, progress=True)
         if not gallery.is_kept_here:
             return
+        print(*found.levels, sep="\n", end="\n" * bool(found.levels), file=sys.stderr)
         others = f"; {found.others} other files" if found.others else ""
         print(
             f"{args.store}: {found.added} images added, {found.replaced} replaced, {found.kept} were there, "

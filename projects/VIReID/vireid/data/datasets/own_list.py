@@ -1,6 +1,5 @@
 """A dataset of your own, from a table: path, identity, camera, modality and subset of each image."""
 
-import csv
 import os
 import random
 from collections import defaultdict
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from fastreid.data.datasets import DATASET_REGISTRY
 
+from vireid.csv_rows import read_rows
 from vireid.data.datasets.base import ImageItem, VisibleInfraredDataset
 from vireid.data.datasets.reading import Listing, refuse
 from vireid.errors import ConfigError, DatasetError, choices
@@ -22,6 +22,23 @@ TRACK = "track"
 SUBSETS = ("train", "query", "gallery", "test")
 TEST = SUBSETS[1:]
 HINT = "vireid data list writes such a file"
+
+
+class Numbered(int):
+    """The number of a name, which is shown as the name."""
+
+    name: str
+
+    def __new__(cls, number: int, name: str = "") -> "Numbered":
+        numbered = super().__new__(cls, number)
+        numbered.name = name
+        return numbered
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __format__(self, spec: str) -> str:
+        return format(int(self), spec) if spec else self.name
 
 
 class Line(NamedTuple):
@@ -174,32 +191,28 @@ def read_table(file: str) -> list[dict[str, str]]:
     Raises:
         DatasetError: names the line, what was found and what was expected.
     """
-    try:
-        with open(file, encoding="utf-8-sig", newline="") as text:
-            reader = csv.DictReader(text, skipinitialspace=True)
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                raise DatasetError(
-                    f"{file}: its first line lacks {', '.join(missing)}; expected the columns "
-                    f"{', '.join(COLUMNS)}; {HINT}"
-                )
-            rows = [_checked(row, f"{file}, line {reader.line_num}") for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"{file} cannot be read as CSV: {error}") from None
-    paths: dict[str, int] = {}
-    listing = Listing()
-    for number, row in enumerate(rows, start=2):
+    names, rows = read_rows(file, (*COLUMNS, TRACK))
+    missing = [name for name in COLUMNS if name not in names]
+    if missing:
+        raise DatasetError(
+            f"{file}: its first line lacks {', '.join(missing)}; expected the columns "
+            f"{', '.join(COLUMNS)}; {HINT}"
+        )
+    lines: dict[str, str] = {}
+    listing, checked = Listing(), []
+    for where, row in rows:
+        checked.append(_checked(row, where))
         path = os.path.normpath(row["path"])
         if not listing.has(os.path.join(os.path.dirname(file), path)):
-            raise DatasetError(f"{file}, line {number}: there is no image {row['path']}")
-        if path in paths:
-            raise DatasetError(f"{file}, line {number}: {row['path']} stands in line {paths[path]} already")
-        paths[path] = number
-    return rows
+            raise DatasetError(f"{where}: there is no image {row['path']}")
+        if path in lines:
+            raise DatasetError(f"{where}: {row['path']} stands in {lines[path]} already")
+        lines[path] = where.rpartition(", ")[2]
+    return checked
 
 
-def _checked(row: dict[str, Any], where: str) -> dict[str, str]:
-    found = {name: (row[name] or "").strip() for name in COLUMNS}
+def _checked(row: dict[str, str], where: str) -> dict[str, str]:
+    found = {name: row[name] for name in COLUMNS}
     empty = [name for name, value in found.items() if not value]
     if empty:
         raise DatasetError(f"{where}: no {' and no '.join(empty)}")
@@ -207,7 +220,7 @@ def _checked(row: dict[str, Any], where: str) -> dict[str, str]:
     for name, known in (("modality", list(WORDS)), ("subset", list(SUBSETS))):
         if found[name] not in known:
             raise DatasetError(f"{where}: {name} is {found[name]!r}; {choices(found[name], known)}")
-    return {**found, TRACK: (row.get(TRACK) or "").strip()}
+    return {**found, TRACK: row.get(TRACK, "")}
 
 
 def _track(row: dict[str, str]) -> tuple[str, ...]:
@@ -219,4 +232,4 @@ def numbered(names: Sequence[str]) -> dict[str, int]:
     known = sorted(set(names))
     if all(name.isascii() and name.isdigit() and len(name) <= 18 for name in known):
         return {name: int(name) for name in known}
-    return {name: place for place, name in enumerate(known)}
+    return {name: Numbered(place, name) for place, name in enumerate(known)}

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from vireid.errors import DatasetError
 from vireid.files import fault_of_file
+from vireid.image_names import READ_SUFFIXES
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 MOST_BYTES = 1 << 28  # of a list
 LONGEST_PATH = 1000
 SEE = "see datasets/README.md"
@@ -170,7 +170,7 @@ def name_some(pids: Sequence[object], most: int = 10) -> str:
 
 
 def _list_images(folder: str) -> list[str]:
-    names = [name for name in os.listdir(folder) if name.lower().endswith(IMAGE_SUFFIXES) and name[0] != "."]
+    names = [name for name in os.listdir(folder) if name.lower().endswith(READ_SUFFIXES) and name[0] != "."]
     return [os.path.join(folder, name) for name in sorted(names)]
 
 
