@@ -12,6 +12,7 @@ from deen import DiverseEmbeddingExpansion, MultistageAggregation
 from vireid.errors import ConfigError
 from vireid.modeling.adapters import insert_adapters
 from vireid.modeling.backbones import build_backbone, probe_feature_map
+from vireid.visualize.attention import look_maps
 
 SYSU = "DEEN/configs/sysu.yml"
 WHOLE_STAGES = ["conv1", "bn1", "layer1", "layer2", "layer3", "layer4"]
@@ -105,6 +106,12 @@ def test_a_forward_pass_that_was_broken_off_leaves_nothing_behind():
             model(random_batch(3))
         block.remove()
         assert torch.equal(model(random_batch()), expected)
+
+
+def test_a_map_of_attention_is_of_the_image_and_its_branches():
+    model = at_work(build_model(tiny_config(SYSU))).eval()
+    maps, _ = look_maps(model, random_batch(), "grad-cam")
+    assert maps.shape == (6, 64, 32) and float(maps.min()) >= 0 and float(maps.max()) == 1
 
 
 @pytest.mark.parametrize(
