@@ -13,7 +13,7 @@ Four parts, each of which has a part of the time, a log of its own, and loses no
 
 Afterwards, the output folder has report.json and report.md with the chip, the versions, the commit and all
 figures. The exit status is 0 where every part is done. The images of the trainings, 3,600 of 50 MB at most,
-are rendered at the start; one core takes about 45 seconds for them, and all cores share the work.
+are rendered at the start; one core takes about 22 seconds for them, and all cores share the work.
 """
 
 import argparse

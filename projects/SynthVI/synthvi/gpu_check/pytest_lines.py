@@ -7,21 +7,32 @@ from typing import Any
 FILE = "GPU_CHECK_LINES"
 
 
-def pytest_runtest_logreport(report: Any) -> None:
-    """Write what became of a test, with the figures of its ``record_property``."""
-    within_worker = "PYTEST_XDIST_WORKER" in os.environ  # whose reports come to the main process, too
-    if within_worker or not (report.when == "call" or report.outcome != "passed"):
-        return
-    line = {
-        "test": report.nodeid,
-        "outcome": report.outcome,
-        "seconds": round(report.duration, 2),
-        "figures": dict(report.user_properties),
-    }
-    if report.outcome != "passed":
-        line["why"] = _reason(report.longrepr)
-    with open(os.environ[FILE], "a") as file:
-        file.write(json.dumps(line) + "\n")
+def pytest_configure(config: Any) -> None:
+    """Write lines, but not in a worker of pytest-xdist, whose reports come to the main process, too."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(LineWriter(os.environ[FILE]))
+
+
+class LineWriter:
+    """Writes what became of each test, with the figures of its ``record_property``."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Write the line of a test that ran, was skipped, or failed before or after it."""
+        if report.when != "call" and report.outcome == "passed":
+            return
+        line = {
+            "test": report.nodeid,
+            "outcome": report.outcome,
+            "seconds": round(report.duration, 2),
+            "figures": dict(report.user_properties),
+        }
+        if report.outcome != "passed":
+            line["why"] = _reason(report.longrepr)
+        with open(self.path, "a") as file:
+            file.write(json.dumps(line) + "\n")
 
 
 def _reason(longrepr: Any) -> str:
