@@ -4,12 +4,13 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0 torchvision==0.28.0
 BIN := .venv/bin
 
-.PHONY: help demo page benchmark test test-all fuzz lint clean
+.PHONY: help demo page benchmark gpu test test-all fuzz lint clean
 
 help:
 	@echo "make demo      generate a small dataset, train PMCM on it, show what it learned (6 minutes on 2 cores)"
 	@echo "make page      search generated persons by an image in the browser"
 	@echo "make benchmark train baseline and PMCM anew on SynthVI, compare with the published table (40 minutes)"
+	@echo "make gpu       check everything on a CUDA GPU, with a report in logs/gpu (8 minutes; tools/gpu.py --help)"
 	@echo "make test      run the test suite"
 	@echo "make test-all  the same, every variant of every backbone, and the README's commands (more than half an hour)"
 	@echo "make fuzz      10,000 damaged files, wrong values and odd calls, and a few killed trainings"
@@ -37,6 +38,9 @@ page: .venv/ready
 
 benchmark: .venv/ready
 	$(BIN)/python tools/reproduce.py
+
+gpu: .venv/ready
+	$(BIN)/python tools/gpu.py
 
 test: .venv/ready
 	$(BIN)/python -m pytest -n auto --dist loadfile

@@ -30,7 +30,7 @@ RUN = {
     "README.md": ("make demo", "pip install", "Embedder.from_config"),
     "docs/training.md": ("vireid/visible",),
     "docs/evaluation.md": ("vireid convert",),
-    "docs/gpus.md": ("--nnodes",),
+    "docs/gpus.md": ("make gpu", "--nnodes"),
     "docs/parts.md": (),
     "docs/export.md": (),
     "docs/performance.md": (),

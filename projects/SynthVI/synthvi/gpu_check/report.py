@@ -90,7 +90,7 @@ def _tests(figures: list[dict[str, Any]]) -> list[str]:
         rows = [(line["test"], line["outcome"], line["why"]) for line in rest]
         lines += [*table(("test", "", "why"), rows), ""]
     rows = [
-        (line["test"].rpartition("/")[2], line["seconds"], _pairs(line["figures"]))
+        (line["test"].partition("::")[2], line["seconds"], _pairs(line["figures"]))
         for line in figures
         if line["outcome"] == "passed"
     ]
